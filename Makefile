@@ -1,0 +1,45 @@
+# make demo and make test need nothing but Python 3.11-3.13 and make. Another interpreter: make setup PYTHON=python3.12
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+
+.PHONY: help setup demo test lint format clean
+
+help:
+	@echo "make setup   the virtual environment .venv with the pinned dependencies"
+	@echo "make demo    compare a few estimators on built-in data and write a report (outputs/quickstart)"
+	@echo "make test    lint, types and every test; those that need a GPU are skipped where there is none"
+	@echo "make lint    lint and types alone"
+	@echo "make format  rewrite the files as ruff formats them"
+	@echo "make clean   remove what the tools left behind; keeps outputs and .venv"
+
+setup: $(STAMP)
+
+# Done once, and again when what is to be installed changes.
+$(STAMP): pyproject.toml constraints.txt
+	@test -x $(BIN)/pip || $(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
+		{ echo "$(PYTHON) is not Python 3.11, 3.12 or 3.13; name one that is: make PYTHON=python3.12" >&2; exit 2; }
+	test -x $(BIN)/pip || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	@touch $@
+
+demo: setup
+	$(BIN)/python -m bench experiment=quickstart
+	$(BIN)/python -m bench.report outputs/quickstart
+
+# One thread a worker: with more, the workers fight for the cores. Eight workers at most, for the memory.
+test: lint
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --maxprocesses 8
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: setup
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+	find bench conf estimators tests -name __pycache__ -prune -exec rm -rf {} +

@@ -1,0 +1,14 @@
+"""Measure how noisy, how biased and how slow gradient estimators are. Importing this package loads no torch."""
+
+from typing import Any
+
+__version__ = "0.1.0"
+__all__ = ["__version__", "estimator"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "estimator":
+        from bench.plugins import estimator
+
+        return estimator
+    raise AttributeError(f"module 'bench' has no attribute {name!r}")

@@ -1,0 +1,121 @@
+"""The command line: `python -m bench [overrides]` is one run, and with `--multirun` or `-m` a sweep.
+
+Installed it is the script `estimator-bench`, whose first word may also be one of `COMMANDS`.
+"""
+
+import importlib
+import inspect
+import logging
+import os
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench import __version__
+
+if TYPE_CHECKING:
+    from bench.job import Session
+
+COMMANDS = ("check", "list", "probe", "report", "speed")
+TRACEBACKS = "HYDRA_FULL_ERROR"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Exit status: 0; 1 where a run failed; 2 where the input is bad; 130 where interrupted."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if arguments and arguments[0] in COMMANDS:
+        return importlib.import_module(f"bench.{arguments[0]}").main(arguments[1:]) or 0
+    if "--version" in arguments:
+        print(f"estimator-bench {__version__}")
+        return 0
+    try:
+        return _main(arguments)
+    except KeyboardInterrupt:
+        print("Interrupted: finished runs are kept, and the same command runs the others.", file=sys.stderr)
+        return 130
+
+
+def _main(arguments: list[str]) -> int:
+    from bench.job import JobFailed, Session, start
+    from bench.sentences import sentence
+
+    session = start(Session())
+    try:
+        _hydra(arguments, session)
+    except Exception as error:
+        message = sentence(error)
+        if message is None or os.environ.get(TRACEBACKS) == "1":
+            raise
+        print(message, file=sys.stderr)
+        return 1 if isinstance(error, JobFailed) else 2
+    if session.many:
+        from bench.summary import show
+
+        show([job.directory for job in session.finished if job.directory])
+    return 1 if any(job.status == "failed" for job in session.finished) else 0
+
+
+def _hydra(arguments: list[str], session: "Session") -> None:
+    import hydra
+    from hydra._internal.utils import get_args_parser
+
+    from bench import plugins
+    from bench.config import BadInput
+    from bench.job import job
+
+    def refuse(message: str) -> None:
+        raise BadInput(f"{message}; --help shows what is possible.")
+
+    flags = get_args_parser()
+    flags.error = refuse  # Hydra's own answer is a page of usage
+    folder = flags.parse_args(arguments).config_dir
+    plugins.register()
+    for file in sorted(Path(folder).glob("estimator/*.yaml")) if folder else []:
+        if file.stem in plugins.registry() | plugins.presets():
+            raise BadInput(f"{file} has the name of an estimator of the suite; give it another name.")
+    settings = {"execution_whitelist": ["estimators.*", "bench.*"]}  # a parameter from Hydra 1.4 on
+    settings = {k: v for k, v in settings.items() if k in inspect.signature(hydra.main).parameters}
+    command = hydra.main(config_path=str(plugins.CONF), config_name="config", **plugins.VERSION_BASE, **settings)(job)
+    with _quiet(arguments, session):
+        try:
+            command()
+        except ValueError as error:  # Hydra's own, since no job raises here
+            raise BadInput(f"{error}".splitlines()[0]) from error
+    if session.error:
+        raise session.error
+
+
+@contextmanager
+def _quiet(arguments: list[str], session: "Session") -> Iterator[None]:
+    """Hydra reads these arguments, raises its errors instead of printing them, and logs nothing but warnings."""
+    argv, tracebacks, logger = sys.argv, os.environ.get(TRACEBACKS), logging.getLogger("hydra")
+    before = logger.handlers, logger.propagate, logger.level
+    sys.argv, os.environ[TRACEBACKS] = [argv[0], *arguments], "1"
+    logger.handlers, logger.propagate = [_Log(session)], False
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        sys.argv = argv
+        logger.handlers, logger.propagate, level = before
+        logger.setLevel(level)
+        os.environ.pop(TRACEBACKS)
+        if tracebacks is not None:
+            os.environ[TRACEBACKS] = tracebacks
+
+
+class _Log(logging.Handler):
+    """Takes the number of jobs from Hydra's log, which is the only place that has it, and passes warnings on."""
+
+    def __init__(self, session: "Session"):
+        super().__init__()
+        self.session = session
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if launching := re.match(r"Launching (\d+) jobs", record.getMessage()):
+            self.session.total += int(launching[1])
+        elif record.levelno >= logging.WARNING:
+            print(record.getMessage(), file=sys.stderr)

@@ -1,0 +1,138 @@
+"""What a configuration may be, and which run it is: the checks before anything is computed, and the identity.
+
+The estimator's hyper-parameters are checked by its constructor's signature (`bench.plugins`), all else by `RULES`.
+"""
+
+import hashlib
+import json
+import math
+from collections.abc import Iterable, Iterator
+from difflib import get_close_matches
+from typing import Any
+
+from bench.rules import RULES, Rule
+from bench.schema import SCHEMA
+
+NUMBERS = 1  # raise whenever the same configuration gives other numbers than before
+# Where files lie and what a run is called, not what it computes:
+LABELS = ("option", "name", "output", "data.root", "data.download", "sweep.retry")
+
+
+class BadInput(ValueError):
+    """What the user asked for cannot be; the message is one sentence."""
+
+
+class Impossible(BadInput):
+    """Every part exists, but they do not go together: an estimator and a family, an objective, a reference."""
+
+
+def nearest(word: str, options: Iterable[str]) -> str:
+    """The end of a sentence: the options that `word` may have meant, or all of them where none is near."""
+    options = sorted(set(options))
+    near = get_close_matches(word, options, 3, 0.6)
+    return f"did you mean {' or '.join(near)}?" if near else f"there is {', '.join(options) or 'none'}."
+
+
+def nearest_key(key: str, keys: Iterable[str]) -> str:
+    """The same for a dotted key, which may also stand in another group."""
+    keys = sorted(set(keys))
+    near = [k for k in keys if k.split(".")[-1] == key.split(".")[-1]] or get_close_matches(key, keys, 1)
+    return f"did you mean {' or '.join(near)}?" if near else "`python -m bench --cfg job` shows all keys."
+
+
+def flatten(config: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """(dotted key, value) of every leaf; lists are leaves."""
+    for key, value in config.items():
+        if isinstance(value, dict):
+            yield from flatten(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def prepare(config: dict[str, Any]) -> dict[str, Any]:
+    """The configuration with its device decided, the estimator's defaults filled in, and every value of its type.
+
+    Raises BadInput where `check` does.
+    """
+    from bench import plugins
+
+    prepared = _typed(config) | {"estimator": plugins.complete(config.get("estimator"))}
+    check(prepared)
+    if prepared["device"] == "auto":
+        prepared["device"] = "cuda" if _has_cuda() else "cpu"
+    return prepared
+
+
+def check(config: dict[str, Any]) -> None:
+    """Raise BadInput, with one sentence, at the first key that is unknown, missing, or holds what it cannot."""
+    leaves = {key: value for key, value in flatten(config) if not key.startswith("estimator.")}
+    known = {k: r for k, r in RULES.items() if r.only is None or leaves.get(r.only[0]) == r.only[1]}
+    for key, value in leaves.items():
+        if key not in known:
+            if key in RULES:
+                raise BadInput(
+                    f"{key} belongs to {'='.join(RULES[key].only or ())}, and {RULES[key].only[0]} is another."
+                )
+            raise BadInput(f"There is no key {key}: {nearest_key(key, known)}")
+        _check_value(key, value, known[key])
+    if missing := [key for key, rule in known.items() if key not in leaves and not rule.optional]:
+        raise BadInput(f"The key {missing[0]} is missing; it needs {known[missing[0]].expected}.")
+    betas = leaves["train.betas"]
+    if len(betas) != 2 or max(betas) >= 1:
+        raise BadInput(f"train.betas needs two numbers from 0 to below 1; got {betas}.")
+    _check_reference(leaves["measure.reference"])
+    if leaves["device"] == "cuda" and not _has_cuda():
+        raise BadInput("device=cuda was asked for and this machine has no CUDA device; device=cpu or device=auto runs.")
+
+
+def identity(config: dict[str, Any]) -> str:
+    """12 hexadecimal digits that depend on every value that may change a number, and on nothing else."""
+    content = {
+        key: value for key, value in flatten(_typed(config)) if key not in LABELS and not key.startswith("hydra.")
+    }
+    try:
+        text = json.dumps([SCHEMA, NUMBERS, content], sort_keys=True, allow_nan=False)
+    except ValueError:
+        raise BadInput("A configuration holds finite numbers; this one has an infinity or a NaN.") from None
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _typed(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    return {key: _typed(value, f"{prefix}{key}.") if isinstance(value, dict) else _cast(f"{prefix}{key}", value)
+            for key, value in config.items()}  # fmt: skip
+
+
+def _cast(key: str, value: Any) -> Any:
+    if isinstance(value, list):
+        return [_cast(key, item) for item in value]
+    wanted = key in RULES and RULES[key].kind is float and isinstance(value, int) and not isinstance(value, bool)
+    return float(value) if wanted else value
+
+
+def _check_value(key: str, value: Any, rule: Rule) -> None:
+    if value is None and rule.optional:
+        return
+    if rule.many != isinstance(value, list):
+        raise BadInput(f"{key} needs {'a list, each ' if rule.many else ''}{rule.expected}; got {value!r}.")
+    for item in value if rule.many else [value]:
+        kinds = (int, float) if rule.kind is float else rule.kind
+        right = isinstance(item, kinds) and (rule.kind is bool or not isinstance(item, bool))
+        if right and rule.choices and item not in rule.choices:
+            raise BadInput(f"{key}={item} does not exist: {nearest(item, rule.choices)}")
+        if not right or (rule.kind is float and not math.isfinite(item)) or not rule.holds(item):
+            raise BadInput(f"{key} needs {'a list, each ' if rule.many else ''}{rule.expected}; got {value!r}.")
+
+
+def _check_reference(name: str) -> None:
+    from bench import plugins
+
+    unbiased = {option for option, entry in plugins.registry().items() if getattr(entry.cls, "unbiased", True)}
+    if name not in {"none", "auto", "exact"} | unbiased:
+        options = {"none", "auto", "exact", *unbiased}
+        raise BadInput(f"measure.reference={name} is not an unbiased estimator: {nearest(name, options)}")
+
+
+def _has_cuda() -> bool:
+    import torch
+
+    return torch.cuda.is_available()

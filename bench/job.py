@@ -1,0 +1,131 @@
+"""One job of Hydra: from a composed configuration to a run directory, once."""
+
+import os
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from bench import tables
+from bench.config import BadInput, Impossible, identity, prepare
+from bench.sentences import sentence
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+
+class Finished(NamedTuple):
+    """How a job ended, where its tables are (None: it wrote none), and whether they were there before."""
+
+    directory: Path | None
+    status: str
+    reason: str
+    already: bool = False
+
+
+class Session:
+    """What the jobs that run in this process leave for the end of the command."""
+
+    def __init__(self) -> None:
+        self.process = os.getpid()
+        self.total = 0  # jobs of the sweep; 0: not known
+        self.many = False
+        self.finished: list[Finished] = []
+        self.error: Exception | None = None
+
+
+class JobFailed(BadInput):
+    """A job failed in a process of a launcher: raised there, so that Hydra tells the process of the command."""
+
+
+_session: Session | None = None
+
+
+def start(session: Session) -> Session:
+    """Let the jobs of this process write into `session`."""
+    global _session
+    _session = session
+    return session
+
+
+def job(cfg: "DictConfig") -> None:
+    """One run. In the process of the command nothing is raised, so that a failed job never stops a sweep."""
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
+
+    settings, began = HydraConfig.get(), time.perf_counter()
+    many = settings.mode == RunMode.MULTIRUN
+    session = _session if _session and _session.process == os.getpid() else Session()
+    session.many = many
+    try:
+        finished = _run(cfg, settings.runtime.choices.get("estimator"), many)
+    except Exception as error:
+        if not many:
+            session.error = error
+            return
+        finished = Finished(None, "failed", explain(error))
+    session.finished.append(finished)
+    if many:
+        varied = [override for override in settings.overrides.task if override not in sys.argv]
+        of = f"/{session.total}" if session.total else ""
+        label = f"{settings.job.num + 1}{of} {' '.join(varied)}"
+    else:
+        label = str(finished.directory)
+    print(_line(label, finished, time.perf_counter() - began), flush=True)
+    if session is not _session and finished.status == "failed":
+        raise JobFailed(finished.reason)
+
+
+def explain(error: Exception) -> str:
+    """The reason of a row: one sentence."""
+    return sentence(error) or f"{type(error).__name__}: {' '.join(str(error).split())}"
+
+
+def _line(label: str, finished: Finished, seconds: float) -> str:
+    status = f"already {finished.status}" if finished.already else f"{finished.status} in {seconds:.1f} s"
+    return f"{label}: {status}{f': {finished.reason}' if finished.reason else ''}"
+
+
+def _run(cfg: "DictConfig", option: str | None, many: bool) -> Finished:
+    from omegaconf import OmegaConf
+
+    from bench import plugins, run
+
+    config = prepare(OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True) | {"option": option})
+    plugins.build(config["estimator"])  # a value that the constructor refuses is found before anything is written
+    directory = Path(config["output"]) / config["name"] / identity(config)
+    _require_writable(directory)
+    earlier = _earlier(directory)
+    if earlier and (earlier.status != "failed" or config["sweep"]["retry"] == "none"):
+        if earlier.status == "skipped" and not many:
+            raise Impossible(earlier.reason)
+        return earlier
+    try:
+        outcome = run.run(config, directory, progress=not many and sys.stderr.isatty())
+    except Exception as error:  # before the start: what goes wrong later is recorded by run itself
+        if not many and isinstance(error, ValueError):
+            raise BadInput(str(error)) from error
+        if not many:
+            raise
+        status = "skipped" if isinstance(error, Impossible) else "failed"
+        outcome = run.record(config, directory, status, explain(error))
+    return Finished(directory, outcome.status, outcome.reason)
+
+
+def _earlier(directory: Path) -> Finished | None:
+    if not (directory / tables.MARKER).is_file():
+        return None
+    try:
+        [row] = tables.read(directory)["runs"].to_pylist()
+    except tables.SchemaError as error:
+        raise BadInput(str(error)) from error
+    return Finished(directory, row["status"], row["reason"] or "", already=True)
+
+
+def _require_writable(directory: Path) -> None:
+    there = next(folder for folder in (directory, *directory.absolute().parents) if folder.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        reason = "a folder without permission to write" if there.is_dir() else "a file"
+        raise BadInput(
+            f"{directory} cannot be written, since {there} is {reason}; choose another with output=<folder>."
+        )

@@ -1,0 +1,162 @@
+"""Find run directories, read them one by one, and put the good ones together."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pyarrow as pa
+
+from bench.report import labels
+from bench.schema import OWN, TABLES, arrow_schema
+from bench.tables import MARKER, SchemaError, parquet, read, replace
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+PANEL = ["family", "objective", "setting", "trained_with"]  # what is never mixed in one panel
+UNIT = [*PANEL, "label"]
+
+
+class Collection(NamedTuple):
+    """Runs put together: the arrow tables of `bench.schema`, and `units`: a row for each estimator measured in a run.
+
+    The columns of `units`: run, estimator, seed, status, reason, unbiased, foreign (measured in a run that trained
+    another estimator), those of PANEL, and label.
+    """
+
+    tables: dict[str, pa.Table]
+    units: "pd.DataFrame"
+
+    def joined(self, table: str) -> "pd.DataFrame":
+        """The rows of a table next to their unit's columns; runs that ended well only."""
+        done = self.units[self.units.status == "done"].drop(columns=["seed", "status", "reason", "unbiased"])
+        frame = self.tables[table].to_pandas()
+        if table == "gradient":
+            return frame.drop(columns="trained_with").merge(done, on=["run", "estimator"])
+        done = done[~done.foreign]
+        return frame.merge(done, on="run")
+
+
+def find(directories: Iterable[Path]) -> list[Path]:
+    """Every complete run directory below these, in a fixed order. SchemaError or OSError: one cannot be searched."""
+    found = set()
+    for directory in directories:
+        if not directory.is_dir():
+            raise SchemaError(f"There is no directory {directory}.")
+        next(directory.iterdir(), None)  # rglob passes over what it may not read
+        found |= {marker.parent.resolve() for marker in directory.rglob(MARKER)}
+    return sorted(found)
+
+
+def collect(run_directories: Iterable[Path]) -> tuple[Collection, list[str]]:
+    """Read the run directories; also one line for each that was left out. Raises SchemaError where none is left."""
+    best: dict[str, tuple[tuple, dict[str, pa.Table]]] = {}
+    problems = []
+    for directory in run_directories:
+        try:
+            tables = read(directory)
+            row = tables["runs"].to_pylist()[0]
+            json.loads(row["config"])
+        except (SchemaError, OSError) as error:
+            problems.append(str(error))
+            continue
+        except (ValueError, KeyError, IndexError):
+            problems.append(f"{directory} has no row of runs with a config in JSON.")
+            continue
+        rank = (row["status"] == "done", row["started"] or "")  # of two copies of a run, the later that ended well
+        if row["run"] in best:
+            problems.append(f"{directory} is another copy of run {row['run']}: only the later one counts.")
+        if row["run"] not in best or rank > best[row["run"]][0]:
+            best[row["run"]] = rank, tables
+    if not best:
+        raise SchemaError("None of the run directories can be read.")
+    kept = [tables for _, tables in best.values()]
+    merged = {
+        name: pa.concat_tables([arrow_schema(name).empty_table(), *(t[name] for t in kept if name in t)])
+        for name in TABLES
+    }
+    units, lines = _units(merged)
+    return Collection(merged, units), problems + lines
+
+
+def _units(tables: dict[str, pa.Table]) -> tuple["pd.DataFrame", list[str]]:
+    import pandas as pd
+
+    columns = ["run", "estimator", "family", "objective", "seed", "status", "reason", "unbiased", "started"]
+    runs = tables["runs"].select([*columns, "config"]).to_pylist()
+    measured: dict[str, dict[str, str]] = {}
+    for row in tables["gradient"].select(["run", "estimator", "trained_with"]).to_pylist():
+        measured.setdefault(row["run"], {})[row["estimator"]] = row["trained_with"] or OWN
+    units, configs = [], []
+    for run in runs:
+        config = labels.flatten(json.loads(run["config"]))
+        elsewhere = measured.get(run["run"], {})
+        for estimator in sorted({run["estimator"], *elsewhere}):
+            foreign = estimator != run["estimator"]
+            trained_with = elsewhere.get(estimator, OWN)
+            if len(elsewhere) < 2 and trained_with == run["estimator"]:
+                trained_with = OWN
+            unit = {c: run[c] for c in columns} | {
+                "estimator": estimator,
+                "foreign": foreign,
+                "trained_with": trained_with,
+            }
+            units.append(unit)
+            configs.append({k: v for k, v in config.items() if not (foreign and labels.under(k, ["estimator"]))})
+    frame = pd.DataFrame(units)
+    frame["setting"] = ""
+    for _, rows in frame.groupby("family"):
+        keys = labels.problem_keys([configs[i] for i in rows.index])
+        for i in rows.index:
+            frame.loc[i, "setting"] = labels.describe(configs[i], keys)
+    frame["label"] = frame.estimator
+    for _, rows in frame.groupby("estimator"):
+        keys = labels.label_keys([[configs[i] for i in panel.index] for _, panel in rows.groupby(PANEL)])
+        for i in rows.index:
+            frame.loc[i, "label"] = f"{frame.estimator[i]} {labels.describe(configs[i], keys)}".strip()
+    # The same seed twice under one label is not two seeds: the later one counts.
+    frame["seeds"] = [
+        json.dumps({k: v for k, v in c.items() if labels.under(k, ["seed", "seeds"])}, sort_keys=True) for c in configs
+    ]
+    frame["rank"] = [
+        (status == "done", started or "") for status, started in zip(frame.status, frame.started, strict=True)
+    ]
+    kept = frame.sort_values("rank", kind="stable").drop_duplicates([*UNIT, "seed", "seeds"], keep="last").sort_index()
+    dropped = sorted(set(frame.run) - set(kept.run))
+    lines = [f"Run {run} has the configuration and seed of a later run, which counts in its place." for run in dropped]
+    return kept.drop(columns=["seeds", "rank", "started"]).reset_index(drop=True), lines
+
+
+def widened(runs: pa.Table) -> pa.Table:
+    """The runs with a column `config.<key>` for each config key: numeric where all its values are, else text."""
+    configs = [labels.flatten(json.loads(text)) for text in runs["config"].to_pylist()]
+    for key in sorted({key for config in configs for key in config}):
+        runs = runs.append_column(f"config.{key}", _array([config.get(key) for config in configs]))
+    return runs
+
+
+def _array(values: list[Any]) -> pa.Array:
+    present = [v for v in values if v is not None]
+    if present and all(isinstance(v, bool) for v in present):
+        return pa.array(values, pa.bool_())
+    if present and all(isinstance(v, int | float) and not isinstance(v, bool) for v in present):
+        return pa.array(values, pa.int64() if all(isinstance(v, int) for v in present) else pa.float64())
+    return pa.array([v if v is None or isinstance(v, str) else json.dumps(v) for v in values], pa.string())
+
+
+def save(tables: dict[str, pa.Table], directory: Path, *, as_csv: bool) -> None:
+    """Write each table as Parquet, and as CSV beside it if asked: empty is null, text is quoted."""
+    directory.mkdir(parents=True, exist_ok=True)
+    for name, table in tables.items():
+        replace(directory / f"{name}.parquet", parquet(table))
+        if as_csv:
+            replace(directory / f"{name}.csv", _csv(table))
+
+
+def _csv(table: pa.Table) -> bytes:
+    from pyarrow import csv
+
+    sink = pa.BufferOutputStream()
+    csv.write_csv(table, sink)
+    return sink.getvalue().to_pybytes()

@@ -1,0 +1,113 @@
+"""One row for each configuration: what it reached, how noisy, how biased and how dear its gradient is."""
+
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from bench.report.collect import PANEL, UNIT, Collection
+from bench.report.statistics import Interval, log_t_interval, t_interval
+from bench.schema import BOOL, FLOAT, INT, STATUSES, TEXT, Column
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def _bounded(name: str, meaning: str) -> dict[str, Column]:
+    return {
+        name: Column(FLOAT, meaning),
+        f"{name}_low": Column(FLOAT, f"lower end of the 95 % Student-t interval of {name} over seeds"),
+        f"{name}_high": Column(FLOAT, f"upper end of the 95 % Student-t interval of {name} over seeds"),
+    }
+
+
+COMPARISON: dict[str, Column] = {
+    "family": Column(TEXT, "latent family"),
+    "objective": Column(TEXT, "what the estimator optimises: elbo or iwae"),
+    "setting": Column(TEXT, "the problem, where the collection holds several: data, latent, model, objective"),
+    "trained_with": Column(TEXT, "own, or the estimator that trained the checkpoint of a probe"),
+    "label": Column(TEXT, "estimator and the hyper-parameters that tell its configurations apart"),
+    "estimator": Column(TEXT, "name of the estimator option"),
+    "unbiased": Column(BOOL, "whether the estimator claims to be unbiased"),
+    **{status: Column(INT, f"runs that ended as {status}") for status in STATUSES},
+    "seeds": Column(INT, "runs that count: those done; everything below is over these"),
+    **_bounded("elbo_train", "ELBO at the last step, training split (nats)"),
+    **_bounded("elbo_test", "ELBO at the last step, test split (nats)"),
+    **_bounded("iwae_test", "importance-weighted bound at the last step, test split (nats)"),
+    **_bounded("variance_noise_encoder", "variance_noise at the last step, encoder; geometric mean (nats^2)"),
+    **_bounded("variance_noise_latent", "variance_noise at the last step, latent; geometric mean (nats^2)"),
+    **_bounded("bias_sq", "bias_sq at the last step, encoder; noise may make it negative (nats^2)"),
+    **_bounded("norm_sq", "norm_sq at the last step, encoder (nats^2)"),
+    "engine": Column(TEXT, "the engine whose times these are: eager, or else the alphabetically first"),
+    "seconds_step": Column(FLOAT, "valid time of a training step, median over runs (s)"),
+    "seconds_gradient": Column(FLOAT, "valid time of a gradient, median over runs (s)"),
+    "evaluations": Column(FLOAT, "forward evaluations of the cost per example and gradient"),
+    "evaluations_backward": Column(FLOAT, "of which differentiated with respect to z"),
+    "variance_x_evaluations": Column(FLOAT, "variance_noise_encoder x evaluations (nats^2)"),
+    "variance_x_seconds": Column(FLOAT, "variance_noise_encoder x seconds_gradient (nats^2 s)"),
+}
+
+
+def last(frame: "pd.DataFrame", by: str) -> "pd.DataFrame":
+    """The rows of each run's last step, for each value of the column `by`."""
+    return frame[frame.step == frame.groupby(["run", "estimator", by]).step.transform("max")]
+
+
+def timings(collection: Collection) -> "pd.DataFrame":
+    """The rows of `cost` of one engine, the seconds of invalid timings left out."""
+    cost = collection.joined("cost")
+    cost["engine"] = cost.engine.fillna("eager")
+    engines = cost.groupby(UNIT).engine.transform(lambda e: "eager" if (e == "eager").any() else e.min())
+    cost = cost[cost.engine == engines].copy()
+    cost.loc[~cost.valid.fillna(True).astype(bool), "seconds"] = float("nan")
+    return cost
+
+
+def comparison(collection: Collection) -> "pd.DataFrame":
+    """The table whose columns are `COMPARISON`, sorted by panel and then by the test ELBO, the best first."""
+    import pandas as pd
+
+    objective, gradient = collection.joined("objective"), collection.joined("gradient")
+    gathered: dict[tuple, dict[str, Any]] = {}
+    for key, units in collection.units.groupby(UNIT):
+        row = dict(zip(UNIT, key, strict=True)) | {status: int((units.status == status).sum()) for status in STATUSES}
+        row |= {"estimator": units.estimator.iloc[0], "unbiased": units.unbiased.iloc[0], "seeds": row["done"]}
+        gathered[key] = row
+    for split, columns in {"train": ["elbo"], "test": ["elbo", "iwae"]}.items():
+        for key, rows in last(objective[objective.split == split], "split").groupby(UNIT):
+            for column in columns:
+                gathered[key] |= _columns(f"{column}_{split}", t_interval(rows[column]))
+    final = last(gradient, "part")
+    for part in ("encoder", "latent"):
+        for key, rows in final[final.part == part].groupby(UNIT):
+            gathered[key] |= _columns(f"variance_noise_{part}", log_t_interval(rows.variance_noise))
+            if part == "encoder":
+                gathered[key] |= _columns("bias_sq", t_interval(rows.bias_sq))
+                gathered[key] |= _columns("norm_sq", t_interval(rows.norm_sq))
+    for key, rows in timings(collection).groupby(UNIT):
+        of_gradient = rows[rows.what == "gradient"]
+        gathered[key] |= {
+            "engine": rows.engine.iloc[0],
+            "seconds_step": rows[rows.what == "step"].seconds.median(),
+            "seconds_gradient": of_gradient.seconds.median(),
+            "evaluations": rows.evaluations_forward.median(),
+            "evaluations_backward": rows.evaluations_backward.median(),
+        }
+    table = pd.DataFrame(list(gathered.values())).reindex(columns=list(COMPARISON))
+    for name, spec in COMPARISON.items():
+        if spec.type == FLOAT:
+            table[name] = table[name].astype(float)
+    table["variance_x_evaluations"] = table.variance_noise_encoder * table.evaluations
+    table["variance_x_seconds"] = table.variance_noise_encoder * table.seconds_gradient
+    return table.sort_values([*PANEL, "elbo_test", "label"], ascending=[True] * 4 + [False, True]).reset_index(
+        drop=True
+    )
+
+
+def to_arrow(table: "pd.DataFrame") -> pa.Table:
+    """The comparison as an arrow table with the types of `COMPARISON`; NaN is null."""
+    schema = pa.schema([pa.field(name, column.type) for name, column in COMPARISON.items()])
+    return pa.Table.from_pandas(table, schema, preserve_index=False).replace_schema_metadata(None)
+
+
+def _columns(name: str, interval: Interval) -> dict[str, float]:
+    return {name: interval.mean, f"{name}_low": interval.low, f"{name}_high": interval.high}

@@ -1,0 +1,79 @@
+"""What all figures share: the grid of panels, their titles, and the legend below them."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from bench.report.collect import PANEL
+from bench.report.style import Look
+from bench.schema import OWN
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
+
+COLUMNS = 2
+
+
+class Missing(Exception):
+    """There is no data for a figure; the message says which."""
+
+
+def panels(frame: "pd.DataFrame", needed: str) -> "list[tuple[tuple, pd.DataFrame]]":
+    """The rows of each panel. Raises Missing where there are none; `needed` says what of."""
+    if frame.empty:
+        raise Missing(f"there is no {needed}")
+    return list(frame.groupby(PANEL, sort=True))
+
+
+def grid(n: int, width: float, heights: list[float]) -> "tuple[Figure, list[Axes]]":
+    """A figure of `n` axes, `width` inches each; a row is as high as its highest panel."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    columns = min(n, COLUMNS)
+    rows = [max(heights[i : i + columns]) for i in range(0, n, columns)]
+    figure = Figure(figsize=(width * columns, sum(rows)), layout=ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.06))
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(len(rows), columns, squeeze=False, height_ratios=rows).ravel()
+    for ax in axes[n:]:
+        ax.remove()
+    return figure, list(axes[:n])
+
+
+def title(key: tuple) -> str:
+    """`bernoulli, IWAE bound, mnist; checkpoint of rloo`: what the panel holds."""
+    family, objective, setting, trained_with = key
+    words = [family, *(["IWAE bound"] if objective == "iwae" else []), *([setting] if setting else [])]
+    return ", ".join(words) + ("" if trained_with == OWN else f"; checkpoint of {trained_with}")
+
+
+def legend(figure: "Figure", labels: Iterable[str], looks: dict[str, Look]) -> None:
+    """A legend below all panels, in as many columns as fit."""
+    labels = sorted(set(labels))
+    handles = [handle(looks[label]) for label in labels]
+    columns = max(1, int(figure.get_figwidth() / (0.55 + 0.062 * max(map(len, labels)))))
+    figure.legend(handles, labels, loc="outside lower center", ncols=min(columns, len(labels)), handlelength=3.2)
+
+
+def handle(look: Look) -> "Line2D":
+    """A line with its marker, for a legend."""
+    from matplotlib.lines import Line2D
+
+    style: Any = (0, look.dashes) if look.dashes else "-"
+    return Line2D(
+        [], [], color=look.colour, marker=look.marker, linestyle=style, markeredgecolor="white", markeredgewidth=0.4
+    )
+
+
+def clean_log_axis(axis) -> None:
+    """Powers of ten where the axis spans several; else 1, 2, 5, so that no log axis is without ticks."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    low, high = axis.get_view_interval()
+    if high / low < 30:
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())

@@ -1,0 +1,102 @@
+"""What every key of `conf/` may hold, but those of the estimator, which come from its constructor."""
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+
+class Rule(NamedTuple):
+    """What one key may hold. `kind` makes the value what it is, so that 1 and 1.0 are the same float."""
+
+    kind: type
+    expected: str  # completes "needs ..."
+    holds: Callable[[Any], bool] = lambda value: True
+    choices: tuple[str, ...] = ()
+    many: bool = False  # a list of such values
+    optional: bool = False  # null is a value too
+    only: tuple[str, str] | None = None  # (key, value): exists only where another key has this value
+
+
+def _whole(low: int = 0, **more: Any) -> Rule:
+    return Rule(int, f"a whole number, {low} or more", lambda v: v >= low, **more)
+
+
+def _real(low: float = -math.inf, high: float = math.inf, above: bool = False, **more: Any) -> Rule:
+    bounds = f" above {low:g}" if above else f", {low:g} or more" if low > -math.inf else ""
+    expected = f"a number from {low:g} to {high:g}" if high < math.inf else f"a number{bounds}"
+    return Rule(float, expected, lambda v: (v > low if above else v >= low) and v <= high, **more)
+
+
+def _one_of(*choices: str, **more: Any) -> Rule:
+    return Rule(str, f"one of {', '.join(choices)}", choices=choices, **more)
+
+
+TEXT = Rule(str, "text", bool)
+FLAG = Rule(bool, "true or false")
+POSITIVE = _real(0, above=True)
+FRACTIONS = _real(0, 1, many=True)
+CATEGORICAL, VQ = ("latent.family", "categorical"), ("latent.family", "vq")
+
+RULES: dict[str, Rule] = {
+    "option": TEXT._replace(optional=True),
+    "name": TEXT,
+    "output": TEXT,
+    "seed": _whole(),
+    **{f"seeds.{stream}": _whole() for stream in ("model", "data", "estimator", "measure")},
+    "device": _one_of("auto", "cpu", "cuda"),
+    "threads": _whole(1),
+    "dtype": _one_of("float32", "float64"),
+    "latent.family": _one_of("gaussian", "bernoulli", "categorical", "vq"),
+    "latent.dim": _whole(1),
+    "latent.categories": _whole(2, only=CATEGORICAL),
+    "latent.positions": _whole(1, only=VQ),
+    "latent.codes": _whole(2, only=VQ),
+    "latent.temperature": _real(0, only=VQ),
+    "latent.codebook": _one_of("gradient", "ema", only=VQ),
+    "latent.codebook_weight": _real(0, only=VQ),
+    "latent.commitment_weight": _real(0, only=VQ),
+    "latent.decay": _real(0, 1, only=VQ),
+    "latent.restart": _real(0, only=VQ),
+    "model.arch": _one_of("linear", "mlp", "conv"),
+    "model.hidden": _whole(1, many=True),
+    "model.activation": _one_of("relu", "tanh", "leaky_relu"),
+    "model.slope": _real(0, 1),
+    "model.init": _one_of("torch", "glorot"),
+    "model.likelihood": _one_of("bernoulli", "gaussian"),
+    "model.std": POSITIVE,
+    "model.learn_std": FLAG,
+    "model.prior": _one_of("fixed", "learned"),
+    "model.center_input": FLAG,
+    "model.signed_latent": FLAG,
+    "model.output_bias": _one_of("none", "init", "constant"),
+    "data.name": _one_of("digits", "mnist", "fashion_mnist", "omniglot", "static_mnist"),
+    "data.root": TEXT,
+    "data.binarisation": _one_of("dynamic", "static", "threshold", "none"),
+    "data.train_size": _whole(1, optional=True),
+    "data.download": FLAG,
+    "objective.kl": _one_of("analytic", "sampled"),
+    "objective.beta": _real(0),
+    "train.steps": _whole(),
+    "train.batch_size": _whole(1),
+    "train.optimiser": _one_of("adam", "radam", "sgd"),
+    "train.lr": POSITIVE,
+    "train.betas": _real(0, 1, many=True)._replace(expected="two numbers from 0 to below 1"),
+    "train.eps": POSITIVE,
+    "train.momentum": _real(0, 1),
+    "train.tuning_lr": POSITIVE,
+    "measure.at": FRACTIONS,
+    "measure.draws": _whole(2),
+    "measure.batches": _whole(1),
+    "measure.batch_size": _whole(1),
+    "measure.layers": FLAG,
+    "measure.reference": TEXT,  # none, auto, exact or an unbiased estimator: see `_check_reference`
+    "measure.reference_draws": _whole(2),
+    "measure.memory": _whole(1),
+    "evaluate.at": FRACTIONS,
+    "evaluate.examples": _whole(1, optional=True),
+    "evaluate.samples": _whole(1),
+    "evaluate.prior_samples": _whole(),
+    "timing.repetitions": _whole(),
+    "timing.warmup": _whole(),
+    "sweep.retry": _one_of("failed", "none"),
+}

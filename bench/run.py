@@ -1,0 +1,101 @@
+"""One run: from a resolved config to the tables of a run directory."""
+
+import json
+import time
+import traceback
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+
+from bench import tables
+from bench.config import Impossible, identity
+from bench.experiment import Experiment
+from bench.plugins import build
+from bench.progress import progress_bar
+from bench.provenance import provenance
+from bench.schema import SCHEMA
+
+LOOK_EVERY = 100  # training steps between two looks at the loss
+
+
+class Outcome(NamedTuple):
+    status: str  # done | diverged | skipped | failed
+    reason: str  # one sentence, or ""
+
+
+def run(config: dict, directory: Path, progress: bool = False) -> Outcome:
+    """Train, measure, evaluate and time as `config` says, and write the tables.
+
+    What goes wrong after the start is recorded: status `failed`, the reason, and `traceback.txt`.
+
+    Raises:
+        Impossible: the parts of the config do not go together; nothing is written.
+        ValueError: a part asks for what there is not, such as a data file; nothing is written.
+    """
+    started, clock = datetime.now(UTC), time.perf_counter()
+    torch.set_num_threads(config["threads"])
+    experiment = Experiment(config)
+    if reason := experiment.impossible():
+        raise Impossible(reason)
+    status, reason = "done", ""
+    try:
+        diverged = _go(experiment, progress)
+        if diverged is not None:
+            status, reason = "diverged", f"The loss was not finite at step {diverged}."
+    except Exception as error:
+        status, reason = "failed", f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+        directory.mkdir(parents=True, exist_ok=True)
+        tables.replace(directory / "traceback.txt", traceback.format_exc().encode())
+    row = {"step": experiment.trainer.step_count, "started": started.isoformat(timespec="seconds")}
+    row |= {"seconds": time.perf_counter() - clock}
+    return record(config, directory, status, reason, row, experiment.rows)
+
+
+def record(
+    config: dict, directory: Path, status: str, reason: str, row: dict | None = None, rows: dict | None = None
+) -> Outcome:
+    """Write a run directory; with neither `row` nor `rows`, of a run that never started."""
+    estimator = build(config["estimator"])
+    run_id = identity(config)
+    about = {
+        "run": run_id,
+        "name": config["name"],
+        "status": status,
+        "reason": reason or None,
+        "estimator": config["option"],
+        "family": config["latent"]["family"],
+        "unbiased": estimator.unbiased,
+        "objective": estimator.objective,
+        "seed": config["seed"],
+        "schema": SCHEMA,
+        "config": json.dumps(config, sort_keys=True),
+    }
+    about |= provenance(config["device"], config["threads"]) | (row or {})
+    found = {name: [{"run": run_id} | r for r in table] for name, table in (rows or {}).items()}
+    tables.write(directory, {"runs": [about], **found})
+    if status != "failed":
+        (directory / "traceback.txt").unlink(missing_ok=True)
+    return Outcome(status, reason)
+
+
+def _go(experiment: Experiment, progress: bool) -> int | None:
+    """The whole training with its stops; the step of divergence, or None."""
+    trainer, steps = experiment.trainer, experiment.config["train"]["steps"]
+    title = f"{experiment.config['option']} on {experiment.config['latent']['family']}"
+    with progress_bar(title, steps, progress) as advance, experiment.noise():
+        while True:
+            step = trainer.step_count
+            diverged = trainer.diverged() if step % LOOK_EVERY == 0 or experiment.stops(step) else None
+            if diverged is not None:
+                return diverged
+            experiment.stop(partial(advance, step))
+            if step >= steps:
+                break
+            experiment.train_step()
+            advance(trainer.step_count)
+        advance(steps, "timing")
+        experiment.time()
+    return None

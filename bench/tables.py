@@ -1,0 +1,136 @@
+"""How the tables of a run reach the disk: whole or not at all, and checked against the schema.
+
+A run directory holds one Parquet file a table and the marker `complete.json`, which is written last: without the
+marker the directory is not complete, whatever else lies in it. The columns are in `bench.schema`.
+"""
+
+import json
+import math
+import os
+from numbers import Integral, Real
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from bench.schema import BOOL, FLOAT, INT, SCHEMA, TABLES, TEXT, Column, arrow_schema
+
+MARKER = "complete.json"
+
+
+class SchemaError(ValueError):
+    """A table or a run directory is not what the schema says; the message is one sentence."""
+
+
+def write(directory: str | Path, tables: dict[str, list[dict[str, Any]]]) -> None:
+    """Check the rows and write them as a complete run directory; `tables` must hold the one row of `runs`.
+
+    Everything is checked before anything is written. Raises SchemaError naming the table, the row and the column.
+    """
+    if unknown := sorted(tables.keys() - TABLES.keys()):
+        raise SchemaError(f"There is no table {unknown[0]!r}; the tables are {', '.join(TABLES)}.")
+    if len(tables.get("runs", [])) != 1:
+        raise SchemaError(f"Table runs needs exactly one row; got {len(tables.get('runs', []))}.")
+    arrays = {name: _table(name, rows) for name, rows in tables.items()}
+    run = arrays["runs"].to_pylist()[0]
+    directory = Path(directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / MARKER).unlink(missing_ok=True)  # from here until the new marker the directory is incomplete
+    for name in TABLES:
+        if name in arrays:
+            replace(directory / f"{name}.parquet", parquet(arrays[name]))
+        else:
+            (directory / f"{name}.parquet").unlink(missing_ok=True)
+    marker = {"run": run["run"], "status": run["status"], "schema": SCHEMA, "tables": list(arrays)}
+    replace(directory / MARKER, json.dumps(marker).encode())
+
+
+def read(directory: str | Path) -> dict[str, pa.Table]:
+    """The tables of a complete run directory.
+
+    Raises SchemaError where the directory is not complete, of another schema version, or a file is damaged.
+    """
+    directory = Path(directory)
+    if not (directory / MARKER).is_file():
+        raise SchemaError(f"{directory} is not a complete run: it has no {MARKER}.")
+    try:
+        marker = json.loads((directory / MARKER).read_text())
+        version = marker["schema"]
+        names = list(marker["tables"]) if version == SCHEMA else []
+        damaged = version == SCHEMA and ("runs" not in names or not set(names) <= set(TABLES))
+    except (ValueError, KeyError, TypeError):
+        damaged = True
+    if damaged:
+        raise SchemaError(f"{directory / MARKER} is damaged: delete the directory and run it again.")
+    if version != SCHEMA:
+        raise SchemaError(
+            f"{directory} has tables of schema {version}, and this version reads schema {SCHEMA}: "
+            "run it again, or read it with the version that wrote it."
+        )
+    return {name: _read(directory / f"{name}.parquet", name) for name in names}
+
+
+def parquet(table: pa.Table) -> bytes:
+    """The table as the bytes of a Parquet file, zstd."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd", write_page_checksum=True)
+    return sink.getvalue().to_pybytes()
+
+
+def replace(path: Path, content: bytes) -> None:
+    """Write beside `path` under a hidden name, flush to the disk, rename into place: whole or not at all."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with open(temporary, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _table(name: str, rows: list[dict[str, Any]]) -> pa.Table:
+    columns = TABLES[name]
+    for i, row in enumerate(rows):
+        if unknown := sorted(row.keys() - columns.keys()):
+            raise SchemaError(f"Table {name}, row {i}: there is no column {unknown[0]!r}.")
+    checked = [
+        {
+            column: _value(row.get(column), spec, f"Table {name}, row {i}, column {column}")
+            for column, spec in columns.items()
+        }
+        for i, row in enumerate(rows)
+    ]
+    return pa.Table.from_pylist(checked, arrow_schema(name))
+
+
+def _value(value: Any, column: Column, where: str) -> Any:
+    if hasattr(value, "item") and not getattr(value, "ndim", 0):
+        value = value.item()  # a NumPy or torch scalar
+    if isinstance(value, float) and math.isnan(value) and column.type == FLOAT:
+        value = None
+    if value is None:
+        if column.required:
+            raise SchemaError(f"{where}: it is required and missing.")
+        return None
+    wanted = {TEXT: str, INT: Integral, FLOAT: Real, BOOL: bool}[column.type]
+    if not isinstance(value, wanted) or (isinstance(value, bool) and column.type != BOOL):
+        raise SchemaError(f"{where}: it must be {column.type}; got {value!r}.")
+    if column.choices and value not in column.choices:
+        raise SchemaError(f"{where}: it must be one of {', '.join(column.choices)}; got {value!r}.")
+    return value
+
+
+def _read(path: Path, name: str) -> pa.Table:
+    try:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            table = file.read()
+    except (OSError, pa.ArrowException):
+        raise SchemaError(
+            f"{path} is missing, truncated or not Parquet: delete the directory and run it again."
+        ) from None
+    if not table.schema.equals(arrow_schema(name), check_metadata=False):
+        raise SchemaError(f"{path} does not have the columns of schema {SCHEMA}.")
+    return table

@@ -1,0 +1,75 @@
+"""Training: a loop with nothing in it that is not training."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+
+from bench.objective import Objective
+from estimators import VQ, Estimate, Latent
+
+CHECK_EVERY = 100  # steps between two looks at the losses: looking waits for the device
+
+
+class Trainer:
+    """Owns the optimisers and steps them. The model learns from `loss` alone, the estimator from `tuning` alone.
+
+    Args:
+        objective: what is trained, with its model and estimator.
+        batches: endless images `x [B, X]`, already on the device.
+        config: the `train` group.
+    """
+
+    def __init__(self, objective: Objective, batches: Iterator[Tensor], config: dict):
+        self.objective, self.batches = objective, batches
+        self.model, self.estimator = objective.model, objective.estimator
+        self.learned = [p for p in self.model.parameters() if p.requires_grad]
+        self.tuned = [p for p in self.estimator.parameters() if p.requires_grad]
+        self.optimisers = [_optimiser(self.learned, config["lr"], config)]
+        if self.tuned:
+            self.optimisers.append(_optimiser(self.tuned, config["tuning_lr"], config))
+        self.step_count = 0
+        self.losses = torch.zeros(CHECK_EVERY, device=self.learned[0].device)
+
+    def gradient(self, x: Tensor) -> tuple[Latent, Estimate, Tensor]:
+        """The gradients of one batch, left in `.grad`: q, the estimate, and the mean loss."""
+        q = self.model.encode(x)
+        estimate = self.objective.estimate(q, x)
+        loss = (estimate.loss + self.objective.fixed(q)).mean()
+        tuning = estimate.tuning if self.tuned else None
+        for optimiser in self.optimisers:
+            optimiser.zero_grad(set_to_none=True)
+        loss.backward(inputs=self.learned, retain_graph=tuning is not None)
+        if tuning is not None:
+            tuning.mean().backward(inputs=self.tuned)
+        return q, estimate, loss.detach()
+
+    def step(self) -> None:
+        """One step of everything: parameters, the estimator's own parameters, its state, the codebook's."""
+        q, estimate, loss = self.gradient(next(self.batches))
+        for optimiser in self.optimisers:
+            optimiser.step()
+        self.estimator.update(estimate)
+        if self.model.codebook is not None and isinstance(q, VQ):
+            self.model.codebook.update(q)
+        self.losses[self.step_count % CHECK_EVERY] = loss
+        self.step_count += 1
+
+    def diverged(self) -> int | None:
+        """The first of the last CHECK_EVERY steps whose loss was not finite, or None. Waits for the device."""
+        first = max(0, self.step_count - CHECK_EVERY)
+        recent = [self.losses[i % CHECK_EVERY] for i in range(first, self.step_count)]
+        finite = torch.stack(recent).isfinite().tolist() if recent else []
+        return first + finite.index(False) if False in finite else None
+
+
+def _optimiser(parameters: list[nn.Parameter], lr: float, config: dict) -> torch.optim.Optimizer:
+    betas, eps = tuple(config["betas"]), config["eps"]
+    match config["optimiser"]:
+        case "adam":
+            return torch.optim.Adam(parameters, lr, betas, eps, fused=True)
+        case "radam":
+            return torch.optim.RAdam(parameters, lr, betas, eps)
+        case "sgd":
+            return torch.optim.SGD(parameters, lr, momentum=config["momentum"], fused=True)
+    raise ValueError(f"There is no optimiser {config['optimiser']!r}; there are adam, radam, sgd.")

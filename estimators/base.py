@@ -1,0 +1,96 @@
+"""The whole interface of an estimator; every shape is stated here, once.
+
+Axes of every tensor, in this order: K samples, the batch shape `...` whose last axis is B examples, then units.
+An estimator reduces over K and over units, never over the batch shape: examples never meet. So the same code runs for
+one batch `[B]` and for R independent replicas `[R, B]`.
+
+All randomness comes from the methods of `q` (`sample`, `uniform`, `gumbel`, `normal`, ...) and from nowhere else, so
+that a test can hand in a `q` whose noise is enumerated and prove a mean exactly.
+"""
+
+import re
+from abc import ABC, abstractmethod
+from typing import ClassVar, NamedTuple, Protocol
+
+from torch import Tensor, nn
+
+from estimators.latents import Latent
+
+
+class Cost(Protocol):
+    """What a sample costs, in nats; differentiable in `z` and in whatever parameters the cost itself has."""
+
+    def __call__(self, z: Tensor, q: Latent | None = None) -> Tensor:
+        """`z [K, ..., B, *]` -> `[K, ..., B]`; axes of z's batch shape may be 1 where all examples share a point.
+
+        Where the cost contains log q(z), q's parameters are frozen in it unless `q` is handed in, which lets them live:
+        the total derivative.
+        """
+        ...
+
+
+class Estimate(NamedTuple):
+    """One draw of an estimator."""
+
+    loss: Tensor  # [..., B] its gradient IS the estimate; its value means nothing
+    cost: Tensor  # [..., B] value for logs and baselines, no gradient needed
+    tuning: Tensor | None = None  # [..., B] what the estimator's own parameters minimise
+
+
+class Estimator(nn.Module, ABC):
+    """Turns a latent distribution `q`, a cost and the data `x [B, X]` into a loss whose gradient is the estimate.
+
+    Tags, which the tests hold every class to:
+
+    * `latents`: the families it can differentiate.
+    * `unbiased`: the mean of its gradient is the gradient of its objective. An instance may override the class.
+    * `objective`: `"elbo"`, the expected cost, or `"iwae"`, a K-sample bound, where cost(z) is -log w(z).
+    * `evaluations`: cost evaluations per example and gradient, "forward / backward to z", as expressions in the
+      hyper-parameters, D coordinates and C categories.
+    * `paper`: the short citation; the full one is in the module's docstring.
+    * `kl`: `"any"`; `"sampled"` for an estimator that does nothing of its own unless log q(z) is inside the cost;
+      `"analytic"` for one whose points have no log q(z).
+    * `deterministic`: also defined where q is a point mass (VQ at temperature 0).
+    * `noiseless`: the same estimate at every call; one draw says everything.
+    """
+
+    name: ClassVar[str]
+    latents: ClassVar[tuple[type[Latent], ...]]
+    unbiased: bool
+    objective: ClassVar[str] = "elbo"
+    evaluations: ClassVar[str]
+    paper: ClassVar[str] = "-"
+    kl: ClassVar[str] = "any"
+    deterministic: ClassVar[bool] = False
+    noiseless: ClassVar[bool] = False
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        if "name" not in cls.__dict__:
+            cls.name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", cls.__name__).lower()
+
+    @abstractmethod
+    def forward(self, q: Latent, cost: Cost, x: Tensor) -> Estimate:
+        """One estimate. Pure: reads parameters and buffers, never writes them."""
+
+    def update(self, estimate: Estimate) -> None:
+        """Move the state (running means, schedules) after a training step. The only place where state moves."""
+
+    def refuses(self, q: Latent) -> str | None:
+        """One sentence saying why this estimator cannot differentiate this `q`, or None. Extend by calling super."""
+        if not isinstance(q, self.latents):
+            families = ", ".join(f.family for f in self.latents)
+            return f"{self.name} does not differentiate {q.family} latents; it is made for {families}."
+        if q.deterministic and not self.deterministic:
+            return f"{self.name} needs a posterior that is random; set latent.temperature above 0."
+        return None
+
+
+def as_loss(q: Latent, gradient: Tensor) -> Tensor:
+    """A loss `[..., B]` whose gradient with respect to `q.natural` is `gradient`.
+
+    `q.natural` is `q.params` for Gaussian, Bernoulli and Categorical, and the code logits for VQ, from where the
+    gradient goes on to the encoder's vectors. Values of the loss mean nothing.
+    """
+    axes = tuple(range(-q.event_ndim, 0))
+    return (q.natural * gradient.detach()).sum(axes)

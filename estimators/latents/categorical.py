@@ -1,0 +1,80 @@
+"""Independent categorical variables as one-hot vectors."""
+
+import math
+from typing import Any, Self
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from estimators.latents.base import Discrete
+
+
+class OneHot(Discrete):
+    """What Categorical and VQ share: D coordinates of C categories each, samples one-hot `[K, ..., B, D, C]`."""
+
+    event_ndim = 2
+
+    @property
+    def log_probs(self) -> Tensor:
+        return self.logits.log_softmax(-1)
+
+    @property
+    def probs(self) -> Tensor:
+        return self.logits.softmax(-1)
+
+    @property
+    def states(self) -> int:
+        size, categories = self.logits.shape[-2:]
+        return categories**size
+
+    def gumbel(self, k: int) -> Tensor:
+        """Standard Gumbel noise `[K, ..., B, D, C]`."""
+        noise = torch.empty_like(self.logits.detach().expand(k, *self.logits.shape)).exponential_()
+        return -noise.clamp(min=torch.finfo(noise.dtype).tiny).log()
+
+    def perturbed(self, k: int) -> Tensor:
+        return self.logits + self.gumbel(k)
+
+    def conditional(self, z: Tensor) -> Tensor:
+        # The maximum of perturbed log-probabilities is a standard Gumbel, whichever category attains it; the others
+        # are Gumbels truncated at it. Adding back the normaliser returns to the scale of the logits.
+        gumbel, log_probs = self.gumbel(z.shape[0]), self.log_probs
+        top = (z * gumbel).sum(-1, keepdim=True)
+        others = -torch.logaddexp(-top, -(log_probs + gumbel))
+        return torch.where(z > 0.5, top, others) + self.logits.logsumexp(-1, keepdim=True)
+
+    def soften(self, perturbed: Tensor, temperature: float | Tensor) -> Tensor:
+        return torch.softmax(perturbed / temperature, -1)
+
+    def harden(self, perturbed: Tensor) -> Tensor:
+        index = perturbed.argmax(-1, keepdim=True)
+        return (index == torch.arange(perturbed.shape[-1], device=index.device)).to(perturbed.dtype)
+
+    def log_prob(self, z: Tensor) -> Tensor:
+        return (z * self.log_probs).sum((-2, -1))
+
+    def kl(self, prior: Any = None) -> Tensor:
+        log_prior = -math.log(self.logits.shape[-1]) if prior is None else prior.log_probs
+        return (self.probs * (self.log_probs - log_prior)).sum((-2, -1))
+
+    def enumerate(self, start: int = 0, stop: int | None = None) -> Tensor:
+        size, categories = self.logits.shape[-2:]
+        index = torch.arange(start, categories**size if stop is None else stop, device=self.logits.device)
+        digits = index[:, None] // categories ** torch.arange(size, device=index.device) % categories  # [S, D]
+        return (
+            F.one_hot(digits, categories).to(self.logits.dtype).view(-1, *[1] * len(self.batch_shape), size, categories)
+        )
+
+
+class Categorical(OneHot):
+    """Independent categorical variables. `params [..., B, D, C]`: logits. z `[K, ..., B, D, C]`, one-hot."""
+
+    family = "categorical"
+
+    @property
+    def logits(self) -> Tensor:
+        return self.params
+
+    def standard(self) -> Self:
+        return type(self)(torch.zeros_like(self.params[..., :1, :, :]))

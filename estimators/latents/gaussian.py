@@ -1,0 +1,47 @@
+"""The diagonal Gaussian."""
+
+import math
+from typing import Any, Self
+
+import torch
+from torch import Tensor
+
+from estimators.latents.base import Latent
+
+
+class Gaussian(Latent):
+    """Diagonal Gaussian. `params [..., B, 2D]`: mean and log standard deviation, concatenated. z `[K, ..., B, D]`."""
+
+    family = "gaussian"
+
+    def __init__(self, params: Tensor):
+        super().__init__(params)
+        self.mean, self.log_std = params.chunk(2, -1)
+
+    @property
+    def std(self) -> Tensor:
+        return self.log_std.exp()
+
+    def normal(self, k: int) -> Tensor:
+        """Standard normal noise `[K, ..., B, D]`."""
+        return torch.randn(k, *self.mean.shape, dtype=self.mean.dtype, device=self.mean.device)
+
+    def rsample(self, k: int) -> Tensor:
+        """k samples mean + std * noise, with gradient to the parameters."""
+        return self.mean + self.std * self.normal(k)
+
+    def sample(self, k: int) -> Tensor:
+        return self.rsample(k).detach()
+
+    def log_prob(self, z: Tensor) -> Tensor:
+        noise = (z - self.mean) / self.std
+        return (-0.5 * noise**2 - self.log_std - 0.5 * math.log(2 * math.pi)).sum(-1)
+
+    def standard(self) -> Self:
+        return type(self)(torch.zeros_like(self.params[..., :1, :]))
+
+    def kl(self, prior: Any = None) -> Tensor:
+        if prior is None:
+            return (0.5 * (self.mean**2 + self.std**2 - 1) - self.log_std).sum(-1)
+        shift, ratio = (self.mean - prior.mean) / prior.std, self.log_std - prior.log_std
+        return (0.5 * (shift**2 + (2 * ratio).exp() - 1) - ratio).sum(-1)

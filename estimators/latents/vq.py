@@ -1,0 +1,80 @@
+"""Vector quantisation as a categorical posterior with geometry."""
+
+import math
+from typing import Any, Self
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from estimators.latents.categorical import Categorical, OneHot
+
+
+class VQ(OneHot):
+    """Vector quantisation: a categorical posterior with geometry.
+
+    `params [..., B, N, d]` are the encoder's vectors, `codebook [C, d]` the codes. The posterior over the codes of each
+    position is `softmax(-||vector - code||^2 / temperature)`; at temperature 0 it is the nearest code, and q is a point
+    mass. Takida et al., SQ-VAE, ICML 2022, arXiv:2205.07547; van den Oord, Vinyals & Kavukcuoglu 2017,
+    arXiv:1711.00937.
+
+    Samples are one-hot `[K, ..., B, N, C]`, and a cost reads the code that they choose. `place(v)` makes a point at
+    which a cost reads the vectors v themselves, for the estimators that differentiate them. In q the codebook is frozen:
+    it learns through the decoder's input and through the codebook loss.
+    """
+
+    family = "vq"
+
+    def __init__(self, params: Tensor, codebook: Tensor, temperature: float = 1.0):
+        super().__init__(params)
+        if temperature < 0:
+            raise ValueError(f"The temperature of a VQ posterior is 0 (nearest code) or more; got {temperature}.")
+        self.codebook, self.temperature = codebook, temperature
+        self.deterministic = temperature == 0
+
+    def with_params(self, params: Tensor) -> Self:
+        return type(self)(params, self.codebook, self.temperature)
+
+    @property
+    def scores(self) -> Tensor:
+        """-||vector - code||^2 `[..., B, N, C]`, up to a constant per position."""
+        codes = self.codebook.detach()
+        return 2 * self.params @ codes.mT - (codes**2).sum(-1)
+
+    @property
+    def logits(self) -> Tensor:
+        if self.deterministic:
+            raise ValueError(
+                "A VQ posterior at temperature 0 is a point mass and has no logits; set a temperature above 0."
+            )
+        return self.scores / self.temperature
+
+    def with_logits(self, logits: Tensor) -> Categorical:
+        codes = Categorical(logits)
+        codes.gumbel = self.gumbel  # type: ignore[method-assign]
+        return codes
+
+    def nearest(self) -> Tensor:
+        """The nearest code of every position, one-hot `[..., B, N, C]`, without gradient."""
+        return self.harden(self.scores.detach())
+
+    def sample(self, k: int) -> Tensor:
+        return self.nearest().expand(k, *[-1] * (self.params.ndim)) if self.deterministic else super().sample(k)
+
+    def quantised(self, z: Tensor) -> Tensor:
+        """The codes `[K, ..., B, N, d]` that one-hot points choose, with gradient to the codebook and to z."""
+        return z @ self.codebook
+
+    def place(self, vectors: Tensor) -> Tensor:
+        """The point `[K, ..., B, N, C + d]` at which a cost reads its last d values: `vectors [K, ..., B, N, d]`."""
+        return F.pad(vectors, (self.codebook.shape[0], 0))
+
+    def standard(self) -> "Categorical":  # type: ignore[override]
+        return Categorical(self.params.new_zeros(1, self.params.shape[-2], self.codebook.shape[0]))
+
+    def kl(self, prior: Any = None) -> Tensor:
+        if not self.deterministic:
+            return super().kl(prior)
+        if prior is None:
+            constant = self.params.shape[-2] * math.log(self.codebook.shape[0])
+            return self.params.new_full(self.batch_shape, constant)
+        return -prior.log_prob(self.nearest())

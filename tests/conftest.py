@@ -1,0 +1,23 @@
+"""Every test: one thread, a fixed seed, hypothesis without clocks or chance. CUDA tests need CUDA, or are skipped."""
+
+import pytest
+import torch
+from hypothesis import settings
+
+settings.register_profile("fixed", deadline=None, derandomize=True, database=None)
+settings.load_profile("fixed")
+torch.set_num_threads(1)
+
+
+def pytest_collection_modifyitems(items):
+    if not torch.cuda.is_available():
+        no_cuda = pytest.mark.skip(reason="needs CUDA")
+        for item in items:
+            if "gpu" in item.keywords:
+                item.add_marker(no_cuda)
+
+
+@pytest.fixture(autouse=True)
+def _seed():
+    """No test depends on which ones ran before it, or on which worker."""
+    torch.manual_seed(0)

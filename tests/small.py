@@ -1,0 +1,66 @@
+"""Models small enough to check by hand, in float64, and the statistics of gradients that are written out in full."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bench.model import VAE
+
+PIXELS = 16
+LATENTS = {
+    "gaussian": {"family": "gaussian", "dim": 3},
+    "bernoulli": {"family": "bernoulli", "dim": 4},
+    "categorical": {"family": "categorical", "dim": 2, "categories": 3},
+    "vq": {
+        "family": "vq", "positions": 2, "dim": 3, "codes": 4, "temperature": 1.5, "codebook": "gradient",
+        "codebook_weight": 1.0, "commitment_weight": 0.25, "decay": 0.9, "restart": 0.0,
+    },
+}  # fmt: skip
+MODEL = {
+    "arch": "mlp", "hidden": [5], "activation": "tanh", "slope": 0.01, "init": "torch", "likelihood": "bernoulli",
+    "std": 0.7, "learn_std": False, "prior": "fixed", "center_input": False, "signed_latent": False,
+    "output_bias": "none",
+}  # fmt: skip
+TRAIN = {"optimiser": "adam", "lr": 0.01, "betas": [0.9, 0.999], "eps": 1e-8, "momentum": 0.9, "tuning_lr": 0.01}
+
+
+def mean_image() -> Tensor:
+    """`[X]`, one pixel always black and one always white."""
+    return torch.linspace(0, 1, PIXELS, dtype=torch.float64)
+
+
+def vae(family: str, latent: dict | None = None, **model) -> VAE:
+    """A model of 4x4 images; `latent` and `model` change the configs above. Its learned prior is not uniform."""
+    made = VAE(LATENTS[family] | (latent or {}), MODEL | model, (1, 4, 4), mean_image()).double()
+    if made.prior_params is not None:
+        torch.nn.init.normal_(made.prior_params, std=0.5)
+    return made
+
+
+def images(*lead: int) -> Tensor:
+    """Binary images `[*lead, X]`."""
+    return (torch.rand(*lead, PIXELS, dtype=torch.float64) < 0.5).double()
+
+
+def brute_force(gradients: list[np.ndarray], references: list[np.ndarray] | None = None) -> dict[str, float]:
+    """The statistics of explicit gradients: `[R, P]` for each probe batch, with the reference's mean `[P]` for each."""
+    found: dict[str, list[float]] = {"variance_noise": [], "norm_sq": [], "bias_sq": [], "cosine": []}
+    for m, g in enumerate(gradients):
+        noise = g.var(0, ddof=1).sum() if len(g) > 1 else 0.0
+        mean = g.mean(0)
+        found["variance_noise"].append(noise)
+        found["norm_sq"].append(mean @ mean - noise / len(g))
+        if references is not None:
+            r = references[m]
+            found["bias_sq"].append((mean - r) @ (mean - r) - noise / len(g))
+            found["cosine"].append(mean @ r / np.sqrt((mean @ mean) * (r @ r)))
+    result = {name: float(np.mean(values)) if values else np.nan for name, values in found.items()}
+    with np.errstate(invalid="ignore"):
+        result["snr"] = result["norm_sq"] / result["variance_noise"] if result["variance_noise"] else np.nan
+    result["mse"] = result["bias_sq"] + result["variance_noise"]
+    if len(gradients) > 1:
+        means = np.stack([g.mean(0) for g in gradients])
+        own = np.mean([n / len(g) for n, g in zip(found["variance_noise"], gradients, strict=True)])
+        result["variance_data"] = float(means.var(0, ddof=1).sum() - own)
+        result["variance"] = result["variance_data"] + result["variance_noise"]
+    return result
