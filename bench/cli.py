@@ -12,14 +12,20 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from bench import __version__
 
 if TYPE_CHECKING:
     from bench.job import Session
 
-COMMANDS = ("check", "list", "probe", "report", "speed")
+COMMANDS = {
+    "check": "bench.check",
+    "list": "bench.list",
+    "probe": "bench.probe",
+    "report": "bench.report.__main__",
+    "speed": "bench.speed",
+}
 TRACEBACKS = "HYDRA_FULL_ERROR"
 
 
@@ -27,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Exit status: 0; 1 where a run failed; 2 where the input is bad; 130 where interrupted."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     if arguments and arguments[0] in COMMANDS:
-        return importlib.import_module(f"bench.{arguments[0]}").main(arguments[1:]) or 0
+        return importlib.import_module(COMMANDS[arguments[0]]).main(arguments[1:]) or 0
     if "--version" in arguments:
         print(f"estimator-bench {__version__}")
         return 0
@@ -65,50 +71,51 @@ def _hydra(arguments: list[str], session: "Session") -> None:
     from bench import plugins
     from bench.config import BadInput
     from bench.job import job
+    from bench.sentences import first_line
 
-    def refuse(message: str) -> None:
+    def refuse(message: str) -> NoReturn:
         raise BadInput(f"{message}; --help shows what is possible.")
 
     flags = get_args_parser()
-    flags.error = refuse  # Hydra's own answer is a page of usage
+    flags.error = refuse  # type: ignore[method-assign]  # Hydra's own answer is a page of usage
     folder = flags.parse_args(arguments).config_dir
     plugins.register()
     for file in sorted(Path(folder).glob("estimator/*.yaml")) if folder else []:
         if file.stem in plugins.registry() | plugins.presets():
             raise BadInput(f"{file} has the name of an estimator of the suite; give it another name.")
-    settings = {"execution_whitelist": ["estimators.*", "bench.*"]}  # a parameter from Hydra 1.4 on
+    settings: dict[str, Any] = {"execution_whitelist": ["estimators.*", "bench.*"]}  # a parameter from Hydra 1.4 on
     settings = {k: v for k, v in settings.items() if k in inspect.signature(hydra.main).parameters}
     command = hydra.main(config_path=str(plugins.CONF), config_name="config", **plugins.VERSION_BASE, **settings)(job)
     with _quiet(arguments, session):
         try:
             command()
+        except BadInput:
+            raise
         except ValueError as error:  # Hydra's own, since no job raises here
-            raise BadInput(f"{error}".splitlines()[0]) from error
+            raise BadInput(first_line(error)) from error
     if session.error:
         raise session.error
 
 
 @contextmanager
 def _quiet(arguments: list[str], session: "Session") -> Iterator[None]:
-    """Hydra reads these arguments, raises its errors instead of printing them, and logs nothing but warnings."""
-    argv, tracebacks, logger = sys.argv, os.environ.get(TRACEBACKS), logging.getLogger("hydra")
-    before = logger.handlers, logger.propagate, logger.level
+    """Hydra reads these arguments, raises its errors instead of printing them, and does not announce every job."""
+    argv, tracebacks = sys.argv, os.environ.get(TRACEBACKS)
+    launcher = logging.getLogger("hydra._internal.core_plugins.basic_launcher")
     sys.argv, os.environ[TRACEBACKS] = [argv[0], *arguments], "1"
-    logger.handlers, logger.propagate = [_Log(session)], False
-    logger.setLevel(logging.INFO)
+    launcher.handlers, launcher.propagate = [_Count(session)], False
     try:
         yield
     finally:
         sys.argv = argv
-        logger.handlers, logger.propagate, level = before
-        logger.setLevel(level)
+        launcher.handlers, launcher.propagate = [], True
         os.environ.pop(TRACEBACKS)
         if tracebacks is not None:
             os.environ[TRACEBACKS] = tracebacks
 
 
-class _Log(logging.Handler):
-    """Takes the number of jobs from Hydra's log, which is the only place that has it, and passes warnings on."""
+class _Count(logging.Handler):
+    """Takes the number of jobs from the launcher's log, the only place that has it."""
 
     def __init__(self, session: "Session"):
         super().__init__()
@@ -117,5 +124,3 @@ class _Log(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         if launching := re.match(r"Launching (\d+) jobs", record.getMessage()):
             self.session.total += int(launching[1])
-        elif record.levelno >= logging.WARNING:
-            print(record.getMessage(), file=sys.stderr)

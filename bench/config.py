@@ -69,10 +69,8 @@ def check(config: dict[str, Any]) -> None:
     known = {k: r for k, r in RULES.items() if r.only is None or leaves.get(r.only[0]) == r.only[1]}
     for key, value in leaves.items():
         if key not in known:
-            if key in RULES:
-                raise BadInput(
-                    f"{key} belongs to {'='.join(RULES[key].only or ())}, and {RULES[key].only[0]} is another."
-                )
+            if key in RULES and (owner := RULES[key].only):
+                raise BadInput(f"{key} belongs to {owner[0]}={owner[1]}, and {owner[0]} is {leaves.get(owner[0])}.")
             raise BadInput(f"There is no key {key}: {nearest_key(key, known)}")
         _check_value(key, value, known[key])
     if missing := [key for key, rule in known.items() if key not in leaves and not rule.optional]:

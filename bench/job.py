@@ -4,7 +4,7 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bench import tables
 from bench.config import BadInput, Impossible, identity, prepare
@@ -68,7 +68,7 @@ def job(cfg: "DictConfig") -> None:
     if many:
         varied = [override for override in settings.overrides.task if override not in sys.argv]
         of = f"/{session.total}" if session.total else ""
-        label = f"{settings.job.num + 1}{of} {' '.join(varied)}"
+        label = " ".join([f"{settings.job.num + 1}{of}", *varied])
     else:
         label = str(finished.directory)
     print(_line(label, finished, time.perf_counter() - began), flush=True)
@@ -78,7 +78,8 @@ def job(cfg: "DictConfig") -> None:
 
 def explain(error: Exception) -> str:
     """The reason of a row: one sentence."""
-    return sentence(error) or f"{type(error).__name__}: {' '.join(str(error).split())}"
+    words = " ".join(str(error).split())
+    return sentence(error) or (words if isinstance(error, ValueError) else f"{type(error).__name__}: {words}")
 
 
 def _line(label: str, finished: Finished, seconds: float) -> str:
@@ -91,7 +92,8 @@ def _run(cfg: "DictConfig", option: str | None, many: bool) -> Finished:
 
     from bench import plugins, run
 
-    config = prepare(OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True) | {"option": option})
+    composed: Any = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
+    config = prepare(composed | {"option": option})
     plugins.build(config["estimator"])  # a value that the constructor refuses is found before anything is written
     directory = Path(config["output"]) / config["name"] / identity(config)
     _require_writable(directory)

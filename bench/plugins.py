@@ -9,6 +9,7 @@ import inspect
 import pkgutil
 import sys
 from collections.abc import Iterator
+from dataclasses import fields
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points, version
 from pathlib import Path
@@ -104,7 +105,7 @@ def complete(config: dict[str, Any] | None) -> dict[str, Any]:
         merged = OmegaConf.merge(OmegaConf.structured(node(cls)), config)
         return OmegaConf.to_container(merged, resolve=True, throw_on_missing=True)  # type: ignore[return-value]
     except ConfigKeyError as error:
-        names = [name for name in node(cls).__dataclass_fields__ if name != "_target_"]
+        names = [f.name for f in fields(node(cls)) if f.name != "_target_"]
         unknown = str(error.key)
         raise BadInput(f"{cls.name} has no hyper-parameter {unknown}: {nearest(unknown, names)}") from error
     except OmegaConfBaseException as error:

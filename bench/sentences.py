@@ -15,10 +15,10 @@ def sentence(error: BaseException) -> str | None:
     if isinstance(error, MissingConfigException):
         group, _, name = (error.missing_cfg_file or "").rpartition("/")
         if error.options is None or not group:
-            return _first(error)
+            return first_line(error)
         return f"There is no {group} {name}: {nearest(name, error.options)}"
     if isinstance(error, OverrideParseException):
-        reason = _first(error).partition(" expecting")[0].rstrip(".")
+        reason = first_line(error).partition(" expecting")[0].rstrip(".")
         return f"{error.override!r} cannot be read as an override key=value: {reason}."
     cause = error.__cause__
     if isinstance(error, ConfigCompositionException) and isinstance(cause, OmegaConfBaseException):
@@ -27,18 +27,19 @@ def sentence(error: BaseException) -> str | None:
             parent = key.rpartition(".")[0]
             there = [f"{parent}.{name}".lstrip(".") for name in cause.parent_node if name not in ("_target_", "hydra")]
             return f"There is no key {key}: {nearest_key(key, [*there, *RULES])}"
-        return f"{_first(error).removesuffix('.')}: {_first(cause)}"
+        return f"{first_line(error).removesuffix('.')}: {first_line(cause)}"
     if isinstance(error, OmegaConfBaseException):
-        return f"{error.full_key}: {_first(error)}" if error.full_key else _first(error)
+        return f"{error.full_key}: {first_line(error)}" if error.full_key else first_line(error)
     if isinstance(error, HydraException) and "Ambiguous value" in str(error):
-        return f"{_first(error).removesuffix('.')}: add --multirun to sweep over the values."
+        return f"{first_line(error).removesuffix('.')}: add --multirun to sweep over the values."
     if isinstance(error, HydraException):
-        return _first(error)
+        return first_line(error)
     if isinstance(error, OSError) and error.filename:
         return f"{error.filename} cannot be written: {error.strerror}; choose another place with output=<folder>."
     return None
 
 
-def _first(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
+    """The first line of the error's message, with a full stop."""
     line = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
     return line if line.endswith((".", "?", "!")) else f"{line}."

@@ -15,7 +15,11 @@ def show(directories: Iterable[Path]) -> None:
     from rich.console import Console
     from rich.table import Column, Table
 
-    table = Table(*(Column(name, no_wrap=True) for name in COLUMNS), box=None, pad_edge=False)
+    table = Table(
+        *(Column(name, no_wrap=name != "estimator", overflow="fold") for name in COLUMNS),
+        box=None,
+        padding=(0, 1, 0, 0),
+    )
     for directory in dict.fromkeys(directories):
         if (directory / tables.MARKER).is_file():
             table.add_row(*summary(directory))

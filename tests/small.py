@@ -26,7 +26,7 @@ TRAIN = {"optimiser": "adam", "lr": 0.01, "betas": [0.9, 0.999], "eps": 1e-8, "m
 
 def mean_image() -> Tensor:
     """`[X]`, one pixel always black and one always white."""
-    return torch.linspace(0, 1, PIXELS, dtype=torch.float64)
+    return torch.linspace(0, 1, PIXELS, dtype=torch.float64) ** 2
 
 
 def vae(family: str, latent: dict | None = None, **model) -> VAE:
@@ -46,7 +46,7 @@ def brute_force(gradients: list[np.ndarray], references: list[np.ndarray] | None
     """The statistics of explicit gradients: `[R, P]` for each probe batch, with the reference's mean `[P]` for each."""
     found: dict[str, list[float]] = {"variance_noise": [], "norm_sq": [], "bias_sq": [], "cosine": []}
     for m, g in enumerate(gradients):
-        noise = g.var(0, ddof=1).sum() if len(g) > 1 else 0.0
+        noise = g.var(0, ddof=1).sum() if np.ptp(g, 0).max() > 1e-12 else 0.0
         mean = g.mean(0)
         found["variance_noise"].append(noise)
         found["norm_sq"].append(mean @ mean - noise / len(g))

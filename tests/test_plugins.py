@@ -228,9 +228,7 @@ def test_a_yaml_with_the_name_of_a_class_is_refused(tmp_path, monkeypatch):
     (tmp_path / "estimator").mkdir()
     (tmp_path / "estimator" / "rloo.yaml").write_text("_target_: estimators.rloo.RLOO\nk: 3\n")
     monkeypatch.setattr(plugins, "CONF", tmp_path)
-    with pytest.raises(
-        BadInput, match=r"conf/estimator/rloo\.yaml has the name of the estimator in estimators/rloo\.py"
-    ):
+    with pytest.raises(BadInput, match=r"estimator/rloo\.yaml has the name .* in estimators/rloo\.py"):
         plugins.register()
 
 

@@ -5,11 +5,14 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from bench.measure.layers import Call, gradients, recorded, squared_norms
+from bench.measure.layers import Call, gradients, gram_pays, recorded, squared_norms
 from bench.measure.tally import Tally
 from bench.model import VAE
 from bench.objective import Objective
 from estimators import Latent
+
+
+FORMED = 8  # gradients of a layer formed at a time
 
 
 class Generative:
@@ -40,25 +43,20 @@ class Generative:
     @contextmanager
     def replicated(self, draws: int):
         """Give each draw its own copy of the loose parameters, `{name: [r, ...]}`; a single draw uses the originals."""
-        copies: dict[str, Tensor] = {}
+        originals = {name: self.model.get_parameter(name) for name in self.loose}
+        copies: dict[str, Tensor] = dict(originals)
+        for name, value in originals.items() if draws > 1 else ():
+            copies[name] = value.detach().expand(draws, 1, *value.shape[1:]).clone().requires_grad_()
         try:
-            for name in self.loose:
-                original = self.model.get_parameter(name)
-                copies[name] = original
-                if draws > 1:
-                    copies[name] = original.detach().expand(draws, 1, *original.shape[1:]).clone()
-                    owner, _, attribute = name.rpartition(".")
-                    module = self.model.get_submodule(owner)
-                    del module._parameters[attribute]
-                    setattr(module, attribute, copies[name].requires_grad_())
+            self._put(copies)
             yield copies
         finally:
-            for name, original in self.named:
-                if name in self.loose and draws > 1:
-                    owner, _, attribute = name.rpartition(".")
-                    module = self.model.get_submodule(owner)
-                    module.__dict__.pop(attribute, None)
-                    module._parameters[attribute] = original
+            self._put(originals)
+
+    def _put(self, values: dict[str, Tensor]) -> None:
+        for name, value in values.items():
+            owner, _, attribute = name.rpartition(".")
+            self.model.get_submodule(owner)._parameters[attribute] = value  # in place: their order stays
 
 
 class Drawn:
@@ -97,6 +95,11 @@ class Drawn:
         for layer in dict.fromkeys(c.layer for c, _ in self.calls):
             inputs, cotangents, bias = _joined([(c, d) for c, d in self.calls if c.layer == layer], len(groups))
             tally: Tally = block(layer)
+            if tally.single or not gram_pays(inputs, cotangents):
+                for rows in torch.arange(len(groups)).split(FORMED):  # a few at a time stay in the cache
+                    part = slice(int(rows[0]), int(rows[-1]) + 1)
+                    tally.add_vectors(on_device[part], gradients(inputs[part], cotangents[part], bias))
+                continue
             tally.add_squares(on_device, squared_norms(inputs, cotangents, bias))
             start = 0
             for group, count in zip(*(t.tolist() for t in groups.unique_consecutive(return_counts=True)), strict=True):

@@ -21,7 +21,7 @@ def take(
     """Tallies of the gradient of the mean loss over `x [B, X]`, by block of coordinates.
 
     Blocks are `latent` (q.params), the encoder's layers and the decoder's layers and loose parameters. An estimator
-    without noise is drawn once.
+    without noise is drawn once, and so is one of a deterministic posterior.
 
     Args:
         objective: model and estimator; neither is changed.
@@ -29,14 +29,14 @@ def take(
         encoder, decoder: whether these parts are measured.
         memory: MiB that one chunk of draws may take.
     """
-    draws = 1 if objective.estimator.noiseless else draws
+    pull = EncoderPull(objective.model, x)
+    draws = 1 if objective.estimator.noiseless or pull.q.deterministic else draws
     groups = torch.arange(draws) * min(GROUPS, draws) // draws
     tallies: dict[str, Tally] = {}
 
     def block(name: str) -> Tally:
         return tallies.setdefault(name, Tally(torch.bincount(groups), x.device))
 
-    pull = EncoderPull(objective.model, x)
     generative = Generative(objective.model) if decoder else None
     fixed = objective.fixed(pull.q).mean()
     fixed_latent = torch.zeros_like(pull.q.params)
@@ -47,20 +47,25 @@ def take(
 
     q = pull.q.detach()
     alone = generative is not None and generative.convolutional  # a convolution sees one draw at a time
-    pilot = Drawn(objective, q, x, 1 if alone else min(2, draws), generative)
-    shift = pilot.cotangents.mean(0)  # near the mean: subtracting it keeps precision
-    one_by_one = alone or (generative is not None and not pilot.separable)
-    chunk = 1 if one_by_one else max(1, int(memory * 2**20 / (4 * pilot.values * x.element_size())))
-    for start in range(0, draws, chunk):
-        part = groups[start : start + chunk]
-        drawn = Drawn(objective, q, x, len(part), generative)
+    drawn = Drawn(objective, q, x, 1 if alone else min(2, draws), generative)
+    if generative is not None and not drawn.separable:
+        alone, drawn = True, Drawn(objective, q, x, 1, generative)
+    shift = drawn.cotangents.mean(0)  # near the mean: subtracting it keeps precision
+    chunk = 1 if alone else max(1, int(memory * 2**20 / (4 * drawn.values * x.element_size())))
+    start = 0
+    while True:
+        part = groups[start : start + len(drawn.cotangents)]
         cotangents = drawn.cotangents - shift
         block("latent").add_vectors(part.to(x.device), cotangents.flatten(1))
-        if encoder:
+        if encoder and not block("latent").single:
             for name, squares in pull.squares(cotangents).items():
                 block(name).add_squares(part.to(x.device), squares)
         if generative is not None:
             drawn.tally(block, part)
+        start += len(part)
+        if start == draws:
+            break
+        drawn = Drawn(objective, q, x, min(chunk, draws - start), generative)
 
     latent = block("latent")
     latent.constant = (shift + fixed_latent).flatten()
@@ -68,4 +73,6 @@ def take(
         stacked = torch.cat([latent.sums, latent.constant[None]]).unflatten(1, q.params.shape)
         for name, vectors in pull.vectors(stacked).items():
             block(name).sums, block(name).constant = vectors[:-1], vectors[-1]
+            if latent.single:
+                block(name).squares = vectors[:-1].square().sum(1, dtype=torch.float64)
     return tallies

@@ -33,7 +33,7 @@ def recorded(module: nn.Module):
             def note(layer, args, output, path=path):
                 output = _outermost(output)
                 if output.requires_grad:  # not where an estimator asks for a cost without gradient
-                    calls.append(Call(path, layer.bias is not None, _outermost(args[0]).detach(), output))
+                    calls.append(Call(path, layer.bias is not None, _outermost(args[0]), output))
 
             handles.append(layer.register_forward_hook(note))
     try:
@@ -41,6 +41,7 @@ def recorded(module: nn.Module):
     finally:
         for handle in handles:
             handle.remove()
+        calls[:] = [call._replace(inputs=call.inputs.detach()) for call in calls]
 
 
 def _outermost(value: Tensor) -> Tensor:
@@ -50,20 +51,20 @@ def _outermost(value: Tensor) -> Tensor:
     return value
 
 
+def gram_pays(inputs: Tensor, cotangents: Tensor) -> bool:
+    """Whether the n x n computation costs fewer operations than forming the gradients."""
+    n, width_in, width_out = cotangents.shape[-2], inputs.shape[-1], cotangents.shape[-1]
+    shared = inputs.ndim == 2
+    return n * (width_out + (0 if shared else width_in)) < width_in * width_out
+
+
 def squared_norms(inputs: Tensor, cotangents: Tensor, bias: bool) -> Tensor:
     """Squared norm of each draw's gradient `[r]`, from `inputs [n, in]` (shared by the draws) or `[r, n, in]`, and
     `cotangents [r, n, out]`; by whichever of the two exact ways costs fewer operations."""
-    n, width_in, width_out = cotangents.shape[1], inputs.shape[-1], cotangents.shape[2]
-    shared = inputs.ndim == 2
-    gram_cost = n * n * (width_out + (0 if shared else width_in))
-    if gram_cost < n * width_in * width_out:
-        gram_in = inputs @ inputs.mT
-        if bias:
-            gram_in = gram_in + 1
-        return ((cotangents @ cotangents.mT) * gram_in).sum((-2, -1), dtype=torch.float64)
-    weight = inputs.mT @ cotangents  # [r, in, out]
-    total = weight.square().sum((-2, -1), dtype=torch.float64)
-    return total + cotangents.sum(1).square().sum(-1, dtype=torch.float64) if bias else total
+    if not gram_pays(inputs, cotangents):
+        return gradients(inputs, cotangents, bias).square().sum(1, dtype=torch.float64)
+    gram = inputs @ inputs.mT + float(bias)
+    return ((cotangents @ cotangents.mT) * gram).sum((-2, -1), dtype=torch.float64)
 
 
 def gradients(inputs: Tensor, cotangents: Tensor, bias: bool) -> Tensor:

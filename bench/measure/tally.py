@@ -17,6 +17,7 @@ class Tally:
 
     def __init__(self, counts: Tensor, device: torch.device):
         self.counts = counts
+        self.single = int(counts.max()) == 1  # every group is one draw, whose gradient may as well be formed
         self.squares = torch.zeros(len(counts), dtype=torch.float64, device=device)
         self.sums = torch.zeros(len(counts), 0, device=device)
         self.constant = torch.zeros(0, device=device)

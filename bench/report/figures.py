@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from bench.report import points
 from bench.report.collect import UNIT, Collection
-from bench.report.panels import Missing, clean_log_axis, grid, legend, panels, title
+from bench.report.panels import Missing, barred, clean_log_axis, grid, legend, panels, title
 from bench.report.statistics import summarise
 from bench.report.style import RC, Look
 
@@ -18,12 +18,12 @@ def variance_vs_step(collection: Collection, looks: dict[str, Look], part: str) 
     """Gradient noise along the training, log scale."""
     rows = collection.joined("gradient")
     summary = summarise(rows[rows.part == part], [*UNIT, "step"], "variance_noise", log=True)
-    summary = summary[summary["mean"] > 0].assign(x=lambda s: s.step)
+    summary = barred(summary[summary["mean"] > 0]).assign(x=lambda s: s.step)
     keyed = panels(summary, f"variance of the part {part}")
     figure, axes = _curves(keyed, looks)
     for ax, (_, frame) in zip(axes, keyed, strict=True):
         ax.set(yscale="log", xlabel="training steps", ylabel=f"noise variance, {part} (nats²)")
-        ax.set_ylim(frame["mean"].min() / 2, frame["mean"].max() * 3)  # two seeds can make an interval of many decades
+        ax.set_ylim(frame["mean"].min() / 2, frame["mean"].max() * 3)  # bars may reach many decades further
         clean_log_axis(ax.yaxis)
     return figure
 
@@ -64,7 +64,7 @@ def draw(name: str, collection: Collection, looks: dict[str, Look], part: str) -
 def _bound_curves(collection: Collection, looks: dict[str, Look], x: str, label: str) -> "Figure":
     rows = points.with_bound(collection.joined("objective"))
     rows = rows[rows.split == "test"]
-    summary = summarise(rows, [*UNIT, "step"], "bound")
+    summary = barred(summarise(rows, [*UNIT, "step"], "bound"))
     at = rows.groupby([*UNIT, "step"])[x if x != "step" else "seed"].mean()
     summary["x"] = (
         summary.step
@@ -78,8 +78,8 @@ def _bound_curves(collection: Collection, looks: dict[str, Look], x: str, label:
     for ax, (key, frame) in zip(axes, keyed, strict=True):
         ax.set(xscale="log" if x == "seconds" else "linear", xlabel=label, ylabel=points.bound_name(key, "test"))
         final = frame[frame.step == frame.groupby("label").step.transform("max")]["mean"]
-        spread = max(final.max() - final.min(), 1.0)
-        ax.set_ylim(final.min() - spread, final.max() + 0.15 * spread)  # the start would flatten the end
+        spread = max(2 * (final.max() - final.min()), 2.0)
+        ax.set_ylim(final.min() - spread, final.max() + 0.1 * spread)  # the start would flatten the end
         if x == "seconds":
             ax.set_xlim(left=frame.x[frame["mean"] >= final.min() - spread].min() / 1.3)
             clean_log_axis(ax.xaxis)

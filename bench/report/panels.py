@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from matplotlib.lines import Line2D
 
 COLUMNS = 2
+ENOUGH = 3  # seeds: with two, Student's t multiplies the standard error by 12.7 and bars would hide all else
+BARS = f"bars: 95 % Student-t intervals over seeds, where there are {ENOUGH} or more"
 
 
 class Missing(Exception):
@@ -25,6 +27,11 @@ def panels(frame: "pd.DataFrame", needed: str) -> "list[tuple[tuple, pd.DataFram
     if frame.empty:
         raise Missing(f"there is no {needed}")
     return list(frame.groupby(PANEL, sort=True))
+
+
+def barred(summary: "pd.DataFrame") -> "pd.DataFrame":
+    """The summary without the bounds that are not drawn; the tables have them all."""
+    return summary.assign(low=summary.low.where(summary.n >= ENOUGH), high=summary.high.where(summary.n >= ENOUGH))
 
 
 def grid(n: int, width: float, heights: list[float]) -> "tuple[Figure, list[Axes]]":
@@ -55,7 +62,9 @@ def legend(figure: "Figure", labels: Iterable[str], looks: dict[str, Look]) -> N
     labels = sorted(set(labels))
     handles = [handle(looks[label]) for label in labels]
     columns = max(1, int(figure.get_figwidth() / (0.55 + 0.062 * max(map(len, labels)))))
-    figure.legend(handles, labels, loc="outside lower center", ncols=min(columns, len(labels)), handlelength=3.2)
+    figure.legend(
+        handles, labels, loc="outside lower center", ncols=min(columns, len(labels)), handlelength=3.2, title=BARS
+    )
 
 
 def handle(look: Look) -> "Line2D":

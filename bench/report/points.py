@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from bench.report.collect import UNIT, Collection
 from bench.report.compare import comparison, last
-from bench.report.panels import clean_log_axis, grid, panels, title
+from bench.report.panels import BARS, ENOUGH, barred, clean_log_axis, grid, panels, title
 from bench.report.place import label_points
 from bench.report.statistics import log_t_interval, summarise, t_interval
 from bench.report.style import Look
@@ -38,7 +38,7 @@ def variance_vs_seconds(collection: Collection, looks: dict[str, Look], part: st
 
 def _price(collection: Collection, looks: dict[str, Look], part: str, price: str, label: str) -> "Figure":
     rows = collection.joined("gradient")
-    noise = summarise(last(rows[rows.part == part], "part"), UNIT, "variance_noise", log=True)
+    noise = barred(summarise(last(rows[rows.part == part], "part"), UNIT, "variance_noise", log=True))
     frame = noise.merge(comparison(collection)[[*UNIT, price]], on=UNIT)
     keyed = panels(frame[(frame[price] > 0) & frame["mean"].notna()], f"{price} next to a variance of the part {part}")
     figure, axes = grid(len(keyed), 4.6, [3.9] * len(keyed))
@@ -55,7 +55,9 @@ def _price(collection: Collection, looks: dict[str, Look], part: str, price: str
         ax.set(xscale="log", yscale="log", xlabel=label, ylabel=f"noise variance, {part} (nats²)")
         ax.set_title(title(key))
         _roomy(ax, rows, price)
-        words = "lower left is better" + (f"\nzero variance: {', '.join(silent.label)}" if len(silent) else "")
+        words = "lower left is better; bars: 95 % over seeds" + (
+            f"\nzero variance: {', '.join(silent.label)}" if len(silent) else ""
+        )
         notes.append(ax.text(0.015, 0.015, words, transform=ax.transAxes, fontsize=7, style="italic", color="#555555"))
     figure.canvas.draw()
     figure.set_layout_engine("none")
@@ -88,9 +90,9 @@ def final_elbo(collection: Collection, looks: dict[str, Look], part: str) -> "Fi
     """The bound at the last step: test filled, train open; the best on top."""
     rows = with_bound(collection.joined("objective"))
     rows = last(rows[rows.split.isin(["train", "test"])], "split")
-    summary = summarise(rows, [*UNIT, "split"], "bound")
+    summary = barred(summarise(rows, [*UNIT, "split"], "bound"))
     keyed = panels(summary, "objective at the last step")
-    figure, axes = grid(len(keyed), 3.9, [0.9 + ROW * frame.label.nunique() for _, frame in keyed])
+    figure, axes = grid(len(keyed), 3.9, [1.3 + ROW * frame.label.nunique() for _, frame in keyed])
     units = collection.units
     for ax, (key, frame) in zip(axes, keyed, strict=True):
         of_panel = units[(units[UNIT[:4]] == list(key)).all(axis=1)]
@@ -116,7 +118,7 @@ def final_elbo(collection: Collection, looks: dict[str, Look], part: str) -> "Fi
         notes = {n: ", ".join(f"{lost[n, s]} {s}" for s in ("diverged", "failed") if (n, s) in lost) for n in names}
         ax.set_yticks(range(len(names)), [f"{n} ({notes[n]})" if notes[n] else n for n in names])
         low, high = frame["mean"].min(), frame["mean"].max()
-        room = 0.5 * max(high - low, 1.0)  # two seeds can make an interval wider than everything else
+        room = 0.5 * max(high - low, 1.0)  # a bar may be wider than everything else
         ax.set(xlim=(low - room, high + room), ylim=(-0.6, len(names) - 0.3))
         ax.set(xlabel=bound_name(key, ""), title=title(key))
     _key(figure, {"test": {"markerfacecolor": "#555555"}, "train": {"markerfacecolor": "white"}})
@@ -124,11 +126,14 @@ def final_elbo(collection: Collection, looks: dict[str, Look], part: str) -> "Fi
 
 
 def bias(collection: Collection, looks: dict[str, Look], part: str) -> "Figure":
-    """Squared bias and noise as fractions of the squared gradient: where the error of an estimate comes from."""
+    """Squared bias and noise as fractions of the squared gradient: where the error of an estimate comes from.
+
+    The bars of the bias are 95 % of its own draws' error; those of the noise are over seeds, as elsewhere.
+    """
     rows = collection.joined("gradient")
     rows = last(rows[(rows.part == part) & rows.bias_sq.notna() & (rows.norm_sq > 0)], "part")
     keyed = panels(rows, f"bias_sq of the part {part}: no run was measured against a reference")
-    figure, axes = grid(len(keyed), 4.2, [0.9 + ROW * frame.label.nunique() for _, frame in keyed])
+    figure, axes = grid(len(keyed), 4.2, [1.3 + ROW * frame.label.nunique() for _, frame in keyed])
     for ax, (key, frame) in zip(axes, keyed, strict=True):
         error = ((frame.bias_sq.clip(lower=0) + frame.variance_noise) / frame.norm_sq).groupby(frame.label).mean()
         names = list(error.sort_values(ascending=False, kind="stable").index)
@@ -148,12 +153,13 @@ def bias(collection: Collection, looks: dict[str, Look], part: str) -> "Figure":
 def _error_row(ax, y: int, rows: "pd.DataFrame", look: Look) -> None:
     noise = log_t_interval(rows.variance_noise / rows.norm_sq)
     if noise.mean > 0:
-        ax.plot([noise.low, noise.high], [y, y], color=look.colour, linewidth=0.9, alpha=0.7)
+        if noise.n >= ENOUGH:
+            ax.plot([noise.low, noise.high], [y, y], color=look.colour, linewidth=0.9, alpha=0.7)
         ax.plot(noise.mean, y, look.marker, color=look.colour, markerfacecolor="white", markeredgewidth=0.9, zorder=3)
-    mean, low, high, n = t_interval(rows.bias_sq / rows.norm_sq)
-    if n == 1:  # one seed: the standard error of its own draws
-        half = 1.96 * (rows.bias_sq_se / rows.norm_sq).iloc[0]
-        low, high = mean - half, mean + half
+    # Whether there is a bias at these checkpoints is for the draws to say, however much it varies between seeds.
+    mean = float((rows.bias_sq / rows.norm_sq).mean())
+    half = 1.96 * float(((rows.bias_sq_se / rows.norm_sq) ** 2).sum() ** 0.5) / len(rows)
+    low, high = mean - half, mean + half
     if low > 0 or (mean > 0 and low != low):
         ax.plot([low, high], [y, y], color=look.colour, linewidth=0.9, alpha=0.7)
         ax.plot(mean, y, look.marker, color=look.colour, zorder=3)
@@ -173,4 +179,4 @@ def _key(figure: "Figure", entries: dict[str, dict]) -> None:
 
     plain = {"color": "#555555", "marker": "o", "linestyle": "none", "markersize": 5, "markeredgewidth": 0.9}
     handles = [Line2D([], [], **(plain | style)) for style in entries.values()]
-    figure.legend(handles, list(entries), loc="outside lower center", ncols=len(entries))
+    figure.legend(handles, list(entries), loc="outside lower center", ncols=len(entries), title=BARS)

@@ -21,6 +21,7 @@ RC: dict[Any, Any] = {
     "axes.titlesize": 9,
     "axes.labelsize": 8,
     "legend.fontsize": 7.5,
+    "legend.title_fontsize": 7,
     "xtick.labelsize": 7.5,
     "ytick.labelsize": 7.5,
     "lines.linewidth": 1.3,

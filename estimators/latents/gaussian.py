@@ -26,6 +26,19 @@ class Gaussian(Latent):
         """Standard normal noise `[K, ..., B, D]`."""
         return torch.randn(k, *self.mean.shape, dtype=self.mean.dtype, device=self.mean.device)
 
+    def rayleigh(self, k: int) -> Tensor:
+        """Rayleigh noise `[K, ..., B, D]`: the length of two normals, with density w exp(-w^2 / 2)."""
+        return self.normal(2 * k).unflatten(0, (2, k)).norm(dim=0)
+
+    def maxwell(self, k: int) -> tuple[Tensor, Tensor]:
+        """Double-sided Maxwell noise, density m^2 exp(-m^2 / 2) / sqrt(2 pi), and normal noise `[K, ..., B, D]` each.
+
+        The former is the length of three normals with the sign of the first, the latter is the first: the ratio of the
+        two is uniform on (0, 1) and independent of the former.
+        """
+        normals = self.normal(3 * k).unflatten(0, (3, k))
+        return normals.norm(dim=0).copysign(normals[0]), normals[0]
+
     def rsample(self, k: int) -> Tensor:
         """k samples mean + std * noise, with gradient to the parameters."""
         return self.mean + self.std * self.normal(k)

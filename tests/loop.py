@@ -1,0 +1,82 @@
+"""Gradients by a loop of single backward passes, and noise that depends on nothing but the number of the draw."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import chain, count, cycle
+
+import torch
+from torch import Tensor, nn
+
+from bench.objective import Objective
+from estimators import Estimator
+
+SOURCES = {
+    "normal": torch.randn,
+    "uniform": torch.rand,
+    "gumbel": lambda *a, **k: -torch.rand(*a, **k).log().neg().log(),
+}
+
+
+@contextmanager
+def numbered(estimator: Estimator, numbers: Iterator[int]):
+    """Make the noise of a draw a function of its number: the draws of one call, `[r, B]`, take the next r numbers."""
+    forward = estimator.forward
+
+    def replayed(q, cost, x):
+        draws = [next(numbers) for _ in range(q.batch_shape[0])] if len(q.batch_shape) > 1 else [next(numbers)]
+        requests = count()
+
+        def source(name: str):
+            original = getattr(type(q), name)
+
+            def noise(self, k: int) -> Tensor:
+                shape, request = original(self, k).shape, next(requests)
+                one = [k, *shape[2:]] if len(q.batch_shape) > 1 else shape
+                rows = [SOURCES[name](*one, generator=_generator(n, request), dtype=torch.float64) for n in draws]
+                return torch.stack(rows, 1).view(shape)
+
+            return noise
+
+        own = {name: source(name) for name in SOURCES if hasattr(q, name)}
+        noisy = type(q).__new__(type("Numbered", (type(q),), own))
+        noisy.__dict__.update(q.__dict__)
+        return forward(noisy, cost, x)
+
+    estimator.forward = replayed
+    yield
+    del estimator.forward
+
+
+def _generator(number: int, request: int) -> torch.Generator:
+    return torch.Generator().manual_seed(1000 * number + request)
+
+
+def from_measure(draws: int, pilot: int) -> Iterator[int]:
+    """Numbers 0..draws-1 for the draws that count; the pilot comes first, and what it sees must not matter."""
+    return cycle(chain(range(5000, 5000 + pilot), range(draws)))
+
+
+def one_gradient(objective: Objective, x: Tensor) -> dict[str, Tensor]:
+    """Block -> gradient `[P]` of the mean loss, by one plain backward pass."""
+    model = objective.model
+    q = model.encode(x)
+    loss = (objective.estimate(q, x).loss + objective.fixed(q)).mean()
+    named = {n: p for n, p in model.named_parameters() if p.requires_grad}
+    grads = torch.autograd.grad(loss, [q.params, *named.values()], allow_unused=True, materialize_grads=True)
+    by_name = dict(zip(named, grads[1:], strict=True))
+    blocks = {"latent": grads[0].flatten()}
+    for name, grad in by_name.items():
+        layer, _, kind = name.rpartition(".")
+        if not isinstance(model.get_submodule(layer), nn.Linear):
+            blocks[name] = grad.flatten()
+        elif kind == "weight":
+            bias = [by_name[f"{layer}.bias"]] if f"{layer}.bias" in by_name else []
+            blocks[layer] = torch.cat([grad.mT.flatten(), *bias])
+    return blocks
+
+
+def explicit(objective: Objective, x: Tensor, draws: int) -> dict[str, Tensor]:
+    """Block -> all gradients `[R, P]`, one backward pass each."""
+    with numbered(objective.estimator, count()):
+        found = [one_gradient(objective, x) for _ in range(draws)]
+    return {name: torch.stack([g[name] for g in found]) for name in found[0]}
