@@ -65,12 +65,14 @@ def _prior_sampling(model: VAE, x: Tensor, samples: int) -> Tensor:
 
 def _active_units(q: Latent) -> int | None:
     """Latent units whose posterior mean varies over the examples; a categorical unit's variance is the sum over its
-    categories. None for a deterministic posterior."""
+    categories. None for a deterministic posterior, or one image."""
     if isinstance(q, Gaussian):
         mean = q.mean
     elif isinstance(q, Discrete) and not q.deterministic:
         mean = q.probs
     else:
+        return None
+    if len(mean) < 2:
         return None
     variance = mean.var(0)
     return int((variance.sum(-1) if variance.ndim > 1 else variance).gt(ACTIVE).sum())

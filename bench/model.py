@@ -61,12 +61,13 @@ class VAE(nn.Module):
 
     def encode(self, x: Tensor) -> Latent:
         """`x [B, X]` -> q with `params [B, *]`."""
-        return self.posterior(self.encoder(x - self.centre).unflatten(-1, self.params_shape))
+        params = self.encoder(x - self.centre).unflatten(-1, self.params_shape)
+        return self.posterior(params if self.codebook is None else self.codebook.bound(params))
 
     def posterior(self, params: Tensor) -> Latent:
         """The latent distribution with these parameters `[..., B, *]`."""
         if self.codebook is not None:
-            return VQ(params, self.codebook.codes, self.latent["temperature"])
+            return VQ(params, self.codebook.codes, self.latent["temperature"], self.codebook.embed)
         return FAMILIES[self.latent["family"]](params)
 
     def prior(self) -> Latent | None:

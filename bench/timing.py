@@ -18,22 +18,25 @@ from bench.train import Trainer
 from estimators import Latent
 
 
+PEAK = "peak memory"  # marks what is measured among the profiler's events
+
+
 class _Counted(torch.autograd.Function):
     """The identity, which reports its backward passes."""
 
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(z: Tensor, backward: list[int]) -> Tensor:
+    def forward(z: Tensor, report: Callable[[int], None]) -> Tensor:
         return z.clone()
 
     @staticmethod
     def setup_context(ctx, inputs, output):
-        ctx.count, ctx.backward_calls = inputs[0].shape[0], inputs[1]
+        ctx.count, ctx.report = inputs[0].shape[0], inputs[1]  # a list would arrive as a copy inside torch.func
 
     @staticmethod
     def backward(ctx, grad: Tensor):
-        ctx.backward_calls.append(ctx.count)
+        ctx.report(ctx.count)
         return grad, None
 
 
@@ -45,12 +48,13 @@ def evaluations(objective: Objective, q: Latent, x: Tensor) -> tuple[int, int]:
 
     def counted(z: Tensor, live: Latent | None = None) -> Tensor:
         forward.append(z.shape[0])
-        return inner(_Counted.apply(z, backward), live)
+        return inner(_Counted.apply(z, backward.append), live)
 
     loss = objective.estimator(q, counted, x).loss
+    forward_count = sum(forward)  # before a backward pass that computes costs again to save memory
     if loss.requires_grad:
         torch.autograd.grad(loss.sum(), [q.params, *objective.model.decoder.parameters()], allow_unused=True)
-    return sum(forward), sum(backward)
+    return forward_count, sum(backward)
 
 
 def timed(work: Callable[[], object], device: torch.device, repetitions: int, warmup: int) -> dict:
@@ -78,13 +82,18 @@ def peak_memory(work: Callable[[], object], device: torch.device) -> int:
         return torch.cuda.max_memory_allocated() - before
     activities = [torch.profiler.ProfilerActivity.CPU]
     with _quiet(), torch.profiler.profile(activities=activities, profile_memory=True) as profile:
-        work()
-    held = peak = 0
-    for event in sorted(profile.profiler.kineto_results.events(), key=lambda e: e.start_ns()):
+        work()  # the profiler sees only the end of blocks whose beginning it saw: gradients left by the last call
+        with torch.profiler.record_function(PEAK):
+            work()
+    events = sorted(profile.profiler.kineto_results.events(), key=lambda e: e.start_ns())
+    start = next(e.start_ns() for e in events if e.name() == PEAK)
+    held = before = peak = 0
+    for event in events:
         if event.name() == "[memory]":
             held += event.nbytes()
-            peak = max(peak, held)
-    return peak
+            before = held if event.start_ns() < start else before
+            peak = max(peak, held) if event.start_ns() >= start else held
+    return peak - before
 
 
 @contextmanager
@@ -118,6 +127,6 @@ def costs(trainer: Trainer, batches: Iterator[Tensor], *, repetitions: int, warm
             row = {"what": what, "engine": "eager", "batch_size": len(x), "threads": threads}
             row |= {"device": device.type, "device_name": device_name(device.type)}
             row |= {"evaluations_forward": float(forward), "evaluations_backward": float(backward)}
-            row |= {"valid": threads <= len(os.sched_getaffinity(0)), "peak_memory": peak_memory(work, device)}
-            rows.append(row | timed(work, device, repetitions, warmup))
+            row |= {"valid": threads <= len(os.sched_getaffinity(0)), **timed(work, device, repetitions, warmup)}
+            rows.append(row | {"peak_memory": peak_memory(work, device)})  # warm: what is allocated once is there
     return rows

@@ -41,6 +41,6 @@ def substituted(
 
 
 def bit_differences(q: Latent, cost: Cost, x: Tensor, z: Tensor, c: Tensor) -> Tensor:
-    """What setting a bit adds to the cost, the other bits held: `[K, ..., B, D]` for bits z that cost c `[K, ..., B]`."""
+    """What setting a bit adds to the cost, the others held: `[K, ..., B, D]` for bits z that cost c `[K, ..., B]`."""
     flipped = substituted(q, cost, x, z, lambda a: (1 - z).unsqueeze(0), 1)[0]  # [D, K, ..., B]
     return (2 * z - 1) * (c.detach().unsqueeze(-1) - flipped.movedim(0, -1))

@@ -44,7 +44,7 @@ class LocalExpectation(Estimator):
 
 
 def category_costs(q: Discrete, cost: Cost, x: Tensor, z: Tensor, c: Tensor) -> Tensor:
-    """The cost of z with coordinate d set to category j `[K, ..., B, D, C]`, for one-hot z that cost c `[K, ..., B]`."""
+    """Costs `[K, ..., B, D, C]` of z with coordinate d set to category j, for one-hot z that cost c `[K, ..., B]`."""
     categories, chosen = torch.arange(z.shape[-1], device=z.device), z.argmax(-1)  # [C], [K, ..., B, D]
 
     def rotated(a: Tensor) -> Tensor:

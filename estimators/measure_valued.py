@@ -39,7 +39,7 @@ class MeasureValued(Estimator):
 
     latents = (Gaussian, Bernoulli)
     unbiased = True
-    evaluations = "k * (3 * D + 1) or k * (D + 1) if C else k * (3 * D + 1) / 0"
+    evaluations = "k * (D + 1 if C else 3 * D + 1) / 0"
     paper = "Mohamed, Rosca, Figurnov & Mnih 2020"
 
     def __init__(self, k: int = 1, coupled: bool = True):

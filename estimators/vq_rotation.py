@@ -15,13 +15,13 @@ from estimators.latents import VQ
 class VQRotation(Estimator):
     """Forward the code, backward the rotation and rescaling that take the encoder's vector to it, held constant.
 
-        1/K sum_k (|code_k| / |vector|) R_k' d cost(v_k) / dv d vector,   v_k = code_k = (|code_k| / |vector|) R_k vector
+        1/K sum_k d cost(v_k) / dv J_k d vector,   v_k = code_k = J_k vector,   J_k = (|code_k| / |vector|) R_k
         R_k = H(unit code_k) H(unit (unit vector + unit code_k)),   H(u) = I - 2 u u'
 
     with code_k ~ q, the nearest code where q's temperature is 0. R_k is the rotation in the plane of vector and code,
-    so the gradient keeps its angle to the code; where the code is parallel to the vector and as long, this is
-    straight-through. Biased, as straight-through is. The codebook learns from the codebook loss of the objective.
-    Cost evaluations per estimate: k, each differentiated to the decoder's input.
+    so the gradient has the angle to the vector that it had to the code; where the code is parallel to the vector and as
+    long, this is straight-through. Biased, as straight-through is. The codebook learns from the codebook loss of the
+    objective. Cost evaluations per estimate: k, each differentiated to the decoder's input.
 
     Differs from the paper in the corner cases alone, which all stay finite: opposite to its code no plane is singled
     out, and R_k is the reflection that takes the vector to it; a vector of length 0 gets straight-through's gradient.
@@ -53,8 +53,8 @@ class VQRotation(Estimator):
 
 def turned(vectors: Tensor, start: Tensor, end: Tensor) -> Tensor:
     """`vectors` under the rotation and rescaling that take `start` to `end`; all `[..., d]`."""
-    lengths = (torch.linalg.vector_norm(v, dim=-1, keepdim=True) for v in (end, start))
-    scale = torch.where(start.any(-1, keepdim=True), torch.div(*lengths), 1)
+    after, before = (torch.linalg.vector_norm(v, dim=-1, keepdim=True) for v in (end, start))
+    scale = torch.where(before > 0, after / before, 1)
     target = unit(end)
     return scale * reflected(reflected(vectors, unit(unit(start) + target)), target)
 

@@ -26,6 +26,7 @@ class VQStraightThrough(Estimator):
     unbiased = False
     evaluations = "k / k"
     paper = "van den Oord, Vinyals & Kavukcuoglu 2017"
+    kl = "analytic"
     deterministic = True
 
     def __init__(self, k: int = 1):

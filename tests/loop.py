@@ -1,8 +1,7 @@
 """Gradients by a loop of single backward passes, and noise that depends on nothing but the number of the draw."""
 
-from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import chain, count, cycle
+from itertools import count
 
 import torch
 from torch import Tensor, nn
@@ -18,9 +17,9 @@ SOURCES = {
 
 
 @contextmanager
-def numbered(estimator: Estimator, numbers: Iterator[int]):
-    """Make the noise of a draw a function of its number: the draws of one call, `[r, B]`, take the next r numbers."""
-    forward = estimator.forward
+def numbered(estimator: Estimator, first: int = 0):
+    """Make the noise of a draw a function of its number: a call with `[r, B]` takes the next r numbers."""
+    forward, numbers = estimator.forward, count(first)
 
     def replayed(q, cost, x):
         draws = [next(numbers) for _ in range(q.batch_shape[0])] if len(q.batch_shape) > 1 else [next(numbers)]
@@ -51,11 +50,6 @@ def _generator(number: int, request: int) -> torch.Generator:
     return torch.Generator().manual_seed(1000 * number + request)
 
 
-def from_measure(draws: int, pilot: int) -> Iterator[int]:
-    """Numbers 0..draws-1 for the draws that count; the pilot comes first, and what it sees must not matter."""
-    return cycle(chain(range(5000, 5000 + pilot), range(draws)))
-
-
 def one_gradient(objective: Objective, x: Tensor) -> dict[str, Tensor]:
     """Block -> gradient `[P]` of the mean loss, by one plain backward pass."""
     model = objective.model
@@ -75,8 +69,8 @@ def one_gradient(objective: Objective, x: Tensor) -> dict[str, Tensor]:
     return blocks
 
 
-def explicit(objective: Objective, x: Tensor, draws: int) -> dict[str, Tensor]:
+def explicit(objective: Objective, x: Tensor, draws: int, first: int = 0) -> dict[str, Tensor]:
     """Block -> all gradients `[R, P]`, one backward pass each."""
-    with numbered(objective.estimator, count()):
+    with numbered(objective.estimator, first):
         found = [one_gradient(objective, x) for _ in range(draws)]
     return {name: torch.stack([g[name] for g in found]) for name in found[0]}

@@ -64,3 +64,22 @@ def brute_force(gradients: list[np.ndarray], references: list[np.ndarray] | None
         result["variance_data"] = float(means.var(0, ddof=1).sum() - own)
         result["variance"] = result["variance_data"] + result["variance_noise"]
     return result
+
+
+def run_config(family: str, estimator: dict, **changes) -> dict:
+    """A whole run on the built-in data, as `Experiment` takes it; `changes` are merged into its groups."""
+    config = {
+        "option": "planted", "name": "test", "seed": 0, "device": "cpu", "threads": 1, "dtype": "float32",
+        "seeds": {"model": 0, "data": 0, "estimator": 0, "measure": 0},
+        "data": {"name": "digits", "root": "", "binarisation": "dynamic", "train_size": 60, "download": False},
+        "estimator": estimator, "latent": LATENTS[family], "model": MODEL,
+        "objective": {"kl": "analytic", "beta": 1.0},
+        "train": TRAIN | {"steps": 12, "batch_size": 8},
+        "measure": {
+            "at": [0, 0.5, 1], "draws": 6, "batches": 2, "batch_size": 5, "layers": True, "reference": "auto",
+            "reference_draws": 7, "memory": 1,
+        },
+        "evaluate": {"at": [0, 0.3, 1], "examples": 20, "samples": 3, "prior_samples": 4},
+        "timing": {"repetitions": 2, "warmup": 1},
+    }  # fmt: skip
+    return config | {group: config[group] | values for group, values in changes.items()}

@@ -80,13 +80,17 @@ def test_bounds_below_a_wrong_posterior():
 @pytest.mark.parametrize("family", ["bernoulli", "categorical", "vq"])
 def test_prior_sampling_is_unbiased_for_p_of_x(family, prior):
     model, x = vae(family, prior=prior), images(1)
-    q = model.encode(x)
-    z = q.enumerate()
-    joint = model.log_likelihood(x, z) + model.log_prior(z, q)
-    truth = float(joint.logsumexp(0))
-    found = per_example(model, x.expand(400, -1), 1, "log_prior_sampling", prior_samples=5)
+    with torch.no_grad():
+        model.decoder.net[2].weight.mul_(3)  # points that differ in what they explain
+        q = model.encode(x)
+        z = q.enumerate()
+        likelihood, log_prior = model.log_likelihood(x, z)[:, 0], model.log_prior(z, q)[:, 0]
+    truth = float((likelihood + log_prior).logsumexp(0))
+    found = per_example(model, x.expand(400, -1), 1, "log_prior_sampling", prior_samples=2)
     assert abs(z_score((found - truth).exp(), 1)) < 4
-    assert z_score((found - truth).exp(), 1.02) < -4 or float((found - truth).exp().std()) > 0.05
+    assert (
+        z_score((found - log_prior.exp() @ likelihood).exp(), 1) > 4
+    )  # the mean of the log is not the log of the mean
 
 
 def test_prior_sampling_is_hopeless_in_a_larger_model():
@@ -117,7 +121,7 @@ def test_elbo_is_reconstruction_less_kl(family, prior):
         many = evaluate(model, x, 2000, 0, seed=0)
         assert many["reconstruction"] == pytest.approx(float(reconstruction.mean()), abs=0.02)
         assert many["elbo_se"] == pytest.approx(float((reconstruction - kl).std()) / 40**0.5, rel=0.05)
-        evidence = (model.log_likelihood(x, z) + model.log_prior(z, q)).logsumexp(0).mean()
+        evidence = (model.log_likelihood(x, z) + model.log_prior(z, q)).logsumexp(0).mean().detach()
         assert many["iwae"] == pytest.approx(float(evidence), abs=0.02)
         assert many["elbo"] < many["iwae"]
 
@@ -125,6 +129,7 @@ def test_elbo_is_reconstruction_less_kl(family, prior):
 def test_a_single_image_has_no_standard_error():
     row = evaluate(vae("bernoulli"), images(1), 3, 2, seed=0)
     assert all(math.isnan(row[f"{name}_se"]) for name in ("elbo", "iwae", "log_prior_sampling"))
+    assert row["active_units"] is None
 
 
 @pytest.mark.parametrize("prior", ["fixed", "learned"])
@@ -134,7 +139,7 @@ def test_deterministic_quantisation(prior):
     positions, codes = LATENTS["vq"]["positions"], LATENTS["vq"]["codes"]
     log_prior = -positions * math.log(codes) if prior == "fixed" else model.prior().log_prob(q.nearest())
     expected = model.log_likelihood(x, q.nearest()[None])[0] + log_prior  # log p(x | code) - N log C
-    assert row["elbo"] == row["iwae"] == pytest.approx(float(expected.mean()))
+    assert row["elbo"] == row["iwae"] == pytest.approx(float(expected.detach().mean()))
     assert row["active_units"] is None
     used = {int(i) for i in q.nearest().argmax(-1).flatten()}
     assert row["usage"] == len(used) / codes

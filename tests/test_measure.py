@@ -18,7 +18,7 @@ from estimators.reparam import Reparam
 from estimators.rloo import RLOO
 from estimators.stl import STL
 from estimators.vq_straight_through import VQStraightThrough
-from tests.loop import explicit, from_measure, numbered, one_gradient
+from tests.loop import explicit, numbered, one_gradient
 from tests.planted import Planted
 from tests.small import brute_force, images, vae
 
@@ -71,9 +71,8 @@ def objective_of(case: str) -> Objective:
 def test_sums_of_every_block_are_those_of_a_loop(case, memory):
     objective, x = objective_of(case), images(3)
     draws = 1 if objective.estimator.noiseless else DRAWS
-    pilot = 1 if "conv" in case else min(2, draws)
     wanted = explicit(objective, x, draws)
-    with numbered(objective.estimator, from_measure(draws, pilot)):
+    with numbered(objective.estimator):
         tallies = take(objective, x, DRAWS, memory=memory)
     group = torch.arange(draws) * min(GROUPS, draws) // draws
     assert set(tallies) == set(wanted)
@@ -91,9 +90,9 @@ def test_sums_of_every_block_are_those_of_a_loop(case, memory):
 def test_statistics_of_every_part_are_those_of_a_loop(case):
     objective, probe = objective_of(case), images(3, 2)
     reference = Objective(objective.model, Exact(nodes=6), "sampled" if objective.sampled else "analytic", 1.3)
-    loops = [explicit(objective, x, 9) for x in probe]
+    loops = [explicit(objective, x, 9, first=9 * m) for m, x in enumerate(probe)]
     exact = [one_gradient(reference, x) for x in probe]
-    with numbered(objective.estimator, from_measure(9, 1 if case == "conv" else 2)):
+    with numbered(objective.estimator):
         rows = measure(objective, probe, 9, seed=0, layers=True, reference=reference)
     parts = {n: [n] for n in loops[0]}
     parts["encoder"] = [n for n in parts if n.startswith("encoder.")]
@@ -116,11 +115,20 @@ def test_sums_do_not_depend_on_the_number_of_groups(groups, monkeypatch):
     totals = []
     for number in (GROUPS, groups):
         monkeypatch.setattr("bench.measure.draws.GROUPS", number)
-        with numbered(objective.estimator, from_measure(20, 2)):
+        with numbered(objective.estimator):
             tallies = take(objective, x, 20)
         assert tallies["latent"].counts.shape == (min(number, 20),)
         totals.append({name: (t.mean(), t.squares.sum(), t.counts.sum()) for name, t in tallies.items()})
     torch.testing.assert_close(totals[0], totals[1], rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("case", ["exact", "exact conv"])
+def test_an_estimator_may_compute_costs_again_in_the_backward_pass(case, monkeypatch):
+    objective, x = objective_of(case), images(3)
+    wanted = one_gradient(objective, x)
+    monkeypatch.setattr("estimators.exact.ELEMENTS", 100)
+    for name, tally in take(objective, x, 9).items():
+        torch.testing.assert_close(tally.mean(), wanted[name], rtol=0, atol=1e-10)
 
 
 @pytest.mark.parametrize("bias", [True, False])
@@ -142,14 +150,9 @@ def test_norms_and_gradients_of_a_linear_layer(rows, width_in, width_out, shared
 
 def test_chunks_change_no_distribution():
     objective, probe = objective_of("loose categorical"), images(1, 3)
-    whole, parts, other = (
-        measure(o, probe, 4000, seed=seed, memory=memory)
-        for o, seed, memory in [
-            (objective, 0, 256),
-            (objective, 1, 0.1),
-            (Objective(objective.model, RLOO(3), "sampled", 1.3), 2, 256),
-        ]
-    )
+    three = Objective(objective.model, RLOO(3), "sampled", 1.3)
+    whole, parts = (measure(objective, probe, 4000, seed=seed, memory=memory) for seed, memory in ((0, 256), (1, 0.1)))
+    other = measure(three, probe, 4000, seed=2)
     for a, b, c in zip(whole, parts, other, strict=True):
         for name in ("variance_noise", "norm_sq"):
             assert abs(a[name] - b[name]) < 4 * math.hypot(a[f"{name}_se"], b[f"{name}_se"])

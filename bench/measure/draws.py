@@ -48,7 +48,7 @@ def take(
     q = pull.q.detach()
     alone = generative is not None and generative.convolutional  # a convolution sees one draw at a time
     drawn = Drawn(objective, q, x, 1 if alone else min(2, draws), generative)
-    if generative is not None and not drawn.separable:
+    if generative is not None and not alone and not drawn.separable:
         alone, drawn = True, Drawn(objective, q, x, 1, generative)
     shift = drawn.cotangents.mean(0)  # near the mean: subtracting it keeps precision
     chunk = 1 if alone else max(1, int(memory * 2**20 / (4 * drawn.values * x.element_size())))

@@ -76,5 +76,10 @@ class Categorical(OneHot):
     def logits(self) -> Tensor:
         return self.params
 
+    def normal(self, k: int) -> Tensor:
+        """Standard normal noise `[K, ..., B, D, C - 1]`, one value for each category but the last."""
+        shape = (k, *self.logits.shape[:-1], self.logits.shape[-1] - 1)
+        return torch.randn(shape, dtype=self.logits.dtype, device=self.logits.device)
+
     def standard(self) -> Self:
         return type(self)(torch.zeros_like(self.params[..., :1, :, :]))

@@ -1,8 +1,10 @@
 """Vector quantisation as a categorical posterior with geometry."""
 
 import math
+from collections.abc import Callable
 from typing import Any, Self
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -18,21 +20,30 @@ class VQ(OneHot):
     arXiv:1711.00937.
 
     Samples are one-hot `[K, ..., B, N, C]`, and a cost reads the code that they choose. `place(v)` makes a point at
-    which a cost reads the vectors v themselves, for the estimators that differentiate them. In q the codebook is frozen:
-    it learns through the decoder's input and through the codebook loss.
+    which a cost reads the vectors v themselves, for the estimators that differentiate them. The probabilities of q hold
+    the codebook: it learns through the decoder's input and through the codebook loss.
+
+    `embed` maps weights over the codes `[..., C]` to vectors `[..., d]` with gradient to the codebook; by default it is
+    the product with `codebook`. A model hands in its own layer, so that measuring sees every use of the codes.
     """
 
     family = "vq"
 
-    def __init__(self, params: Tensor, codebook: Tensor, temperature: float = 1.0):
+    def __init__(
+        self,
+        params: Tensor,
+        codebook: Tensor,
+        temperature: float = 1.0,
+        embed: Callable[[Tensor], Tensor] | None = None,
+    ):
         super().__init__(params)
         if temperature < 0:
             raise ValueError(f"The temperature of a VQ posterior is 0 (nearest code) or more; got {temperature}.")
-        self.codebook, self.temperature = codebook, temperature
+        self.codebook, self.temperature, self.embed = codebook, temperature, embed
         self.deterministic = temperature == 0
 
     def with_params(self, params: Tensor) -> Self:
-        return type(self)(params, self.codebook, self.temperature)
+        return type(self)(params, self.codebook, self.temperature, self.embed)
 
     @property
     def scores(self) -> Tensor:
@@ -62,7 +73,11 @@ class VQ(OneHot):
 
     def quantised(self, z: Tensor) -> Tensor:
         """The codes `[K, ..., B, N, d]` that one-hot points choose, with gradient to the codebook and to z."""
-        return z @ self.codebook
+        return z @ self.codebook if self.embed is None else self.embed(z)
+
+    def normal(self, k: int) -> Tensor:
+        """Standard normal noise of the shape of the vectors `[K, ..., B, N, d]`."""
+        return torch.randn(k, *self.params.shape, dtype=self.params.dtype, device=self.params.device)
 
     def place(self, vectors: Tensor) -> Tensor:
         """The point `[K, ..., B, N, C + d]` at which a cost reads its last d values: `vectors [K, ..., B, N, d]`."""

@@ -1,0 +1,58 @@
+"""`python -m bench.check [NAME ...]`: hold estimators to the contract; without names, all options and presets."""
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+
+from bench.config import BadInput, nearest
+
+STYLES = {"ok": "green", "FAILED": "bold red", "info": "cyan", "skipped": "dim"}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Exit status: 0; 1 where a check fails; 2 at an unknown name."""
+    from bench.check.subject import names, subject
+    from estimators import FAMILIES
+
+    parser = argparse.ArgumentParser(prog="python -m bench.check", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help="options or presets; by default all")
+    parser.add_argument("--family", action="append", default=[], help="only this latent family; may be repeated")
+    parser.add_argument(
+        "--quick", action="store_true", help="a tenth of the draws: larger biases are needed to be seen"
+    )
+    parser.add_argument("--compile", action="store_true", help="torch.compile too; needs a C++ compiler and seconds")
+    options = parser.parse_args(argv)
+    try:
+        for family in options.family:
+            if family not in FAMILIES:
+                raise BadInput(f"There is no latent family {family}: {nearest(family, FAMILIES)}")
+        subjects = [subject(name) for name in options.names or names()]
+    except BadInput as error:
+        print(error, file=sys.stderr)
+        return 2
+    return _show(subjects, options)
+
+
+def _show(subjects: list, options: argparse.Namespace) -> int:
+    from rich.console import Console
+    from rich.text import Text
+
+    from bench.check.kit import verdicts
+
+    console = Console(highlight=False, soft_wrap=True)
+    failed = {}
+    for subject in subjects:
+        start = time.perf_counter()
+        for found in verdicts(subject, options.family, options.quick, options.compile):
+            line = f"{subject.name:24} {found.family:12} {found.rule:17} "
+            rest = f" {found.number}" + (f"  {found.reason}" if found.reason and found.status != "FAILED" else "")
+            console.print(Text.assemble(line, (f"{found.status:7}", STYLES[found.status]), rest))
+            if found.status == "FAILED":
+                failed[subject.name] = failed.get(subject.name, 0) + 1
+                for label, text in (("rule", found.broken), ("found", found.reason), ("file", subject.source)):
+                    console.print(Text(f"    {label:6}{text}"))
+        console.print(Text(f"{subject.name:24} {time.perf_counter() - start:.1f} s", "dim"))
+    broken = ", ".join(f"{name} ({count})" for name, count in failed.items())
+    console.print(f"{len(subjects)} checked; " + (f"failed: {broken}" if failed else "every check passed."))
+    return 1 if failed else 0

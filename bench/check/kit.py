@@ -1,0 +1,82 @@
+"""Which checks run, and in which order."""
+
+from collections.abc import Collection, Iterator
+
+import torch
+
+from bench.check import conduct, means, tags
+from bench.check.hyper import hyper_parameters
+from bench.check.measured import evaluations, measuring
+from bench.check.subject import Case, Subject, subject
+from bench.check.verdict import Verdict, crash, verdict
+from estimators import FAMILIES, Estimator
+
+EVERY = (
+    conduct.shapes,
+    conduct.purity,
+    conduct.noise,
+    conduct.examples,
+    conduct.replicas,
+    conduct.vmap,
+    conduct.training,
+    conduct.state,
+    conduct.device,
+    evaluations,
+    means.mean,
+    means.value,
+    means.constant,
+    measuring,
+)
+
+
+def check(
+    what: str | type[Estimator], families: Collection[str] = (), quick: bool = False, compiles: bool = False
+) -> list[Verdict]:
+    """Every verdict on an option, a preset, or a class.
+
+    Args:
+        what: a name, or an `Estimator` class whose arguments have defaults.
+        families: latent families to look at; by default all that it declares.
+        quick: a tenth of the draws.
+        compiles: check torch.compile too, which needs a C++ compiler.
+
+    Raises:
+        BadInput: an unknown name.
+    """
+    return list(verdicts(subject(what), families, quick, compiles))
+
+
+def verdicts(
+    subject: Subject, families: Collection[str] = (), quick: bool = False, compiles: bool = False
+) -> Iterator[Verdict]:
+    """The same one after the other. The surrounding random stream goes on as if nothing had happened."""
+    with torch.random.fork_rng([]):
+        yield (first := verdict(tags.tags, subject))
+        try:
+            made = subject.make()
+            declared = [f for f, cls in FAMILIES.items() if issubclass(cls, made.latents)]
+        except Exception as error:
+            if first.status == "ok":
+                yield Verdict("FAILED", "crash", crash(error), "tags", "It can be built with its defaults.")
+            return
+        yield verdict(tags.refusals, subject)
+        cases = []
+        for family in declared:
+            if families and family not in families:
+                continue
+            case = Case(subject, family, quick, compiles)
+            if said := made.refuses(case.problem.q):
+                yield Verdict("info", "", said, "shapes", "", family)
+                continue
+            cases.append(case)
+            yield from _of_family(case)
+        yield verdict(hyper_parameters, subject, cases)
+
+
+def _of_family(case: Case) -> Iterator[Verdict]:
+    checks = [*EVERY, *([conduct.compiled] if case.compiles else [])]
+    for one in checks:
+        torch.manual_seed(0)
+        yield (found := verdict(one, case, family=case.family))
+        if one is conduct.shapes and found.number == "crash":
+            return  # all others would say the same

@@ -1,0 +1,101 @@
+"""The estimator inside the harness: a small VAE, measured as a user measures it."""
+
+import copy
+
+import torch
+from torch import Tensor
+
+from bench import timing
+from bench.check.moments import BOUND, OUTCOMES
+from bench.check.noise import draws_of, points
+from bench.check.subject import Case, difference, walk
+from bench.check.verdict import Verdict, demand, info, ok
+from bench.measure import measure
+from bench.model import VAE
+from bench.objective import Objective
+from estimators import Discrete, Latent
+
+PIXELS = 4
+LATENTS = {
+    "gaussian": {"family": "gaussian", "dim": 2},
+    "bernoulli": {"family": "bernoulli", "dim": 3},
+    "categorical": {"family": "categorical", "dim": 2, "categories": 3},
+    "vq": {
+        "family": "vq", "positions": 2, "dim": 2, "codes": 3, "temperature": 1.5, "codebook": "gradient",
+        "codebook_weight": 1.0, "commitment_weight": 0.25, "decay": 0.9, "restart": 0.0,
+    },
+}  # fmt: skip
+MODEL = {
+    "arch": "mlp", "hidden": [5], "activation": "tanh", "slope": 0.01, "init": "torch", "likelihood": "bernoulli",
+    "std": 0.7, "learn_std": False, "prior": "fixed", "center_input": False, "signed_latent": False,
+    "output_bias": "none",
+}  # fmt: skip
+
+
+def harness(case: Case) -> tuple[Objective, Tensor]:
+    """An objective with this estimator in it, after one update, and one image `[1, X]`."""
+    torch.manual_seed(11)
+    model = VAE(LATENTS[case.family], MODEL, (1, 2, 2), torch.full((PIXELS,), 0.5)).double()
+    for parameter in model.parameters():
+        parameter.data *= 2
+    x = (torch.rand(1, PIXELS, dtype=torch.float64) < 0.5).double()
+    objective = Objective(model, case.subject.make(), case.kinds[0])
+    estimate = objective.estimate(model.encode(x), x)  # gives lazy layers their size
+    objective.estimator.double().update(estimate)
+    return objective, x
+
+
+def measuring(case: Case) -> Verdict:
+    """Measuring leaves the estimator as it is, and the variance that bench.measure estimates is the exact one where the
+    noise can be enumerated."""
+    objective, x = harness(case)
+    before = dict(walk(objective.estimator))
+    draws = 1024 if case.quick else 4096
+    (latent,) = (row for row in measure(objective, x[None], draws, seed=3) if row["part"] == "latent")
+    changed = difference(before, dict(walk(objective.estimator)))
+    demand(not changed, f"measuring changes {', '.join(changed[:3])}", f"{len(changed)} changed")
+    estimated, error = latent["variance_noise"], latent["variance_noise_se"]
+    demand(estimated == estimated or case.noiseless, "the measured variance is not a number")
+    exact = _exact_variance(objective, objective.model.encode(x).detach(), x)
+    if exact is None:
+        return info(f"variance {estimated:.3g} ± {error:.1g}", "Measured; its noise cannot be enumerated.")
+    z = abs(estimated - exact) / error if error > 1e-12 else 0.0
+    number = f"variance {estimated:.3g}, exact {exact:.3g}, |z| {z:.1f}"
+    demand(z < BOUND and (error > 1e-12 or abs(estimated - exact) < 1e-9), "the measured variance is wrong", number)
+    return ok(number)
+
+
+def evaluations(case: Case) -> Verdict:
+    """The tag evaluations is what is counted: evaluations of the cost per example, forward / backward to z."""
+    objective, x = harness(case)
+    counted = timing.evaluations(objective, objective.model.encode(x), x)
+    made, latent = objective.estimator, LATENTS[case.family]
+    names = {**vars(made), **case.subject.arguments()}
+    names["D"] = latent.get("positions", latent["dim"])
+    names["C"] = latent.get("codes", latent.get("categories", {"bernoulli": 2}.get(case.family, 0)))
+    sides = made.evaluations.split(" / ")
+    bound = sides[0].startswith("<=")
+    for what, side, count in zip(("forward", "backward"), sides, counted, strict=True):
+        value = eval(side.removeprefix("<="), {"__builtins__": {}, "min": min, "max": max}, names)
+        said = f"{side.strip()} = {value} evaluations {what} are declared and {count} counted"
+        demand(count <= value if bound else count == value, said, f"{counted[0]} / {counted[1]}")
+    return ok(f"{counted[0]} / {counted[1]}")
+
+
+def _exact_variance(objective: Objective, q: Latent, x: Tensor) -> float | None:
+    """Trace of the covariance of the estimate with respect to q's parameters."""
+    if not isinstance(q, Discrete):
+        return None
+    made = copy.deepcopy(objective.estimator)
+
+    def call(q: Latent) -> Tensor:
+        return made(q, objective.cost(q, x), x).loss
+
+    draws = 0 if made.noiseless else draws_of(call, q)
+    if draws is None or q.states**draws > OUTCOMES // 2:
+        return None
+    outcomes = points(q, draws, 0)
+    params = outcomes.q.params.requires_grad_()
+    (gradient,) = torch.autograd.grad(call(outcomes.q.with_params(params)).sum(), [params])
+    gradient = gradient.flatten(1)  # [J, P]
+    return float(outcomes.weights @ (gradient - outcomes.weights @ gradient).square().sum(1))

@@ -1,0 +1,143 @@
+"""Noise under control: recorded and replayed, counted, enumerated, integrated.
+
+Recording works below the latent families, on PyTorch's own random operations, so it also holds for a family or a method
+that the kit has never seen.
+"""
+
+import sys
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from estimators import Discrete, Latent
+
+
+class Mismatch(Exception):
+    """Replayed noise does not fit what is asked for."""
+
+
+class Tape(TorchDispatchMode):
+    """Records every random tensor in the order drawn; given `noise`, hands that out instead.
+
+    Attributes:
+        noise: what was drawn.
+        foreign: whether anything was drawn outside the methods of a latent distribution.
+    """
+
+    def __init__(self, noise: list[Tensor] | None = None):
+        super().__init__()
+        self.given = None if noise is None else iter(noise)
+        self.noise: list[Tensor] = []
+        self.foreign = False
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        out = func(*args, **(kwargs or {}))
+        if torch.Tag.nondeterministic_seeded in func.tags and isinstance(out, Tensor):
+            self.foreign |= not _inside_latent()
+            if self.given is not None:
+                given = next(self.given, None)
+                if given is None or given.shape != out.shape:
+                    raise Mismatch(f"noise of shape {list(out.shape)} is drawn where other noise was recorded")
+                out.copy_(given)
+            self.noise.append(out.clone())
+        return out
+
+
+def _inside_latent() -> bool:
+    frame = sys._getframe(2)
+    while frame is not None:
+        if isinstance(frame.f_locals.get("self"), Latent):
+            return True
+        frame = frame.f_back  # type: ignore[assignment]
+    return False
+
+
+def of_replica(noise: list[Tensor], replicas: int, index: int) -> list[Tensor]:
+    """The share of one replica in noise drawn for all at once: `[K, R, ...]`, or `[R, ...]`, without R."""
+    shares = []
+    for drawn in noise:
+        axes = [axis for axis in (1, 0, *range(2, drawn.ndim)) if axis < drawn.ndim and drawn.shape[axis] == replicas]
+        if not axes:
+            raise Mismatch(f"noise of shape {list(drawn.shape)} has no axis of {replicas} replicas: they share it")
+        shares.append(drawn.select(axes[0], index))
+    return shares
+
+
+class Points(NamedTuple):
+    """All joint outcomes of the noise of one example: q as replicas `[J, 1]` that meet one each, and their weights."""
+
+    q: Latent
+    weights: Tensor  # [J]
+
+
+def draws_of(call: Callable[[Latent], object], q: Latent) -> int | None:
+    """How many draws `call` takes of `q.sample` (of `q.normal` if Gaussian), or None where it has other noise."""
+    taken: list[int] = []
+
+    def take(self: Latent, k: int) -> Tensor:
+        taken.append(k)
+        return drawn.expand(k, *[-1] * drawn.ndim)
+
+    drawn = (q.sample(1) if isinstance(q, Discrete) else q.normal(1))[0]  # type: ignore[attr-defined]
+    with Tape() as tape, torch.random.fork_rng([]):
+        try:
+            call(_with_draws(q, take))
+        except _OtherLaw:
+            return None
+    return None if tape.noise else sum(taken)
+
+
+def points(q: Latent, draws: int, nodes: int) -> Points:
+    """Every joint outcome of `draws` draws for `q` of one example `[1]`; `nodes` per coordinate and draw if Gaussian."""
+    noise: Tensor | tuple[()] = ()
+    weights = q.params.new_ones(1)
+    if not draws:
+        pass
+    elif isinstance(q, Discrete):
+        states = q.enumerate()  # [S, 1, *]
+        index = _joint(q.states, draws, q.params.device)  # [J, draws]
+        noise = states.squeeze(1)[index].movedim(1, 0).unsqueeze(2)  # [draws, J, 1, *]
+        weights = q.log_prob(noise).detach().sum(0).squeeze(-1).exp()
+    else:
+        node, weight = (torch.from_numpy(a).to(q.params) for a in np.polynomial.hermite_e.hermegauss(nodes))
+        size = q.params.shape[-1] // 2
+        index = _joint(nodes, draws * size, q.params.device)
+        noise = node[index].view(-1, draws, 1, size).movedim(1, 0)
+        weights = (weight / weight.sum())[index].prod(-1)
+    turn = iter(noise)
+
+    def take(self: Latent, k: int) -> Tensor:
+        return torch.stack([next(turn) for _ in range(k)])
+
+    outcomes = _with_draws(q, take)
+    params = q.params.detach().expand(len(weights), *q.params.shape).clone()
+    return Points(outcomes.with_params(params), weights)
+
+
+class _OtherLaw(Exception):
+    """Samples are asked of a distribution with other parameters, whose weights are not q's."""
+
+
+def _with_draws(q: Latent, take: Callable[[Latent, int], Tensor]) -> Latent:
+    """The same q with `take` as its noise, which stays through `with_params`."""
+    original = q.params.detach()
+
+    def sample(self: Latent, k: int) -> Tensor:
+        if not bool((self.params.detach() == original).all()):
+            raise _OtherLaw
+        return take(self, k)
+
+    method = {"sample": sample} if isinstance(q, Discrete) else {"normal": take}
+    made = object.__new__(type(type(q).__name__, (type(q),), method))
+    made.__dict__.update(q.__dict__)
+    return made
+
+
+def _joint(values: int, slots: int, device: torch.device) -> Tensor:
+    """All assignments of `values` values to `slots` slots `[values ** slots, slots]`."""
+    index = torch.arange(values**slots, device=device)
+    return index[:, None] // values ** torch.arange(slots, device=device) % values

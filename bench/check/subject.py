@@ -1,0 +1,160 @@
+"""What is checked: an estimator class with hyper-parameters, and where it comes from."""
+
+import copy
+import inspect
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from bench import plugins
+from bench.check.problem import Cost, Problem, problem
+from bench.config import BadInput, nearest
+from estimators import Estimate, Estimator
+
+PREPARATION = 3  # training steps before the checks, so that running means and learned baselines are not at their start
+
+MOST_SAMPLES = 8  # of a bound: its truth is enumerated
+
+
+class Subject(NamedTuple):
+    name: str
+    cls: type[Estimator]
+    hyper: dict[str, Any]  # where it departs from the constructor's defaults
+    source: str
+
+    def make(self, dtype: torch.dtype = torch.float64, **changes: Any) -> Estimator:
+        """A new instance; the same initial weights every time."""
+        with torch.random.fork_rng([]):
+            torch.manual_seed(0)
+            return self.cls(**{**self.hyper, **changes}).to(dtype)
+
+    def arguments(self) -> dict[str, Any]:
+        """Every argument of the constructor and its value here."""
+        signature = list(inspect.signature(self.cls.__init__).parameters.values())[1:]
+        named = [p for p in signature if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+        return {p.name: self.hyper.get(p.name, p.default) for p in named}
+
+
+def subject(what: str | type[Estimator]) -> Subject:
+    """A registered option or a preset by name, or a class. Raises BadInput, with one sentence, at an unknown name."""
+    if not isinstance(what, str):
+        return Subject(what.name, what, {}, inspect.getsourcefile(what) or "?")
+    if what in plugins.registry():
+        cls, source = plugins.registry()[what]
+        return Subject(what, cls, {}, source)
+    if what in plugins.presets():
+        hyper = plugins.complete(plugins._composed(what))
+        cls = plugins.target(hyper.pop("_target_"))
+        return Subject(what, cls, hyper, f"{inspect.getsourcefile(cls)} (conf/estimator/{what}.yaml)")
+    raise BadInput(f"There is no estimator {what}: {nearest(what, names())}")
+
+
+def names() -> list[str]:
+    """Every registered option and every preset."""
+    return [*plugins.registry(), *plugins.presets()]
+
+
+class Case:
+    """One estimator on one latent family."""
+
+    def __init__(self, subject: Subject, family: str, quick: bool = False, compiles: bool = False):
+        self.subject, self.family, self.quick, self.compiles = subject, family, quick, compiles
+        self.problem = problem(family)
+        self.cache: dict[Any, Any] = {}
+        made = subject.make()
+        self.bound = int(getattr(made, "k", 1)) if made.objective == "iwae" else None
+        if self.bound is not None and self.bound > MOST_SAMPLES:
+            self.bound, self.subject = MOST_SAMPLES, subject._replace(hyper={**subject.hyper, "k": MOST_SAMPLES})
+        self.unbiased, self.noiseless = bool(made.unbiased), bool(made.noiseless)
+        needs = "sampled" if made.objective == "iwae" else made.kl
+        self.kinds = ("analytic", "sampled") if needs == "any" else (needs,)
+
+    def fresh(self, dtype: torch.dtype = torch.float64, **changes: Any) -> Estimator:
+        """A new instance, whose lazy layers have their sizes."""
+        made = self.subject.make(dtype, **changes)
+        if any(nn.parameter.is_lazy(p) for p in made.parameters()):
+            with torch.random.fork_rng([]):
+                torch.manual_seed(1)
+                self.estimate(made, self.problem.to(dtype))
+                made.to(dtype)
+        return made
+
+    def trained(self) -> Estimator:
+        """An instance after a few training steps: its state and its own parameters are not those it starts with."""
+        if "trained" not in self.cache:
+            made = self.fresh()
+            own = own_parameters(made)
+            steps = torch.optim.Adam(own, 0.1) if own else None
+            with torch.random.fork_rng([]):
+                torch.manual_seed(2)
+                for _ in range(PREPARATION):
+                    estimate = self.estimate(made, self.problem)
+                    if steps is not None and estimate.tuning is not None:
+                        grads = torch.autograd.grad(estimate.tuning.sum(), own, allow_unused=True)
+                        for parameter, grad in zip(own, grads, strict=True):
+                            parameter.grad = grad
+                        steps.step()
+                        steps.zero_grad()
+                    made.update(estimate)
+            self.cache["trained"] = made
+        return copy.deepcopy(self.cache["trained"])
+
+    def estimate(self, made: Estimator, problem: Problem, kind: str | None = None, constant: float = 0.0) -> Estimate:
+        return made(problem.q, Cost(problem, kind or self.kinds[0], constant), problem.x)
+
+    def leaves(self, *lead: int, dtype: torch.dtype = torch.float64, one: bool = False) -> Problem:
+        """The problem with q's and the cost's parameters as leaves, each example with its own: `[*lead, B, *]`."""
+        base = self.problem.first() if one else self.problem
+        base = base.to(dtype)
+        params = base.q.params.expand(*lead, *base.q.params.shape).clone().requires_grad_()
+        theta = base.theta.expand(*base.q.with_params(params).batch_shape, -1).clone().requires_grad_()
+        return Problem(base.q.with_params(params), base.x, theta)
+
+
+def own_parameters(made: Estimator) -> list[nn.Parameter]:
+    return [p for p in made.parameters() if p.requires_grad]
+
+
+def gradients(loss: Tensor, problem: Problem, retain: bool = False) -> tuple[Tensor, Tensor]:
+    """Of the summed loss, with respect to q's parameters and the decoder's; zero where there is none."""
+    leaves = [problem.q.params, problem.theta]
+    found = torch.autograd.grad(loss.sum(), leaves, allow_unused=True, materialize_grads=True, retain_graph=retain)
+    return found[0], found[1]
+
+
+def walk(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """(path, content) of every tensor and plain value inside modules, containers and objects; tensors are copied."""
+    if isinstance(value, Tensor):
+        if not nn.parameter.is_lazy(value):
+            yield path, (value.detach().clone(), value.requires_grad, value.is_leaf and value.grad is None)
+    elif isinstance(value, str | int | float | bool | None):
+        yield path, value
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from walk(item, f"{path}.{key}")
+    elif isinstance(value, list | tuple | set | frozenset):
+        yield f"{path}.length", len(value)
+        for number, item in enumerate(value):
+            yield from walk(item, f"{path}.{number}")
+    elif hasattr(value, "__dict__") and not isinstance(value, type) and not callable_only(value):
+        yield from walk(vars(value), path)
+
+
+def callable_only(value: Any) -> bool:
+    return callable(value) and not isinstance(value, nn.Module)
+
+
+def difference(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
+    """Paths whose content is not the same."""
+    changed = sorted(before.keys() ^ after.keys())
+    for path in before.keys() & after.keys():
+        one, other = before[path], after[path]
+        if isinstance(one, tuple) and isinstance(other, tuple):
+            same = one[1:] == other[1:] and one[0].shape == other[0].shape and one[0].dtype == other[0].dtype
+            if not (same and torch.equal(one[0].nan_to_num(), other[0].nan_to_num())):
+                changed.append(path)
+        elif one != other and not (one != one and other != other):
+            changed.append(path)
+    return [path.lstrip(".") for path in changed]

@@ -1,0 +1,80 @@
+"""What a class says about itself: its tags, its arguments, and what it refuses."""
+
+import inspect
+import re
+from typing import Any
+
+from bench.check.problem import problem
+from bench.check.subject import Subject
+from bench.check.verdict import Verdict, demand, ok
+from bench.config import BadInput
+from bench.nodes import node
+from estimators import FAMILIES, VQ, Latent
+
+CHOICES = {"objective": ("elbo", "iwae"), "kl": ("any", "sampled", "analytic")}
+IMPOSSIBLE = {"k": (0, -1), "temperature": (0.0, -1.0)}
+
+
+def tags(subject: Subject) -> Verdict:
+    """Every tag is declared and means something, every argument has a type, and the docstring's Args: names each."""
+    cls = subject.cls
+    demand(isinstance(getattr(cls, "latents", None), tuple) and bool(cls.latents), "the tag latents is not a tuple")
+    demand(all(f in FAMILIES.values() for f in cls.latents), "latents names what is not a latent family")
+    for tag, choices in CHOICES.items():
+        demand(getattr(cls, tag) in choices, f"the tag {tag} is {getattr(cls, tag)!r}, not one of {', '.join(choices)}")
+    for tag in ("deterministic", "noiseless"):
+        demand(isinstance(getattr(cls, tag), bool), f"the tag {tag} is not a bool")
+    for tag in ("name", "evaluations", "paper"):
+        value = getattr(cls, tag, None)
+        demand(isinstance(value, str) and bool(value), f"the tag {tag} is not declared")
+    demand(cls.evaluations.count(" / ") == 1, f"evaluations is {cls.evaluations!r}, not 'forward / backward'")
+    try:
+        node(cls)
+    except BadInput as error:
+        demand(False, str(error))
+    entries = documented(cls)
+    demand(bool(cls.__dict__.get("__doc__")), "the class has no docstring")
+    for name, default in subject.arguments().items():
+        demand(default is not inspect.Parameter.empty, f"argument {name} has no default, so the kit cannot build it")
+        demand(name in entries, f'argument {name} is not under "Args:" in the docstring')
+    for name in entries:
+        demand(name in subject.arguments(), f'"Args:" documents {name}, which is not an argument')
+    demand(isinstance(getattr(subject.make(), "unbiased", None), bool), "the tag unbiased is not a bool")
+    return ok(f"{len(entries)} arguments")
+
+
+def documented(cls: type) -> dict[str, str]:
+    """Argument -> what the docstring's "Args:" says of it."""
+    block = re.search(r"^Args:\n(.*?)(?=^\S|\Z)", inspect.getdoc(cls) or "", re.MULTILINE | re.DOTALL)
+    found = re.findall(r"^ {4}(\w[\w, ]*):(.*(?:\n {5,}.*)*)", block.group(1) if block else "", re.MULTILINE)
+    return {name.strip(): text for names, text in found for name in names.split(",")}
+
+
+def refusals(subject: Subject) -> Verdict:
+    """What it cannot do it refuses in one sentence: another family, a point mass, an impossible hyper-parameter."""
+    made, count = subject.make(), 0
+    asked: list[Latent] = [problem(f).q for f, cls in FAMILIES.items() if not issubclass(cls, subject.cls.latents)]
+    if VQ in subject.cls.latents and not made.deterministic:
+        point = problem("vq").q
+        asked.append(VQ(point.params, point.codebook, 0.0))  # type: ignore[attr-defined]
+    for q in asked:
+        said = made.refuses(q)
+        what = "a point mass" if q.deterministic else f"{q.family} latents"
+        demand(said is not None, f"it does not refuse {what}")
+        _one_sentence(said, f"refusing {what}")
+        count += 1
+    for name, values in IMPOSSIBLE.items():
+        for wrong in values if name in subject.arguments() else ():
+            try:
+                subject.make(**{name: wrong})
+            except ValueError as error:
+                _one_sentence(str(error), f"refusing {name}={wrong}")
+                count += 1
+            else:
+                demand(False, f"it accepts {name}={wrong}")
+    return ok(f"{count} refused")
+
+
+def _one_sentence(said: Any, where: str) -> None:
+    right = isinstance(said, str) and said[-1:] in ".?!" and "\n" not in said and 10 < len(said) < 400
+    demand(right, f"{where}, it does not say one sentence but {said!r}")

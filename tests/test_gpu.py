@@ -1,0 +1,60 @@
+"""What only a GPU can show: the same numbers as on the CPU, and clocks that wait for the device."""
+
+import pytest
+import torch
+from hydra import compose, initialize_config_dir
+
+from bench import plugins, tables
+from bench.config import identity, prepare
+from bench.experiment import Experiment
+from bench.run import run
+from bench.timing import timed
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device, and this machine has none"),
+]
+
+SMALL = ["train.steps=20", "train.batch_size=50", "measure.draws=64", "measure.batches=2", "evaluate.samples=5"]
+PAIRS = [("gaussian", "reparam"), ("bernoulli", "disarm"), ("categorical", "rebar"), ("vq", "vq_straight_through")]
+
+
+def config(device: str, family: str, estimator: str, *more: str) -> dict:
+    """A small run on the digits."""
+    plugins.register()
+    with initialize_config_dir(str(plugins.CONF), **plugins.VERSION_BASE):
+        words = [f"device={device}", f"latent={family}_small", f"estimator={estimator}", *SMALL, *more]
+        composed = compose("config", words)
+    from omegaconf import OmegaConf
+
+    return prepare(OmegaConf.to_container(composed, resolve=True) | {"option": estimator})
+
+
+@pytest.mark.parametrize(("family", "estimator"), PAIRS)
+def test_a_run_on_the_gpu_writes_its_tables(tmp_path, family, estimator):
+    chosen = config("cuda", family, estimator)
+    outcome = run(chosen, tmp_path / identity(chosen))
+    assert outcome.status == "done", outcome.reason
+    found = tables.read(tmp_path / identity(chosen))
+    assert found["runs"]["device_name"].to_pylist() == [torch.cuda.get_device_name()]
+    assert all(row["peak_memory"] > 0 for row in found["cost"].to_pylist())
+
+
+@pytest.mark.parametrize(("family", "estimator"), PAIRS)
+def test_variances_on_both_devices_agree_within_their_errors(family, estimator):
+    rows = {}
+    for device in ("cpu", "cuda"):
+        experiment = Experiment(config(device, family, estimator, "measure.draws=2048", "measure.at=[0]"))
+        experiment.stop(lambda doing: None)
+        rows[device] = {row["part"]: row for row in experiment.rows["gradient"]}
+    for part, on_cpu in rows["cpu"].items():
+        on_gpu = rows["cuda"][part]
+        for name in ("variance_noise", "norm_sq"):
+            error = (on_cpu[f"{name}_se"] ** 2 + on_gpu[f"{name}_se"] ** 2) ** 0.5
+            assert abs(on_cpu[name] - on_gpu[name]) < 5 * error + 1e-4 * abs(on_cpu[name]), (part, name)
+
+
+def test_the_clock_waits_for_the_device():
+    a = torch.randn(8192, 8192, device="cuda")
+    row = timed(lambda: a @ a, a.device, repetitions=5, warmup=2)
+    assert row["seconds"] > 2 * 8192**3 / 2e15  # no device multiplies float32 at 2 PFLOP/s; a launch alone would
