@@ -100,7 +100,10 @@ class Experiment:
                 reference=self.reference,
                 reference_draws=settings["reference_draws"],
             )
-            self.rows["gradient"] += [{"seed": seed, "step": step, "trained_with": OWN, **row, "estimator": self.config["option"]} for row in measured]
+            self.rows["gradient"] += [
+                {"seed": seed, "step": step, "trained_with": OWN, **row, "estimator": self.config["option"]}
+                for row in measured
+            ]
 
     def _evaluated(self, split: str) -> dict:
         settings = self.config["evaluate"]

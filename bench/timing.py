@@ -17,7 +17,6 @@ from bench.provenance import device_name
 from bench.train import Trainer
 from estimators import Latent
 
-
 PEAK = "peak memory"  # marks what is measured among the profiler's events
 
 

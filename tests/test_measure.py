@@ -7,7 +7,7 @@ import torch
 
 from bench.measure import measure, take
 from bench.measure.draws import GROUPS
-from bench.measure.layers import gradients, squared_norms
+from bench.measure.layers import gradients, gram_pays, squared_norms
 from bench.objective import Objective
 from estimators import Estimate
 from estimators.detached import Detached
@@ -143,6 +143,7 @@ def test_norms_and_gradients_of_a_linear_layer(rows, width_in, width_out, shared
         loss = (layer(inputs if shared else inputs[r]) * cotangents[r]).sum()
         weight, *rest = torch.autograd.grad(loss, list(layer.parameters()))
         wanted.append(torch.cat([weight.mT.flatten(), *rest]))
+    assert gram_pays(inputs, cotangents) == (rows == 2)
     found = gradients(inputs, cotangents, bias)
     torch.testing.assert_close(found, torch.stack(wanted), rtol=0, atol=1e-12)
     torch.testing.assert_close(squared_norms(inputs, cotangents, bias), found.square().sum(1), rtol=1e-12, atol=0)

@@ -76,9 +76,11 @@ def test_tables_say_what_was_asked(tmp_path):
     run(chosen, tmp_path)
     found = tables.read(tmp_path)
     [row] = found["runs"].to_pylist()
-    assert json.loads(row["config"]) == chosen and row["run"] == identity(chosen)
+    assert json.loads(row["config"]) == chosen
+    assert row["run"] == identity(chosen)
     gradient = found["gradient"].to_pylist()
-    assert {r["step"] for r in gradient} == {0, 12} and {r["reference"] for r in gradient} == {"exact"}
+    assert {r["step"] for r in gradient} == {0, 12}
+    assert {r["reference"] for r in gradient} == {"exact"}
     assert {"latent", "encoder", "decoder", "encoder.net.0", "decoder.net.4"} <= {r["part"] for r in gradient}
     assert {r["split"] for r in found["objective"].to_pylist()} == {"train", "test"}
     costs = {r["what"]: r for r in found["cost"].to_pylist()}
@@ -96,7 +98,8 @@ def test_a_loss_that_becomes_nan_is_recorded_with_its_step(tmp_path, monkeypatch
 
     monkeypatch.setattr(Trainer, "step", poisoned)
     outcome = run(config(), tmp_path)
-    assert outcome.status == "diverged" and re.search(r"step 7\b", outcome.reason)
+    assert outcome.status == "diverged"
+    assert re.search(r"step 7\b", outcome.reason)
     assert tables.read(tmp_path)["runs"]["status"].to_pylist() == ["diverged"]
 
 
@@ -106,10 +109,12 @@ def test_an_exception_in_training_is_a_row_with_a_traceback(tmp_path, monkeypatc
 
     monkeypatch.setattr(Trainer, "step", broken)
     outcome = run(config(), tmp_path)
-    assert outcome.status == "failed" and "moon" in outcome.reason
+    assert outcome.status == "failed"
+    assert "moon" in outcome.reason
     assert "RuntimeError" in (tmp_path / "traceback.txt").read_text()
     monkeypatch.undo()
-    assert run(config(), tmp_path).status == "done" and not (tmp_path / "traceback.txt").exists()
+    assert run(config(), tmp_path).status == "done"
+    assert not (tmp_path / "traceback.txt").exists()
 
 
 def test_a_killed_run_leaves_nothing_half_written_and_is_done_again(tmp_path):
@@ -120,7 +125,8 @@ def test_a_killed_run_leaves_nothing_half_written_and_is_done_again(tmp_path):
     assert process.poll() is None, "it should be training still"
     process.send_signal(signal.SIGKILL)
     process.wait()
-    assert not list(tmp_path.rglob("*.parquet")) and not list(tmp_path.rglob("*.json"))
+    assert not list(tmp_path.rglob("*.parquet"))
+    assert not list(tmp_path.rglob("*.json"))
     again = [*words, "train.steps=12", "evaluate.at=[0,1]", "measure.at=[0,1]"]
     assert subprocess.run([sys.executable, "-m", "bench", *again], cwd=ROOT, check=False).returncode == 0
     [directory] = (tmp_path / "k").iterdir()
@@ -147,4 +153,5 @@ def test_the_readme_runs():
     [snippet] = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     scope: dict = {}
     exec(snippet, scope)
-    assert scope["logits"].grad.shape == (1, 3) and scope["logits"].grad.abs().sum() > 0
+    assert scope["logits"].grad.shape == (1, 3)
+    assert scope["logits"].grad.abs().sum() > 0

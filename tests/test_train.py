@@ -109,12 +109,14 @@ def test_divergence_is_found_at_its_step(bad, value):
     assert next(step for step in found if step is not None) == bad
 
 
-def test_a_sound_training_has_not_diverged():
-    trainer = trainer_of(RLOO(2))
-    assert trainer.diverged() is None
-    for _ in range(9):
+def test_every_step_moves_the_state_once(monkeypatch):
+    trainer, seen = trainer_of(Reinforce(baseline="moving_average", decay=0.0).double()), []
+    update = trainer.estimator.update
+    monkeypatch.setattr(trainer.estimator, "update", lambda e: (seen.append(e.cost.mean()), update(e)))
+    for step in range(1, 4):
         trainer.step()
-    assert trainer.diverged() is None
+        assert trainer.estimator.baseline.updates == len(seen) == trainer.step_count == step
+        torch.testing.assert_close(trainer.estimator.baseline.centre, seen[-1].detach())
 
 
 def test_training_lowers_the_loss():
@@ -124,6 +126,7 @@ def test_training_lowers_the_loss():
     for _ in range(150):
         trainer.step()
     assert evaluate(trainer.model, x, 20, 0, seed=0)["elbo"] > before["elbo"] + 3
+    assert trainer.diverged() is None
 
 
 def trained(config: dict, look: bool = True) -> tuple[Experiment, dict]:

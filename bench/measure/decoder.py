@@ -11,7 +11,6 @@ from bench.model import VAE
 from bench.objective import Objective
 from estimators import Latent
 
-
 FORMED = 8  # gradients of a layer formed at a time
 
 
@@ -43,8 +42,8 @@ class Generative:
     @contextmanager
     def replicated(self, draws: int):
         """Give each draw its own copy of the loose parameters, `{name: [r, ...]}`; a single draw uses the originals."""
-        originals = {name: self.model.get_parameter(name) for name in self.loose}
-        copies: dict[str, Tensor] = dict(originals)
+        originals: dict[str, Tensor] = {name: self.model.get_parameter(name) for name in self.loose}
+        copies: dict[str, Tensor] = {**originals}
         for name, value in originals.items() if draws > 1 else ():
             copies[name] = value.detach().expand(draws, 1, *value.shape[1:]).clone().requires_grad_()
         try:
@@ -56,7 +55,7 @@ class Generative:
     def _put(self, values: dict[str, Tensor]) -> None:
         for name, value in values.items():
             owner, _, attribute = name.rpartition(".")
-            self.model.get_submodule(owner)._parameters[attribute] = value  # in place: their order stays
+            self.model.get_submodule(owner)._parameters[attribute] = value  # type: ignore[assignment]  # in place: order stays
 
 
 class Drawn:

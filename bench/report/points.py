@@ -6,7 +6,7 @@ from bench.report.collect import UNIT, Collection
 from bench.report.compare import comparison, last
 from bench.report.panels import BARS, ENOUGH, barred, clean_log_axis, grid, panels, title
 from bench.report.place import label_points
-from bench.report.statistics import log_t_interval, summarise, t_interval
+from bench.report.statistics import log_t_interval, summarise
 from bench.report.style import Look
 
 if TYPE_CHECKING:

@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Callable, Iterator
 from itertools import repeat
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,7 +23,14 @@ MODEL = {
     "likelihood": "bernoulli", "std": 1.0, "learn_std": False, "prior": "fixed", "center_input": False,
     "signed_latent": False, "output_bias": "none",
 }  # fmt: skip
-TRAIN = {"optimiser": "adam", "lr": 1e-3, "tuning_lr": 1e-3, "betas": [0.9, 0.999], "eps": 1e-8, "momentum": 0.9}
+TRAIN: dict[str, Any] = {
+    "optimiser": "adam",
+    "lr": 1e-3,
+    "tuning_lr": 1e-3,
+    "betas": [0.9, 0.999],
+    "eps": 1e-8,
+    "momentum": 0.9,
+}
 
 
 def problem(device: torch.device, name: str = "rloo", **hyper) -> tuple[Objective, Tensor]:
@@ -99,5 +107,6 @@ def main(argv: list[str] | None = None) -> int:
     print(f"{'what':34} {'size':>5} {'ours, s':>9} {'plain, s':>9} {'ratio':>6}   quartiles")
     rows = [*draws_rows(device, chosen.draws, chosen.repetitions), step_row(device, chosen.repetitions)]
     for r in rows:
-        print(f"{r['what']:34} {r['size']:5} {r['ours']:9.4f} {r['plain']:9.4f} {r['ratio']:6.2f}   {r['q1']:.2f} - {r['q3']:.2f}")
+        times = f"{r['ours']:9.4f} {r['plain']:9.4f} {r['ratio']:6.2f}   {r['q1']:.2f} - {r['q3']:.2f}"
+        print(f"{r['what']:34} {r['size']:5} {times}")
     return 0
