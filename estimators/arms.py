@@ -22,7 +22,8 @@ class Arms(Estimator):
     which it tends to as k grows. Cost evaluations per estimate: k.
 
     The bits come from the Dirichlet copula alone, not from the Gaussian one that the paper also gives. The rarer value
-    of a bit is the one that happens where the copula is below min(p, 1 - p), which makes rho most negative.
+    of a bit is the one that happens where the copula is below min(p, 1 - p): rho is more negative than the other way
+    round. Do not use it where the spread of an example's costs is needed too: they are not independent.
 
     Args:
         k: samples per estimate, all antithetic to one another, 2 or more.

@@ -5,6 +5,7 @@
 """
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from estimators.base import Cost, Estimate, Estimator, as_loss
@@ -31,7 +32,6 @@ class DisarmIW(Estimator):
         k: samples per estimate, two a pair: even, 2 or more.
     """
 
-    name = "disarm_iw"
     latents = (Categorical, VQ)
     unbiased = True
     evaluations = "k / 0"
@@ -68,6 +68,7 @@ def stopped(stops: Tensor) -> Tensor:
 
 def coupling_weights(stop: Tensor) -> Tensor:
     """Weights `[..., C]` of pairs of different categories by the earlier's position; the last is never the earlier."""
-    both_go_on = 2 * torch.log1p(-stop) - torch.log1p(-2 * stop)  # log of (1 - stop)^2 / (1 - 2 stop) [..., C - 1]
-    before = both_go_on.cumsum(-1) - both_go_on
-    return torch.nn.functional.pad((before + torch.log1p(-stop)).exp(), (0, 1))
+    earlier = stop[..., :-1]  # the last but one category may stop at 1/2, so that never both go on
+    both_go_on = 2 * torch.log1p(-earlier) - torch.log1p(-2 * earlier)  # log of (1 - stop)^2 / (1 - 2 stop)
+    before = F.pad(both_go_on.cumsum(-1), (1, 0))  # [..., C - 1]
+    return F.pad((before + torch.log1p(-stop)).exp(), (0, 1))

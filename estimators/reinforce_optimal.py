@@ -22,31 +22,33 @@ class ReinforceOptimal(Estimator):
     where k runs over the samples and j over K' other, independent draws. Unbiased: b does not depend on z_k. With
     K' to infinity, b minimises the variance of all the estimates whose baseline is one number per example (and
     coordinate of q.natural); with few draws its own noise may cost more than it saves. The decoder's gradient comes
-    from the k samples alone. Cost evaluations per estimate: k + draws.
+    from the k samples alone. Cost evaluations per estimate: k + baseline_draws.
 
     Differs from the papers, which keep running estimates of b over the steps of training.
 
     Args:
         k: samples per estimate, 1 or more.
-        draws: K', independent draws that estimate b, 1 or more.
+        baseline_draws: K', independent draws that estimate b, 1 or more.
         baseline: scalar or per_dimension.
     """
 
     latents = (Gaussian, Bernoulli, Categorical, VQ)
     unbiased = True
-    evaluations = "k + draws / 0"
+    evaluations = "k + baseline_draws / 0"
     paper = "Weaver & Tao 2001; Greensmith, Bartlett & Baxter 2004"
 
-    def __init__(self, k: int = 2, draws: int = 2, baseline: str = "scalar"):
+    def __init__(self, k: int = 2, baseline_draws: int = 2, baseline: str = "scalar"):
         super().__init__()
-        if k < 1 or draws < 1:
-            raise ValueError(f"ReinforceOptimal needs k >= 1 and draws >= 1; got k={k}, draws={draws}.")
+        if k < 1 or baseline_draws < 1:
+            raise ValueError(
+                f"ReinforceOptimal needs k >= 1 and baseline_draws >= 1; got k={k}, baseline_draws={baseline_draws}."
+            )
         if baseline not in ("scalar", "per_dimension"):
             raise ValueError(f"ReinforceOptimal has no baseline {baseline!r}; choose scalar or per_dimension.")
-        self.k, self.draws, self.baseline = k, draws, baseline
+        self.k, self.baseline_draws, self.baseline = k, baseline_draws, baseline
 
     def forward(self, q: Latent, cost: Cost, x: Tensor) -> Estimate:
-        z, others = q.sample(self.k), q.sample(self.draws)  # [K, ..., B, *], [K', ..., B, *]
+        z, others = q.sample(self.k), q.sample(self.baseline_draws)  # [K, ..., B, *], [K', ..., B, *]
         with torch.no_grad():
             b = self.estimated(q, cost, others)  # [..., B, *], units of 1 for a scalar
         c, units = cost(z), (..., *[None] * q.event_ndim)  # [K, ..., B]

@@ -8,7 +8,6 @@ from tests.enumerate import true_gradient
 from tests.test_discrete import injected, replicated
 
 X = torch.tensor([[0.2, 0.9, -0.4], [1.0, -0.3, 0.5]], dtype=torch.float64)  # the data of two examples
-SLOPES = (0.8, -0.5)
 
 
 def noisy(q: Latent, rows: int, draws: int = 3) -> tuple[str, Tensor]:
@@ -20,6 +19,27 @@ def noisy(q: Latent, rows: int, draws: int = 3) -> tuple[str, Tensor]:
 def gradient(estimator: Estimator, q: Latent, cost: nn.Module, x: Tensor | None = None) -> Tensor:
     """Of one call, with respect to q.params."""
     return torch.autograd.grad(estimator(q, cost, x).loss.sum(), q.params)[0]
+
+
+def drawn(estimator: Estimator, q: Latent, cost: nn.Module, seed: int = 3) -> Tensor:
+    """The gradient of one call, with the noise that this seed gives every estimator."""
+    torch.manual_seed(seed)
+    return gradient(estimator, q, cost, X[: q.batch_shape[-1]])
+
+
+def live(q: Latent) -> Latent:
+    """The same q at a leaf."""
+    return q.with_params(q.params.detach().clone().requires_grad_())
+
+
+def ready(estimator: Estimator, units: int, size: float = 2.0) -> Estimator:
+    """In float64, its surrogate made for points of `units` units, with values of the order `size`, which may be 0."""
+    estimator = estimator.double()
+    estimator.network.take_sizes(torch.zeros(1, units, dtype=X.dtype), X)
+    with torch.no_grad():
+        for parameter in estimator.network.out.parameters():
+            parameter.normal_().mul_(size)
+    return estimator
 
 
 def assert_exact(
@@ -73,13 +93,12 @@ def assert_replicas_equal_a_loop_and_vmap(estimator: Estimator, q: Latent, rows:
 
 def assert_tuning(estimator: Estimator, q: Latent, cost: nn.Module) -> None:
     """`tuning` is the squared norm of the gradient, and its slopes are right; `loss` moves no parameter but q's."""
-    q = q.with_params(q.params.detach().clone().requires_grad_())
+    q = live(q)
 
     def call():
         torch.manual_seed(3)
         return estimator(q, cost, X)
 
-    call()  # makes the lazily sized layers, if any
     own, estimate = [p for p in estimator.parameters() if p.requires_grad], call()
     encoder, *others = torch.autograd.grad(estimate.loss.sum(), [q.params, *own], allow_unused=True, retain_graph=True)
     assert all(slope is None for slope in others)

@@ -1,7 +1,8 @@
 """The conformance kit: holds any estimator to the contract of `estimators/base.py` and to its own tags.
 
-`check("rloo")` or `check(MyEstimator)` gives one verdict per rule and latent family; `python -m bench.check rloo` prints
-them. It proves means exactly where the noise can be enumerated or integrated, and tests them with many draws elsewhere.
+`check("rloo")` or `check(MyEstimator)` gives one verdict per rule and latent family, and `python -m bench.check rloo`
+prints them. It proves means exactly where the noise can be enumerated or integrated, and tests them with many draws
+elsewhere.
 """
 
 from bench.check.command import main

@@ -18,9 +18,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.check", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help="options or presets; by default all")
     parser.add_argument("--family", action="append", default=[], help="only this latent family; may be repeated")
-    parser.add_argument(
-        "--quick", action="store_true", help="a tenth of the draws: larger biases are needed to be seen"
-    )
+    parser.add_argument("--quick", action="store_true", help="a tenth of the draws; sees larger biases only")
     parser.add_argument("--compile", action="store_true", help="torch.compile too; needs a C++ compiler and seconds")
     options = parser.parse_args(argv)
     try:
@@ -41,7 +39,7 @@ def _show(subjects: list, options: argparse.Namespace) -> int:
     from bench.check.kit import verdicts
 
     console = Console(highlight=False, soft_wrap=True)
-    failed = {}
+    failed: dict[str, int] = {}
     for subject in subjects:
         start = time.perf_counter()
         for found in verdicts(subject, options.family, options.quick, options.compile):

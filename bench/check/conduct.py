@@ -1,6 +1,5 @@
-"""How an estimate may be computed: shapes, purity, examples and replicas apart, where noise and gradients may go."""
+"""How an estimate may be computed: its shapes, what it may touch, whose noise it is, and what must stay apart."""
 
-import copy
 import random
 
 import numpy as np
@@ -8,8 +7,8 @@ import torch
 from torch import Tensor
 
 from bench.check.noise import Mismatch, Tape, of_replica
-from bench.check.subject import Case, difference, gradients, own_parameters, walk
-from bench.check.verdict import Verdict, demand, ok, skipped
+from bench.check.subject import Case, difference, gradients, walk
+from bench.check.verdict import Verdict, demand, ok
 from estimators import VQ, Estimate, Estimator
 
 REPLICAS = 11  # unlike every other length, so that their axis can be told
@@ -61,11 +60,11 @@ def purity(case: Case) -> Verdict:
     changed = difference(before, dict(walk({"estimator": made, "problem": leaves._asdict()})))
     demand(not changed, f"forward changes {', '.join(changed[:3])}", f"{len(changed)} changed")
     demand(_global_state() == outside, "forward changes global state other than PyTorch's random stream")
-    apart = _largest_difference(_everything(first, leaves, made), _everything(second, leaves, made))
+    apart = largest_difference(by_example(first, leaves, made), by_example(second, leaves, made))
     demand(apart == 0, "the same seed gives another estimate", f"difference {apart:.1e}")
     torch.manual_seed(8)
     third = case.estimate(made, leaves)
-    again = torch.equal(gradients(third.loss, leaves)[0], _everything(first, leaves, made)[0])
+    again = torch.equal(gradients(third.loss, leaves)[0], by_example(first, leaves, made)[0])
     demand(again or not case.noiseless, "it is declared noiseless, and another seed gives another estimate")
     return ok(f"{len(before)} values")
 
@@ -115,7 +114,7 @@ def replicas(case: Case) -> Verdict:
     leaves = leaves._replace(q=leaves.q.with_params(leaves.q.params.detach().requires_grad_()))
     with Tape() as tape:
         whole = case.estimate(made, leaves)
-    together = _everything(whole, leaves, made)
+    together = by_example(whole, leaves, made)
     worst = 0.0
     for index in range(REPLICAS):
         single = case.leaves()
@@ -125,20 +124,20 @@ def replicas(case: Case) -> Verdict:
                 alone = case.estimate(made, single)
         except Mismatch as error:
             demand(False, str(error))
-        values = _everything(alone, single, made)
+        values = by_example(alone, single, made)
         parts = [(t[index] - v).abs().max() / (1 + v.abs().max()) for t, v in zip(together, values, strict=True)]
         worst = max(worst, *(float(part) for part in parts))
     demand(worst < 1e-9, "a replica differs from the same computed alone", f"difference {worst:.1e}")
     return ok(f"difference {worst:.0e}")
 
 
-def _everything(estimate: Estimate, leaves, made: Estimator) -> list[Tensor]:
+def by_example(estimate: Estimate, leaves, made: Estimator) -> list[Tensor]:
     """Gradients of the loss, the cost, and the tuning, each by example."""
     values = [*gradients(estimate.loss, leaves, True), estimate.cost.detach()]
     return values + ([] if estimate.tuning is None else [estimate.tuning.detach()])
 
 
-def _largest_difference(one: list[Tensor], other: list[Tensor]) -> float:
+def largest_difference(one: list[Tensor], other: list[Tensor]) -> float:
     return max(float((a - b).abs().max()) for a, b in zip(one, other, strict=True))
 
 
@@ -146,100 +145,3 @@ def _global_state() -> str:
     numpy_state = np.random.get_state()  # noqa: NPY002
     flags = torch.is_grad_enabled(), torch.get_default_dtype(), torch.get_num_threads()
     return repr((random.getstate(), [np.asarray(part).tolist() for part in numpy_state], flags))
-
-
-def training(case: Case) -> Verdict:
-    """The estimator's own parameters learn from tuning alone and the model from the loss alone; there is a tuning
-    exactly where there are own parameters."""
-    made, leaves = case.trained(), case.leaves()
-    own = own_parameters(made)
-    estimate = case.estimate(made, leaves)
-    if estimate.tuning is None or not own:
-        demand(not own, "it has parameters of its own that require a gradient, and no tuning to train them")
-        demand(estimate.tuning is None, "it returns a tuning and has no parameters of its own to train")
-        return ok("0 own parameters")
-    leaked = torch.autograd.grad(estimate.loss.sum(), own, retain_graph=True, allow_unused=True)
-    largest = max((float(g.abs().max()) for g in leaked if g is not None), default=0.0)
-    demand(largest == 0, "the loss has a gradient with respect to the estimator's own parameters", f"{largest:.1e}")
-    model = [leaves.q.params, leaves.theta]
-    estimate.loss.mean().backward(inputs=model, retain_graph=True)  # as bench.train does
-    kept = [p.grad.clone() for p in model if p.grad is not None]
-    estimate.tuning.mean().backward(inputs=own)
-    demand(all(torch.equal(p.grad, g) for p, g in zip(model, kept, strict=True)), "tuning moves the model's gradient")
-    for name, parameter in made.named_parameters():
-        if parameter.requires_grad:
-            demand(parameter.grad is not None, f"tuning does not reach {name}")
-            demand(bool(parameter.grad.isfinite().all()), f"the gradient of tuning at {name} is not finite")
-    demand(any(bool(p.grad.any()) for p in own), "the gradient of tuning is zero")
-    return ok(f"{sum(p.numel() for p in own)} own parameters")
-
-
-def state(case: Case) -> Verdict:
-    """State moves in update alone: in buffers, the same way from the same estimate, without noise; measuring does not
-    move it."""
-    made, leaves = case.trained(), case.leaves()
-    estimate = case.estimate(made, leaves)
-    twin = copy.deepcopy(made)
-    before = dict(walk(made))
-    stream = torch.get_rng_state()
-    made.update(estimate)
-    demand(torch.equal(stream, torch.get_rng_state()), "update draws random numbers")
-    twin.update(estimate)
-    after = dict(walk(made))
-    changed = difference(before, after)
-    outside = [path for path in changed if "_buffers" not in path]
-    demand(not outside, f"update moves {', '.join(outside[:3])}, which is not a buffer: a checkpoint would lose it")
-    demand(not difference(after, dict(walk(twin))), "two updates with the same estimate differ")
-    demand(not any(b.requires_grad for b in made.buffers()), "update leaves a buffer that requires a gradient")
-    return ok(f"{len(changed)} buffers move")
-
-
-def device(case: Case) -> Verdict:
-    """The estimate is on q's device."""
-    if not torch.cuda.is_available():
-        return skipped("This machine has no CUDA device.")
-    problem = case.problem.to(torch.float64, "cuda")
-    made = case.fresh().to("cuda")
-    for name, value in case.estimate(made, problem)._asdict().items():
-        demand(value is None or value.device.type == "cuda", f"{name} is on the CPU where q is on a CUDA device")
-    return ok("cuda")
-
-
-def vmap(case: Case) -> Verdict:
-    """It survives torch.func.vmap over seeds, each with its own noise."""
-    made, base = case.trained(), case.problem
-
-    def loss(params: Tensor, theta: Tensor) -> Tensor:
-        live = base._replace(q=base.q.with_params(params), theta=theta)
-        return case.estimate(made, live).loss.sum()
-
-    each = torch.func.grad(loss, argnums=(0, 1))
-    seeds = [t.expand(4, *t.shape).clone() for t in (base.q.params, base.theta)]
-    grads = torch.func.vmap(each, randomness="different")(*seeds)
-    demand(all(bool(g.isfinite().all()) for g in grads), "a gradient under vmap is not finite")
-    same = all(torch.equal(g[0], g[1]) for g in grads)
-    with Tape() as tape:
-        case.estimate(made, base)
-    demand(not (same and tape.noise), "all seeds under vmap have the same noise")
-    return ok("4 seeds")
-
-
-def compiled(case: Case) -> Verdict:
-    """torch.compile gives the same estimate on the same noise."""
-    made, leaves = case.trained(), case.leaves()
-
-    def call(params: Tensor, theta: Tensor) -> tuple[Tensor, Tensor]:
-        live = leaves._replace(q=leaves.q.with_params(params), theta=theta)
-        estimate = case.estimate(made, live)
-        return estimate.loss, estimate.cost
-
-    torch._dynamo.reset()
-    results = []
-    with torch._inductor.config.patch(fallback_random=True):
-        for function in (call, torch.compile(call)):
-            torch.manual_seed(9)
-            loss, cost = function(leaves.q.params, leaves.theta)
-            results.append([*gradients(loss, leaves), cost.detach()])
-    apart = _largest_difference(*results)
-    demand(apart < 1e-8, "the compiled estimate differs", f"difference {apart:.1e}")
-    return ok(f"difference {apart:.0e}")

@@ -1,4 +1,4 @@
-"""Every hyper-parameter changes something."""
+"""Every hyper-parameter changes something, and what holds for the defaults holds for other values."""
 
 import re
 from collections.abc import Iterator
@@ -6,10 +6,12 @@ from typing import Any
 
 import torch
 
+from bench.check import means
+from bench.check.measured import evaluations
 from bench.check.problem import Cost
 from bench.check.subject import Case, Subject, gradients
 from bench.check.tags import documented
-from bench.check.verdict import Verdict, demand, info, ok
+from bench.check.verdict import Broken, Verdict, demand, info, ok
 from estimators import Estimator
 
 SHORT, LONG = 3, 1500  # updates after which a change shows at the latest; schedules are slow
@@ -31,6 +33,37 @@ def hyper_parameters(subject: Subject, cases: list[Case]) -> Verdict:
     if unknown:
         return info(f"{len(arguments)} arguments", f"No other valid value was found of {', '.join(unknown)}.")
     return ok(f"{len(arguments)} arguments")
+
+
+def variants(case: Case) -> Verdict:
+    """With other hyper-parameters too, an estimator that calls itself unbiased is, and its evaluations are counted."""
+    subject, tried = case.subject, []
+    for changes in _changes(subject):
+        if subject.make(**changes).refuses(case.problem.q):
+            continue
+        other = Case(subject._replace(hyper={**subject.hyper, **changes}), case.family, case.draws // 4)
+        other.kinds = other.kinds[:1]
+        words = ", ".join(f"{name}={value}" for name, value in changes.items())
+        for check in (means.mean, evaluations):
+            try:
+                found = check(other)
+            except Broken as error:
+                raise Broken(f"with {words}, {error}", error.number) from error
+            tried += [found.number] if check is means.mean else []
+    return ok("; ".join(tried) or "none")
+
+
+def _changes(subject: Subject) -> Iterator[dict[str, Any]]:
+    """All numbers changed at once, where they go together; each choice and switch by itself."""
+    numbers: dict[str, Any] = {}
+    for name, value in subject.arguments().items():
+        valid = [v for v in _alternatives(subject, name, value) if _builds(subject, **{name: v})]
+        if isinstance(value, bool | str):
+            yield from ({name: v} for v in valid)
+        elif valid and _builds(subject, **numbers, **{name: valid[0]}):
+            numbers[name] = valid[0]
+    if numbers:
+        yield numbers
 
 
 def _alternatives(subject: Subject, name: str, value: Any) -> list[Any]:
@@ -68,9 +101,9 @@ def _alive(subject: Subject, cases: list[Case], name: str, candidates: list[Any]
             for case in cases if updates == SHORT else cases[:1]:
                 before = _trace(case, context, updates)
                 for value in candidates:
-                    if _builds(subject, **context, **{name: value}):
-                        if _differ(before, _trace(case, context | {name: value}, updates)):
-                            return True
+                    changed = context | {name: value}
+                    if _builds(subject, **changed) and _differ(before, _trace(case, changed, updates)):
+                        return True
         if subject.cls.update is Estimator.update:
             break
     return False

@@ -4,10 +4,10 @@ from collections.abc import Collection, Iterator
 
 import torch
 
-from bench.check import conduct, means, tags
-from bench.check.hyper import hyper_parameters
+from bench.check import conduct, engine, means, tags
+from bench.check.hyper import hyper_parameters, variants
 from bench.check.measured import evaluations, measuring
-from bench.check.subject import Case, Subject, subject
+from bench.check.subject import DRAWS, Case, Subject, subject
 from bench.check.verdict import Verdict, crash, verdict
 from estimators import FAMILIES, Estimator
 
@@ -17,15 +17,16 @@ EVERY = (
     conduct.noise,
     conduct.examples,
     conduct.replicas,
-    conduct.vmap,
-    conduct.training,
-    conduct.state,
-    conduct.device,
+    engine.vmap,
+    engine.training,
+    engine.state,
+    engine.device,
     evaluations,
     means.mean,
     means.value,
     means.constant,
     measuring,
+    variants,
 )
 
 
@@ -64,17 +65,17 @@ def verdicts(
         for family in declared:
             if families and family not in families:
                 continue
-            case = Case(subject, family, quick, compiles)
+            case = Case(subject, family, DRAWS // 10 if quick else DRAWS)
             if said := made.refuses(case.problem.q):
                 yield Verdict("info", "", said, "shapes", "", family)
                 continue
             cases.append(case)
-            yield from _of_family(case)
+            yield from _of_family(case, compiles)
         yield verdict(hyper_parameters, subject, cases)
 
 
-def _of_family(case: Case) -> Iterator[Verdict]:
-    checks = [*EVERY, *([conduct.compiled] if case.compiles else [])]
+def _of_family(case: Case, compiles: bool) -> Iterator[Verdict]:
+    checks = [*EVERY, *([engine.compiled] if compiles else [])]
     for one in checks:
         torch.manual_seed(0)
         yield (found := verdict(one, case, family=case.family))

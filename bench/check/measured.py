@@ -50,7 +50,7 @@ def measuring(case: Case) -> Verdict:
     noise can be enumerated."""
     objective, x = harness(case)
     before = dict(walk(objective.estimator))
-    draws = 1024 if case.quick else 4096
+    draws = max(1024, case.draws // 60)
     (latent,) = (row for row in measure(objective, x[None], draws, seed=3) if row["part"] == "latent")
     changed = difference(before, dict(walk(objective.estimator)))
     demand(not changed, f"measuring changes {', '.join(changed[:3])}", f"{len(changed)} changed")

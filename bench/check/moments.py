@@ -6,12 +6,13 @@ import torch
 from torch import Tensor
 
 from bench.check.noise import draws_of, points
-from bench.check.problem import Cost, Problem, problem
-from bench.check.subject import Case, gradients
+from bench.check.problem import Cost, Problem
+from bench.check.subject import Case
+from bench.check.subject import gradients as gradients_of
 from estimators import Discrete, Estimator, Latent
 
 OUTCOMES = 2**17  # the most that are enumerated
-DRAWS, QUICK_DRAWS, CHUNK = 240_000, 20_000, 20_000
+CHUNK = 20_000  # draws at a time
 BOUND = 5.0  # standard errors
 
 
@@ -76,23 +77,19 @@ def _weighted(made: Estimator, one: Problem, kind: str, constant: float, draws: 
 
 
 def _sampled(case: Case, made: Estimator, kind: str, constant: float) -> Moments:
-    draws = QUICK_DRAWS if case.quick or constant else DRAWS if kind == case.kinds[0] else DRAWS // 4
-    sums, squares, costs, firsts = 0.0, 0.0, [], []
-    shift: Tensor | float = 0.0
-    for chunk in range(draws // CHUNK):
+    chunks = 1 if constant else max(1, case.draws // CHUNK // (1 if kind == case.kinds[0] else 4))
+    gradients, costs = [], []
+    for chunk in range(chunks):
         torch.manual_seed(100 + chunk)
         one = case.problem.first()
         q = one.q.with_params(one.q.params.expand(CHUNK, *one.q.params.shape).clone())
         gradient, cost = _draw(made, one._replace(q=q), kind, constant)
-        if not chunk:
-            firsts.append(gradient)
-            shift = gradient.mean(0)
-        sums, squares = sums + (gradient - shift).sum(0), squares + ((gradient - shift) ** 2).sum(0)
+        gradients.append(gradient)
         costs.append(cost)
-    mean, cost = sums / draws, torch.cat(costs)
-    variance = (squares / draws - mean**2).clamp(min=0) * draws / (draws - 1)
-    error = (variance / draws).sqrt()
-    return Moments(mean + shift, error, cost.mean(), cost.std() / draws**0.5, firsts[0], f"{draws} draws")
+    every, cost = torch.cat(gradients), torch.cat(costs)
+    root = len(every) ** 0.5
+    how = f"{len(every)} draws"
+    return Moments(every.mean(0), every.std(0) / root, cost.mean(), cost.std() / root, gradients[0], how)
 
 
 def _draw(made: Estimator, replicas: Problem, kind: str, constant: float) -> tuple[Tensor, Tensor]:
@@ -101,7 +98,7 @@ def _draw(made: Estimator, replicas: Problem, kind: str, constant: float) -> tup
     theta = replicas.theta.expand(*params.shape[:2], -1).clone().requires_grad_()
     live = Problem(replicas.q.with_params(params), replicas.x, theta)
     estimate = made(live.q, Cost(live, kind, constant), live.x)
-    grads = gradients(estimate.loss, live)
+    grads = gradients_of(estimate.loss, live)
     return torch.cat([g.flatten(1) for g in grads], 1), estimate.cost.detach().expand(len(params), 1).flatten()
 
 

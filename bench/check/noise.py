@@ -92,7 +92,7 @@ def draws_of(call: Callable[[Latent], object], q: Latent) -> int | None:
 
 
 def points(q: Latent, draws: int, nodes: int) -> Points:
-    """Every joint outcome of `draws` draws for `q` of one example `[1]`; `nodes` per coordinate and draw if Gaussian."""
+    """Every joint outcome of `draws` draws for `q` of one example `[1]`; `nodes` of each normal number if Gaussian."""
     noise: Tensor | tuple[()] = ()
     weights = q.params.new_ones(1)
     if not draws:
@@ -132,7 +132,7 @@ def _with_draws(q: Latent, take: Callable[[Latent, int], Tensor]) -> Latent:
         return take(self, k)
 
     method = {"sample": sample} if isinstance(q, Discrete) else {"normal": take}
-    made = object.__new__(type(type(q).__name__, (type(q),), method))
+    made: Latent = object.__new__(type(type(q).__name__, (type(q),), method))
     made.__dict__.update(q.__dict__)
     return made
 

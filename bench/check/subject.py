@@ -15,6 +15,7 @@ from estimators import Estimate, Estimator
 
 PREPARATION = 3  # training steps before the checks, so that running means and learned baselines are not at their start
 
+DRAWS = 240_000
 MOST_SAMPLES = 8  # of a bound: its truth is enumerated
 
 
@@ -24,11 +25,11 @@ class Subject(NamedTuple):
     hyper: dict[str, Any]  # where it departs from the constructor's defaults
     source: str
 
-    def make(self, dtype: torch.dtype = torch.float64, **changes: Any) -> Estimator:
-        """A new instance; the same initial weights every time."""
+    def make(self, **changes: Any) -> Estimator:
+        """A new instance in float64; the same initial weights every time."""
         with torch.random.fork_rng([]):
             torch.manual_seed(0)
-            return self.cls(**{**self.hyper, **changes}).to(dtype)
+            return self.cls(**{**self.hyper, **changes}).double()
 
     def arguments(self) -> dict[str, Any]:
         """Every argument of the constructor and its value here."""
@@ -57,10 +58,10 @@ def names() -> list[str]:
 
 
 class Case:
-    """One estimator on one latent family."""
+    """One estimator on one latent family, with `draws` draws where its noise cannot be enumerated."""
 
-    def __init__(self, subject: Subject, family: str, quick: bool = False, compiles: bool = False):
-        self.subject, self.family, self.quick, self.compiles = subject, family, quick, compiles
+    def __init__(self, subject: Subject, family: str, draws: int = DRAWS):
+        self.subject, self.family, self.draws = subject, family, draws
         self.problem = problem(family)
         self.cache: dict[Any, Any] = {}
         made = subject.make()
@@ -73,7 +74,7 @@ class Case:
 
     def fresh(self, dtype: torch.dtype = torch.float64, **changes: Any) -> Estimator:
         """A new instance, whose lazy layers have their sizes."""
-        made = self.subject.make(dtype, **changes)
+        made = self.subject.make(**changes).to(dtype)
         if any(nn.parameter.is_lazy(p) for p in made.parameters()):
             with torch.random.fork_rng([]):
                 torch.manual_seed(1)
