@@ -16,9 +16,9 @@ class GumbelRao(Estimator):
         1/K sum_k d cost(z_k) / dz mean_m d soft_km,   soft_km = softmax(perturbed logits given z_k / temperature)
 
     where the noise is held: perturbed logits move with the logits one to one, as in straight-through Gumbel-softmax.
-    Biased exactly as that is, as both have the same mean; the variance is lower for every number of draws. The
-    decoder's gradient is unbiased. Cost evaluations per estimate: k, each differentiated to z; the draws need none, but
-    each costs a softmax.
+    Biased exactly as that is: both have the same mean. With one draw both have the same distribution; the variance
+    falls with the number of draws, down to the part that the sample has. The decoder's gradient is unbiased. Cost
+    evaluations per estimate: k, each differentiated to z; the draws need none, but each costs a softmax.
 
     Args:
         k: samples per estimate, 1 or more.
@@ -41,9 +41,8 @@ class GumbelRao(Estimator):
 
     def forward(self, q: Discrete, cost: Cost, x: Tensor) -> Estimate:  # type: ignore[override]
         z, logits = q.sample(self.k), q.logits  # [K, ..., B, *], [..., B, *]
-        posterior = q.with_logits(logits.detach().expand_as(z))
-        perturbed = posterior.conditional(z.expand(self.draws, *z.shape))  # [M, K, ..., B, *]
-        held = perturbed - logits.detach()  # the noise
-        soft = q.soften(logits + held, self.temperature).mean(0)  # [K, ..., B, *]
+        perturbed = q.conditional(z.repeat(self.draws, *[1] * logits.ndim)).detach()  # [M K, ..., B, *]
+        soft = q.soften(perturbed + (logits - logits.detach()), self.temperature)  # the noise is held
+        soft = soft.unflatten(0, (self.draws, self.k)).mean(0)  # [K, ..., B, *]
         c = cost(z + (soft - soft.detach())).mean(0)  # the bracket is exactly 0: the point stays discrete
         return Estimate(loss=c, cost=c)  # c differentiates q and the decoder

@@ -77,7 +77,6 @@ class OVISMonteCarlo(Estimator):
     objective = "iwae"
     evaluations = "k + draws / 0"
     paper = "Lievin et al. 2020"
-    name = "ovis_monte_carlo"
 
     def __init__(self, k: int = 5, draws: int = 1):
         super().__init__()

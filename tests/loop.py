@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from bench.objective import Objective
-from estimators import Estimator
+from estimators import Estimate, Estimator
+from tests.planted import Planted
 
 SOURCES = {
     "normal": torch.randn,
@@ -74,3 +75,16 @@ def explicit(objective: Objective, x: Tensor, draws: int, first: int = 0) -> dic
     with numbered(objective.estimator, first):
         found = [one_gradient(objective, x) for _ in range(draws)]
     return {name: torch.stack([g[name] for g in found]) for name in found[0]}
+
+
+class CostInsideVjp(Planted):
+    """Calls the cost inside a functional transform, once without gradient, and differentiates it with respect to z."""
+
+    def forward(self, q, cost, x):
+        z = q.sample(self.k)
+        with torch.no_grad():
+            baseline = cost(q.sample(self.k)).mean(0)
+        c, pull_back = torch.func.vjp(cost, z)
+        (slope,) = pull_back(torch.ones_like(c))
+        reward = c.detach() - baseline + 0.1 * slope.detach().flatten(c.ndim).sum(-1)
+        return Estimate((reward * q.log_prob(z) + c).mean(0), c.mean(0))

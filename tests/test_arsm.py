@@ -43,24 +43,11 @@ def over_shares(q, cost):
     axes = []
     for p in q.probs[0, :, 0].tolist():
         edges = [0, min(p, 1 - p), max(p, 1 - p), 1]
-        axes.append(
-            [(a + (b - a) * (n + 0.5), (b - a) * v) for a, b in itertools.pairwise(edges) for n, v in zip(x, w)]
-        )
+        pieces = itertools.pairwise(edges)
+        axes.append([(a + (b - a) * (n + 0.5), (b - a) * v) for a, b in pieces for n, v in zip(x, w, strict=True)])
     cells = torch.tensor(list(itertools.product(*axes)), dtype=torch.float64)  # [J, D, 2]
     share = torch.stack([cells[..., 0], 1 - cells[..., 0]], -1)
     return injected(q, -share.log()[None, :, None], cells[..., 1].prod(1), cost)
-
-
-def over_sticks(q, cost):
-    """Uniform noise of the C - 1 sticks of each coordinate: the pair changes at u = stop and u = 1 - stop only."""
-    p = q.probs.detach()[0].sort(-1).values  # [D, C]
-    stop = (p / p.flip(-1).cumsum(-1).flip(-1))[:, :-1].flatten()
-    edges = torch.stack([stop * 0, stop, 1 - stop, stop * 0 + 1])
-    cells = torch.tensor(list(itertools.product(range(3), repeat=len(stop))))  # [J, D (C - 1)]
-    each = torch.arange(len(stop))
-    u = ((edges[1:] + edges[:-1]) / 2)[cells, each].view(len(cells), len(p), -1)
-    gumbel = torch.nn.functional.pad(-(-u.log()).log(), (0, 1))
-    return injected(q, gumbel[None, :, None], edges.diff(dim=0)[cells, each].prod(1), cost)
 
 
 def pairs_of_two():
@@ -136,39 +123,6 @@ def test_arsm_evaluates_every_pair_once_and_ignores_constants(shift):
     for c, j in itertools.product(range(5), repeat=2):
         expected[..., c] += (costs[c, j] - costs[:, j].mean(0))[:, None] * (1 / 5 - share[..., j])
     torch.testing.assert_close(gradient, expected, rtol=0, atol=1e-11)
-
-
-@pytest.mark.parametrize("family", ["categorical", "vq"])
-def test_disarm_iw_exact_mean(family, monkeypatch):
-    q, cost = small_latents()[family]
-    q = q.with_params(q.params[:1])
-    for c in (cost, SampledKL(cost, q)):
-        moments = over_sticks(q, c)
-        assert_exact(moments(DisarmIW()), q, c)
-    assert_exact(moments(DisarmIW(k=4)), q, c)
-    monkeypatch.setattr(disarm_categorical, "coupling_weights", lambda stop: torch.ones(3, dtype=stop.dtype))
-    with pytest.raises(AssertionError, match="not close"):
-        assert_exact(moments(DisarmIW()), q, c)
-
-
-def test_disarm_iw_of_four_categories():
-    q = Categorical(torch.tensor([[[0.5, -1.0, 0.5, 2.0]]], dtype=torch.float64))
-    w = torch.nn.Parameter(torch.tensor(0.7, dtype=torch.float64))
-    cost = lambda z, q=None: ((z @ torch.tensor([1.0, -2, 3, 0.5], dtype=z.dtype))[..., 0] - w) ** 2  # noqa: E731
-    cost.parameters = lambda: [w]
-    assert_exact(over_sticks(q, cost)(DisarmIW()), q, cost)
-
-
-def test_disarm_iw_of_two_categories_is_disarm():
-    logits, noise = torch.randn(5, 3, dtype=torch.float64), torch.rand(2, 5, 3, dtype=torch.float64)
-    q = Categorical(torch.stack([torch.zeros_like(logits), logits], -1).requires_grad_())
-    q.gumbel = lambda k: torch.stack([-(-noise.log()).log(), noise], -1)
-    bits = Bernoulli(logits.clone().requires_grad_())
-    bits.uniform = lambda k: noise
-    cost = Nonlinear()
-    (expected,) = torch.autograd.grad(Disarm(k=4)(bits, cost, X).loss.sum(), bits.params)
-    (got,) = torch.autograd.grad(DisarmIW(k=4)(q, lambda z, q=None: cost(z[..., 1]), X).loss.sum(), q.params)
-    torch.testing.assert_close(got, torch.stack([-expected, expected], -1), rtol=0, atol=1e-12)
 
 
 def test_equal_and_certain_probabilities_stay_finite():

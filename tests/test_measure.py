@@ -9,7 +9,6 @@ from bench.measure import measure, take
 from bench.measure.draws import GROUPS
 from bench.measure.layers import gradients, gram_pays, squared_norms
 from bench.objective import Objective
-from estimators import Estimate
 from estimators.detached import Detached
 from estimators.exact import Exact
 from estimators.rebar import Rebar
@@ -18,25 +17,10 @@ from estimators.reparam import Reparam
 from estimators.rloo import RLOO
 from estimators.stl import STL
 from estimators.vq_straight_through import VQStraightThrough
-from tests.loop import explicit, numbered, one_gradient
-from tests.planted import Planted
+from tests.loop import CostInsideVjp, explicit, numbered, one_gradient
 from tests.small import brute_force, images, vae
 
 DRAWS = 67  # more than two for some groups, not a multiple of their number
-
-
-class CostInsideVjp(Planted):
-    """Calls the cost inside a functional transform, once without gradient, and differentiates it with respect to z."""
-
-    def forward(self, q, cost, x):
-        z = q.sample(self.k)
-        with torch.no_grad():
-            baseline = cost(q.sample(self.k)).mean(0)
-        c, pull_back = torch.func.vjp(cost, z)
-        (slope,) = pull_back(torch.ones_like(c))
-        reward = c.detach() - baseline + 0.1 * slope.detach().flatten(c.ndim).sum(-1)
-        return Estimate((reward * q.log_prob(z) + c).mean(0), c.mean(0))
-
 
 CONV = {"arch": "conv", "hidden": [2, 3]}
 LOOSE = {"prior": "learned", "likelihood": "gaussian", "learn_std": True}
@@ -107,6 +91,17 @@ def test_statistics_of_every_part_are_those_of_a_loop(case):
                 assert row[name] != row[name]  # NaN: q's parameters belong to other images in another batch
             else:
                 assert row[name] == pytest.approx(value, rel=1e-7, abs=1e-10, nan_ok=True), (row["part"], name)
+
+
+def test_the_noise_of_a_sampled_reference_is_taken_off():
+    objective, x = objective_of("rloo"), images(3)
+    reference = Objective(objective.model, RLOO(5), beta=1.3)
+    with numbered(objective.estimator), numbered(reference.estimator):
+        row = measure(objective, x[None], 9, seed=0, reference=reference, reference_draws=40)[0]
+    own, other = (explicit(o, x, n)["latent"].numpy() for o, n in ((objective, 9), (reference, 40)))
+    expected = brute_force([own], [other.mean(0)])["bias_sq"] - other.var(0, ddof=1).sum() / 40
+    assert row["bias_sq"] == pytest.approx(expected, rel=1e-8)
+    assert (row["part"], row["reference"], row["reference_draws"]) == ("latent", "rloo", 40)
 
 
 @pytest.mark.parametrize("groups", [1, 7, 1000])

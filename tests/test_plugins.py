@@ -243,11 +243,10 @@ def test_nothing_but_an_estimator_is_ever_called(dotted):
 
 def test_the_list_has_every_option(capsys):
     assert listing.main(["--markdown"]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert "| name | families |" in "\n".join(lines)
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| ")]
     names = [line.split(" | ")[0].removeprefix("| ") for line in lines[2:]]
     assert sorted(names) == sorted([*plugins.registry(), *plugins.presets()])
-    assert "| nvil | gaussian, bernoulli, categorical, vq | no |" in "\n".join(lines)  # the preset's own tag
+    assert any(line.startswith("| nvil | G B C V | no |") for line in lines)  # the preset's own tag
     assert len({line.replace("\\|", "").count("|") for line in lines}) == 1
     assert listing.main([]) == 0
     assert "st_gumbel_softmax" in capsys.readouterr().out

@@ -70,7 +70,7 @@ def test_on_bits_reinmax_is_the_half_estimator():
 
 def test_a_bit_is_a_category_of_two():
     q = drawn("bernoulli")
-    (noise,) = [torch.logit(q.uniform(1))]
+    noise = torch.logit(q.uniform(1))
     pairs = torch.stack([q.logits.detach(), torch.zeros_like(q.logits)], -1).requires_grad_()
     categories = injected(Categorical(pairs), gumbel=[torch.stack([noise, torch.zeros_like(noise)], -1)])
     estimator = Reinmax(temperature=1.3)
@@ -96,10 +96,9 @@ def conditional(p, z, noise):
 
 @pytest.mark.parametrize("temperature", [1.0, 0.6])
 def test_the_jacobians_are_those_of_the_formulas(temperature):
-    """`categorical` noise in turn: what decides z, then the conditional draws."""
     bare = make("categorical", (20,))
-    first, *draws = -(-torch.rand(3, 1, *bare.logits.shape, dtype=torch.float64).log()).log()
-    draws = torch.stack(draws)  # [M, K, B, D, C]
+    noise = -(-torch.rand(3, 1, *bare.logits.shape, dtype=torch.float64).log()).log()
+    first, draws = noise[0], noise[1:]  # what decides z [K, B, D, C], the conditional draws [M, K, B, D, C]
     cost, p = cost_of(bare), bare.probs.detach()
     z = bare.harden(bare.logits.detach() + first)
     middle, slope = (p + z) / 2, slope_at(z, cost)[0][..., None]

@@ -61,7 +61,8 @@ class VQ(OneHot):
 
     def with_logits(self, logits: Tensor) -> Categorical:
         codes = Categorical(logits)
-        codes.gumbel = self.gumbel  # type: ignore[method-assign]
+        if logits.shape == (*self.params.shape[:-1], self.codebook.shape[0]):
+            codes.gumbel = self.gumbel  # type: ignore[method-assign]
         return codes
 
     def nearest(self) -> Tensor:
