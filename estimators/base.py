@@ -51,6 +51,7 @@ class Estimator(nn.Module, ABC):
     * `kl`: `"any"`; `"sampled"` for an estimator that does nothing of its own unless log q(z) is inside the cost;
       `"analytic"` for one whose points have no log q(z).
     * `deterministic`: also defined where q is a point mass (VQ at temperature 0).
+    * `own_noise`: draws noise beside q's samples, so that it is random even where q is a point mass.
     * `noiseless`: the same estimate at every call; one draw says everything.
     """
 
@@ -62,6 +63,7 @@ class Estimator(nn.Module, ABC):
     paper: ClassVar[str] = "-"
     kl: ClassVar[str] = "any"
     deterministic: ClassVar[bool] = False
+    own_noise: ClassVar[bool] = False
     noiseless: ClassVar[bool] = False
 
     def __init_subclass__(cls, **kwargs):

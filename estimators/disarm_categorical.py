@@ -105,13 +105,18 @@ class DisarmTree(Estimator):
         met = z @ (sides[0] + sides[1]).mT  # [K, ..., B, D, C - 1]
         c = cost(z)  # [K, ..., B]
         (b, antithetic), (upper, lower) = bits.chunk(2), met.chunk(2)
-        both = upper * lower
-        alone = (upper - both) * (b - p) + (lower - both) * (p - antithetic)
-        seen = both * (b - antithetic) * torch.maximum(p, 1 - p) + alone
+        seen = self.seen(b, antithetic, p, upper, lower)
         first, second = c.detach().chunk(2)
         gradient = (0.5 * (first - second)[..., None, None] * seen).mean(0)  # [..., B, D, C - 1]
         score = (gradient * logits).sum((-2, -1))
         return Estimate(loss=score + c.mean(0), cost=c.mean(0))  # c differentiates the decoder
+
+    @staticmethod
+    def seen(b: Tensor, antithetic: Tensor, p: Tensor, upper: Tensor, lower: Tensor) -> Tensor:
+        """seen_i `[K/2, ..., B, D, C - 1]`; `upper` and `lower` are 1 at the nodes that z and z~ meet."""
+        both = upper * lower
+        alone = (upper - both) * (b - p) + (lower - both) * (p - antithetic)
+        return both * (b - antithetic) * torch.maximum(p, 1 - p) + alone
 
 
 def branches(categories: int, device: torch.device) -> tuple[Tensor, Tensor]:

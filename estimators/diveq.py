@@ -40,6 +40,7 @@ class DiVeQ(Estimator):
     paper = "Vali, Backstrom & Solin 2026"
     kl = "analytic"
     deterministic = True
+    own_noise = True
 
     def __init__(self, k: int = 1, std: float = 0.001):
         super().__init__()

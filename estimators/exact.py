@@ -77,10 +77,11 @@ class Exact(Estimator):
         elif isinstance(q, Gaussian):
             part = partial(integrated, q, cost, self.nodes_1d, self.weights_1d)
             chunk //= max(q.params.numel(), q.batch_shape.numel() * x.shape[-1])  # every example has its own points
+        chunk = max(chunk, 1)
         if chunk >= points:
             loss = part(0, points)
         else:
-            ranges = ((start, min(start + chunk, points)) for start in range(0, points, max(chunk, 1)))
+            ranges = ((start, min(start + chunk, points)) for start in range(0, points, chunk))
             loss = sum(checkpoint(part, *r, use_reentrant=False, preserve_rng_state=False) for r in ranges)
         return Estimate(loss=loss, cost=loss)
 

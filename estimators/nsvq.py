@@ -35,6 +35,7 @@ class NSVQ(Estimator):
     paper = "Vali & Backstrom 2022"
     kl = "analytic"
     deterministic = True
+    own_noise = True
 
     def __init__(self, k: int = 1):
         super().__init__()

@@ -10,7 +10,7 @@ from bench.config import identity
 
 CASES = [
     ("estimator=rlo", "no estimator rlo: did you mean rloo?"),
-    ("estimator=zzz", "no estimator zzz: there is detached, "),
+    ("estimator=zzz", "no estimator zzz: there is antithetic, "),
     ("estimator=null", "Config group override"),
     ("~estimator", "choose one with estimator=<name>"),
     ("latent=gausian", "no latent gausian: did you mean gaussian"),

@@ -157,12 +157,8 @@ def gradients(objective: Objective, q: Latent, x: torch.Tensor) -> list[torch.Te
 @pytest.mark.parametrize("beta", [1.0, 3.0])
 @pytest.mark.parametrize("family", ["bernoulli", "categorical", "vq", "gaussian"])
 def test_analytic_and_sampled_kl_have_the_same_expected_gradient(family, beta):
-    model, x = (
-        vae(
-            family, {"dim": 2} if family == "gaussian" else {"dim": 3} if family == "bernoulli" else {}, prior="learned"
-        ),
-        images(2),
-    )
+    latent = {"gaussian": {"dim": 2}, "bernoulli": {"dim": 3}}.get(family)
+    model, x = vae(family, latent, prior="learned"), images(2)
     q = model.encode(x)
     exact = Exact(nodes=40)
     analytic, sampled = (gradients(Objective(model, exact, kl, beta), q, x) for kl in ("analytic", "sampled"))
@@ -171,6 +167,16 @@ def test_analytic_and_sampled_kl_have_the_same_expected_gradient(family, beta):
     for a, b in zip(analytic, sampled, strict=True):
         torch.testing.assert_close(a, b, rtol=0, atol=tolerance)
     assert (analytic[0] - other[0]).abs().max() > 1e-3
+
+
+def test_q_is_frozen_in_the_cost_unless_it_is_handed_in():
+    model, x = vae("bernoulli"), images(2)
+    q = model.encode(x)
+    z, cost = q.sample(3), Objective(model, RLOO(), "sampled", beta=2.0).cost(q, x)
+    (live,) = torch.autograd.grad(cost(z, q).sum(), q.params, retain_graph=True)
+    torch.testing.assert_close(live, 2 * (z - q.probs).sum(0), rtol=0, atol=1e-12)  # beta d log q(z)
+    assert torch.autograd.grad(cost(z).sum(), q.params, allow_unused=True) == (None,)
+    assert torch.equal(cost(z), cost(z, q))
 
 
 def test_objectives_that_cannot_be():

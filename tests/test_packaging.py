@@ -1,7 +1,5 @@
 """The wheel and the sdist hold what they should, and the installed script finds its configuration from any folder."""
 
-import os
-import subprocess
 import sys
 import tarfile
 import zipfile
@@ -9,21 +7,9 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
+from tests.packages import ROOT, build, done
 
 pytestmark = pytest.mark.slow
-
-
-def run(*command: str | Path, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess:
-    env = {**os.environ, **environment}
-    return subprocess.run([*map(str, command)], cwd=cwd, env=env, capture_output=True, text=True, timeout=120)
-
-
-def build(kind: str, folder: Path) -> Path:
-    done = run(sys.executable, "-m", "build", f"--{kind}", "--no-isolation", "--outdir", folder)
-    assert done.returncode == 0, done.stdout + done.stderr
-    (archive,) = folder.iterdir()
-    return archive
 
 
 def in_the_tree(package: str) -> set[str]:
@@ -39,8 +25,7 @@ def wheel(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def installed(wheel, tmp_path_factory) -> Path:
     target = tmp_path_factory.mktemp("installed")
-    done = run(sys.executable, "-m", "pip", "install", "--no-deps", "--no-index", "--target", target, wheel)
-    assert done.returncode == 0, done.stderr
+    done(sys.executable, "-m", "pip", "install", "--no-deps", "--no-index", "--target", target, wheel)
     return target
 
 
@@ -73,22 +58,18 @@ def test_the_sdist_holds_the_tests_and_no_results(tmp_path):
 def test_the_installed_script_finds_its_configuration(installed, elsewhere):
     script = installed / "bin" / "estimator-bench"
     for overrides in ([], ["data=mnist", "latent=vq", "estimator=rloo", "estimator.k=3"]):
-        done = run(script, "--cfg", "job", *overrides, cwd=elsewhere, PYTHONPATH=str(installed))
-        assert done.returncode == 0, done.stderr
-        assert "\nlatent:" in done.stdout
-        assert f"  k: {3 if overrides else 4}\n" in done.stdout
+        shown = done(script, "--cfg", "job", *overrides, cwd=elsewhere, PYTHONPATH=str(installed))
+        assert "\nlatent:" in shown
+        assert f"  k: {3 if overrides else 4}\n" in shown
 
 
 def test_the_installed_script_lists_the_estimators(installed, elsewhere):
     script = installed / "bin" / "estimator-bench"
-    done = run(script, "list", cwd=elsewhere, PYTHONPATH=str(installed))
-    assert done.returncode == 0, done.stderr
-    assert "rloo" in done.stdout
+    assert "rloo" in done(script, "list", cwd=elsewhere, PYTHONPATH=str(installed))
 
 
 def test_the_installed_copy_is_what_was_tested(installed, elsewhere):
     program = "import bench, conf, estimators; print(bench.__file__, conf.__file__, estimators.__file__, sep='\\n')"
-    done = run(sys.executable, "-P", "-c", program, cwd=elsewhere, PYTHONPATH=str(installed))
-    assert done.returncode == 0, done.stderr
-    assert all(Path(line).is_relative_to(installed) for line in done.stdout.splitlines())
-    assert len(done.stdout.splitlines()) == 3
+    lines = done(sys.executable, "-P", "-c", program, cwd=elsewhere, PYTHONPATH=str(installed)).splitlines()
+    assert all(Path(line).is_relative_to(installed) for line in lines)
+    assert len(lines) == 3

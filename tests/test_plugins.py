@@ -19,6 +19,7 @@ from bench.nodes import node
 from estimators import Estimator
 from estimators.reinforce import Reinforce
 from estimators.rloo import RLOO
+from tests.packages import place
 
 ESTIMATOR = """
     from estimators import Bernoulli, Estimate, Estimator
@@ -71,12 +72,7 @@ def install(fresh, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(site))
 
     def package(name, source, **points):
-        (site / f"{name}.py").write_text(dedent(source))
-        info = site / f"{name}-1.0.dist-info"
-        info.mkdir()
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
-        lines = [f"{option} = {value}" for option, value in points.items()]
-        (info / "entry_points.txt").write_text("\n".join([f"[{plugins.GROUP}]", *lines, ""]))
+        place(site, name, source, **points)
         importlib.invalidate_caches()
 
     return package

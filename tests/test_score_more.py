@@ -95,14 +95,10 @@ def test_reinforce_optimal_exact_mean(family, baseline):
     assert_pure(ReinforceOptimal(**build), q, cost, X1)
 
 
-def test_reinforce_optimal_with_one_draw_is_half_of_leave_one_out():
-    q, cost = one_example("categorical")
-    found = exact_moments(ReinforceOptimal(k=1, baseline_draws=1), q, cost, X1, 2)
-    pair = exact_moments(RLOO(k=2), q, cost, X1, 2)
-    torch.testing.assert_close(found.mean, pair.mean, rtol=0, atol=1e-12)
-    torch.manual_seed(0)
-    first = gradients(ReinforceOptimal(k=1, baseline_draws=1), *one_example("bernoulli"))[0]
+def test_one_draw_as_baseline():
     q, cost = one_example("bernoulli")
+    torch.manual_seed(0)
+    first = gradients(ReinforceOptimal(k=1, baseline_draws=1), q, cost)[0]
     torch.manual_seed(0)
     z = torch.cat([q.sample(1), q.sample(1)])
     c = cost(z)
@@ -180,7 +176,7 @@ def test_reinforce_probability(family, k):
 
 def test_replicas_equal_a_loop():
     q, cost = three_bits(), Nonlinear()
-    noise = q.with_params(q.params.expand(5, 1, 3)).sample(4)  # [4, R, 1, D]
+    noise = q.with_params(q.params.expand(5, 1, 3)).sample(4)  # [K, R, 1, D]
     for estimator in (VarGrad(k=4), ReinforceOptimal(k=2, baseline_draws=2), ReinforceProbability(k=4)):
         together = replay(q, noise)
         expected = torch.autograd.grad(estimator(together, cost, X1).loss.sum(), together.params)[0]

@@ -87,7 +87,7 @@ def test_timed_gives_quartiles_of_the_repetitions_alone():
 
     found = timed(work, CPU, 9, 2)
     assert len(calls) == 11
-    assert 0.003 <= found["seconds_q1"] < found["seconds"] < found["seconds_q3"] < 0.2
+    assert 0.003 <= found["seconds_q1"] < found["seconds"] < min(0.2, found["seconds_q3"])
     assert found["seconds"] >= 0.007  # of the calls 3 to 11, the 7th in the middle
     assert found["repetitions"] == 9
 

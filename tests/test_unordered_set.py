@@ -137,7 +137,7 @@ def test_large_latents_and_single_precision():
         assert estimate.loss.shape == (2, 3)
 
 
-# A bias of 0.15 in any coordinate would show as |z| > 4.5 over 200,000 draws.
+# A bias of 0.02 in any coordinate would show as |z| > 4.5 over 200,000 draws.
 @pytest.mark.parametrize("family", ["categorical", "vq"])
 @pytest.mark.parametrize("estimator", [UnorderedSet(k=3), SumAndSample(k=3), RaoBlackwellTopk(k=3)])
 def test_unbiased_with_its_own_samples(family, estimator):

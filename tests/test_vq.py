@@ -174,3 +174,10 @@ def test_measuring_sees_what_the_codebook_learns_from_the_cost(rule, layer):
     assert math.sqrt(expected.square().sum()) > 1e-4
     measured = take(objective, x, 1)[layer].mean().view(expected.mT.shape).mT
     torch.testing.assert_close(measured, expected, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize(("estimator", "draws"), [(NSVQ, 16), (DiVeQ, 16), (VQStraightThrough, 1)], **ids)
+def test_a_point_mass_is_drawn_once_unless_the_estimator_has_noise_of_its_own(estimator, draws):
+    tallies = take(Objective(vae("vq", {"temperature": 0.0}), estimator()), images(5), 16)
+    assert int(tallies["latent"].counts.sum()) == draws
+    assert (float(tallies["latent"].squares.sum()) > 0) == (draws > 1)

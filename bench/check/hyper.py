@@ -9,12 +9,12 @@ import torch
 from bench.check import means
 from bench.check.measured import evaluations
 from bench.check.problem import Cost
-from bench.check.subject import Case, Subject, gradients
+from bench.check.subject import Case, Subject, gradients, learner
 from bench.check.tags import documented
 from bench.check.verdict import Broken, Verdict, demand, info, ok
 from estimators import Estimator
 
-SHORT, LONG = 3, 1500  # updates after which a change shows at the latest; schedules are slow
+SHORT, LONG = 3, 1500  # updates after which a change is looked for; schedules are slow
 Trace = list[torch.Tensor | str]
 
 
@@ -72,7 +72,7 @@ def _alternatives(subject: Subject, name: str, value: Any) -> list[Any]:
     if isinstance(value, int):
         return [value + 1, 2 * value, max(1, value // 2), 1] if value != 1 else [2, 4]
     if isinstance(value, float):
-        return [1.7 * value, 0.5 * value] if value else [0.3, 1.0]
+        return [1.7 * value, 0.5 * value, 100 * value] if value else [0.3, 1.0]
     if isinstance(value, str):
         words = re.findall(r"[\w-]+", documented(subject.cls).get(name, ""))
         return [word for word in dict.fromkeys(words) if word != value]
@@ -96,9 +96,9 @@ def _contexts(subject: Subject, name: str) -> Iterator[dict[str, Any]]:
 
 
 def _alive(subject: Subject, cases: list[Case], name: str, candidates: list[Any]) -> bool:
-    for updates in (SHORT, LONG):
+    for updates in (0, LONG):
         for context in _contexts(subject, name):
-            for case in cases if updates == SHORT else cases[:1]:
+            for case in cases if not updates else cases[:1]:
                 before = _trace(case, context, updates)
                 for value in candidates:
                     changed = context | {name: value}
@@ -123,14 +123,16 @@ def _run(case: Case, changes: dict[str, Any], updates: int) -> Trace:
         made = case.fresh(**changes)
         if said := made.refuses(case.problem.q):
             return [said]
-        for step in range(2):
-            torch.manual_seed(3 + step)
+        learn = learner(made)
+        for step in range(SHORT + 1):
+            torch.manual_seed(step)
             leaves = case.leaves()
             cost = Cost(leaves, case.kinds[0])
             estimate = made(leaves.q, cost, leaves.x)
             found += [*gradients(estimate.loss, leaves, True), estimate.cost.detach(), torch.tensor(cost.evaluated)]
             found += [] if estimate.tuning is None else [estimate.tuning.detach()]
-            for _ in range(updates if not step else 0):
+            learn(estimate)
+            for _ in range(updates if step == SHORT - 1 else 0):
                 made.update(estimate)
     except ValueError as error:
         found.append(str(error))

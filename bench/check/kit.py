@@ -61,16 +61,14 @@ def verdicts(
                 yield Verdict("FAILED", "crash", crash(error), "tags", "It can be built with its defaults.")
             return
         yield verdict(tags.refusals, subject)
-        cases = []
-        for family in declared:
-            if families and family not in families:
+        cases = [Case(subject, family, DRAWS // 10 if quick else DRAWS) for family in declared]
+        for case in cases:
+            if families and case.family not in families:
                 continue
-            case = Case(subject, family, DRAWS // 10 if quick else DRAWS)
             if said := made.refuses(case.problem.q):
-                yield Verdict("info", "", said, "shapes", "", family)
-                continue
-            cases.append(case)
-            yield from _of_family(case, compiles)
+                yield Verdict("info", "", said, "refusals", "", case.family)
+            else:
+                yield from _of_family(case, compiles)
         yield verdict(hyper_parameters, subject, cases)
 
 

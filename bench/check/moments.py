@@ -77,7 +77,8 @@ def _weighted(made: Estimator, one: Problem, kind: str, constant: float, draws: 
 
 
 def _sampled(case: Case, made: Estimator, kind: str, constant: float) -> Moments:
-    chunks = 1 if constant else max(1, case.draws // CHUNK // (1 if kind == case.kinds[0] else 4))
+    share = 1 if kind == case.kinds[0] and case.unbiased else 4
+    chunks = 1 if constant else max(1, case.draws // CHUNK // share)
     gradients, costs = [], []
     for chunk in range(chunks):
         torch.manual_seed(100 + chunk)

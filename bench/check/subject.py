@@ -2,7 +2,7 @@
 
 import copy
 import inspect
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import torch
@@ -86,19 +86,11 @@ class Case:
         """An instance after a few training steps: its state and its own parameters are not those it starts with."""
         if "trained" not in self.cache:
             made = self.fresh()
-            own = own_parameters(made)
-            steps = torch.optim.Adam(own, 0.1) if own else None
+            learn = learner(made)
             with torch.random.fork_rng([]):
                 torch.manual_seed(2)
                 for _ in range(PREPARATION):
-                    estimate = self.estimate(made, self.problem)
-                    if steps is not None and estimate.tuning is not None:
-                        grads = torch.autograd.grad(estimate.tuning.sum(), own, allow_unused=True)
-                        for parameter, grad in zip(own, grads, strict=True):
-                            parameter.grad = grad
-                        steps.step()
-                        steps.zero_grad()
-                    made.update(estimate)
+                    learn(self.estimate(made, self.problem))
             self.cache["trained"] = made
         return copy.deepcopy(self.cache["trained"])
 
@@ -116,6 +108,22 @@ class Case:
 
 def own_parameters(made: Estimator) -> list[nn.Parameter]:
     return [p for p in made.parameters() if p.requires_grad]
+
+
+def learner(made: Estimator) -> Callable[[Estimate], None]:
+    """A function that does with an estimate what a training step does: own parameters by tuning, then `update`."""
+    own = own_parameters(made)
+    optimiser = torch.optim.Adam(own, 0.1) if own else None
+
+    def learn(estimate: Estimate) -> None:
+        if optimiser is not None and estimate.tuning is not None:
+            optimiser.zero_grad()
+            estimate.tuning.mean().backward(inputs=own)
+            optimiser.step()
+            optimiser.zero_grad()
+        made.update(estimate)
+
+    return learn
 
 
 def gradients(loss: Tensor, problem: Problem, retain: bool = False) -> tuple[Tensor, Tensor]:

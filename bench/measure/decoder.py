@@ -58,6 +58,21 @@ class Generative:
             self.model.get_submodule(owner)._parameters[attribute] = value  # type: ignore[assignment]  # in place: order stays
 
 
+@contextmanager
+def counted_outputs():
+    """The size of every module's output: what a computation holds, about, the estimator's own networks included."""
+    sizes: list[int] = []
+
+    def note(module, args, output):
+        sizes.append(output.numel() if isinstance(output, Tensor) else 0)
+
+    handle = nn.modules.module.register_module_forward_hook(note)
+    try:
+        yield sizes
+    finally:
+        handle.remove()
+
+
 class Drawn:
     """r draws of the gradient at `q`, for images `x [B, X]`.
 
@@ -71,7 +86,7 @@ class Drawn:
 
     def __init__(self, objective: Objective, q: Latent, x: Tensor, draws: int, generative: Generative | None):
         leaf = q.params.detach().expand(draws, *q.params.shape).clone().requires_grad_()
-        with recorded(objective.model) as calls:
+        with recorded(objective.model) as calls, counted_outputs() as outputs_of_modules:
             if generative is None:
                 loss, copies = objective.estimate(q.with_params(leaf), x).loss, {}
             else:
@@ -84,7 +99,7 @@ class Drawn:
         self.calls = [(c, d) for c, d in zip(calls, layers, strict=False) if d is not None]
         self.loose = {n: g.reshape(draws, -1) for n, g in zip(copies, rest, strict=True) if g is not None}
         self.separable = all(c.output.ndim > 3 and c.output.shape[1] == draws for c in calls)
-        self.values = sum(c.output.numel() for c in calls) // draws + 4 * leaf[0].numel()
+        self.values = sum(outputs_of_modules) // draws + 4 * leaf[0].numel()
 
     def tally(self, block, groups: Tensor) -> None:
         """Add the decoder's gradients to the tallies `block(name)`; `groups [r]` of the draws: on host, sorted."""

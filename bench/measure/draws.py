@@ -21,7 +21,7 @@ def take(
     """Tallies of the gradient of the mean loss over `x [B, X]`, by block of coordinates.
 
     Blocks are `latent` (q.params), the encoder's layers and the decoder's layers and loose parameters. An estimator
-    without noise is drawn once, and so is one of a deterministic posterior.
+    without noise is drawn once, and so is one whose only noise is a posterior that has none.
 
     Args:
         objective: model and estimator; neither is changed.
@@ -30,7 +30,9 @@ def take(
         memory: MiB that one chunk of draws may take.
     """
     pull = EncoderPull(objective.model, x)
-    draws = 1 if objective.estimator.noiseless or pull.q.deterministic else draws
+    estimator = objective.estimator
+    if estimator.noiseless or (pull.q.deterministic and not estimator.own_noise):
+        draws = 1
     groups = torch.arange(draws) * min(GROUPS, draws) // draws
     tallies: dict[str, Tally] = {}
 
@@ -51,7 +53,7 @@ def take(
     if generative is not None and not alone and not drawn.separable:
         alone, drawn = True, Drawn(objective, q, x, 1, generative)
     shift = drawn.cotangents.mean(0)  # near the mean: subtracting it keeps precision
-    chunk = 1 if alone else max(1, int(memory * 2**20 / (4 * drawn.values * x.element_size())))
+    chunk = 1 if alone else max(1, int(memory * 2**20 / (2 * drawn.values * x.element_size())))
     start = 0
     while True:
         part = groups[start : start + len(drawn.cotangents)]

@@ -17,7 +17,7 @@ class SelfCritical(Estimator):
         1/K sum_k (cost(z_k) - cost(mode)) d log q(z_k),   mode = the most probable z under q
 
     Unbiased: the mode does not depend on the samples. Cost evaluations per estimate: k + 1.
-    The variance is low where q has nearly decided; a q that is nearly uniform has no typical mode.
+    Do not use it where q is nearly uniform: the cost of the mode then says little about the mean cost.
 
     Args:
         k: samples per estimate, 1 or more.
