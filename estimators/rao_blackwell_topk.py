@@ -19,9 +19,9 @@ class RaoBlackwellTopk(Estimator):
 
     Each of the k is a joint state, a value of all D coordinates at once, found by a beam over the coordinates.
     Unbiased: the first of k + 1 states drawn without replacement that is not among the top k has the distribution of q
-    restricted to the others. It is the expectation of REINFORCE with one sample given whether that is in the top and,
-    if not, which it is; so its variance is never larger. Exact at k = all states - 1. Decoder and `cost` are weighted
-    alike. Cost evaluations per estimate: k + 1.
+    restricted to the others. It is the expectation of REINFORCE with one sample, over whether that is in the top and
+    which of the top it is; so its variance is never larger. Exact at k = all states - 1. Decoder and `cost` are
+    weighted alike. Cost evaluations per estimate: k + 1.
 
     When not to use it: large or flat posteriors, whose top k hold next to none of the probability.
 

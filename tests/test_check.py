@@ -1,10 +1,15 @@
 """The kit rejects every planted error under the right rule, and says so in one line."""
 
+import itertools
+import math
+import re
+
 import pytest
 import torch
 
+from bench import plugins
 from bench.check import check, main
-from bench.check.problem import problem, truth
+from bench.check.problem import Cost, _sampled_bound, problem, truth
 from tests import planted
 from tests import planted_more as more
 
@@ -61,6 +66,86 @@ def failures(cls, family):
 def test_a_planted_error_is_rejected_by_the_right_rule(cls):
     family, rules = WRONG[cls]
     failed = failures(cls, family)
-    print(cls.name, {n: (v.number, v.reason) for n, v in failed.items()})
     assert rules <= failed.keys()
     assert all(v.broken and v.reason and "\n" not in v.reason for v in failed.values())
+
+
+def test_the_same_estimator_without_the_error_passes():
+    verdicts = check(more.Right)
+    assert [v for v in verdicts if v.status == "FAILED"] == []
+    found = {v.rule: v for v in verdicts}
+    assert {"shapes", "purity", "noise", "examples", "replicas", "vmap", "training", "state", "evaluations"} <= {*found}
+    assert found["mean"].number.startswith("analytic: error ")  # enumerated, not sampled
+    assert "exact" in found["measuring"].number
+
+
+@pytest.mark.parametrize(("cls", "said"), [(more.StraightThroughUnbiased, "and is"), (more.Right, "no bias found")])
+def test_the_bias_of_what_calls_itself_biased_is_reported(cls, said):
+    humble = type("Humble", (cls,), {"unbiased": False, "__doc__": cls.__doc__})
+    verdicts = check(humble, quick=True)
+    assert [v for v in verdicts if v.status == "FAILED"] == []
+    (found,) = (v for v in verdicts if v.rule == "mean")
+    assert found.status == "info"
+    assert said in found.reason
+
+
+@pytest.mark.parametrize("family", ["bernoulli", "gaussian"])
+def test_the_exact_bound_is_that_of_all_tuples_of_samples(family):
+    exact, value = truth(problem(family), "sampled", bound=2), 0.0
+    one = problem(family).first()
+    cost = Cost(one, "sampled")
+    if family == "gaussian":
+        z = one.q.sample(2_000_000)
+        costs = cost(z).view(2, -1)
+        bounds = math.log(2) - (-costs).logsumexp(0)
+        assert abs(float(bounds.mean() - exact.value)) < 5 * float(bounds.std()) / 1000
+        sampled = _sampled_bound(one, 2)
+        assert bool(((sampled.gradient - exact.gradient).abs() < 5 * sampled.error).all())
+        return
+    states = one.q.enumerate()
+    weights, costs = one.q.log_prob(states).exp().flatten(), cost(states).flatten()
+    for i, j in itertools.product(range(len(states)), repeat=2):
+        value -= float(weights[i] * weights[j]) * math.log((math.exp(-costs[i]) + math.exp(-costs[j])) / 2)
+    assert value == pytest.approx(float(exact.value), abs=1e-12)
+
+
+def test_the_command_prints_a_line_per_check_and_its_number(capsys):
+    assert main(["disarm", "--quick"]) == 0
+    out = capsys.readouterr().out
+    assert re.search(r"^disarm +bernoulli +mean +ok +analytic: \|z\| \d", out, re.MULTILINE)
+    assert "every check passed" in out
+    assert "\x1b" not in out  # plain where there is no terminal
+
+
+def test_a_failure_names_rule_reason_and_file_and_exits_with_1(capsys, monkeypatch):
+    entry = plugins.Registered(planted.SelfBaseline, "somewhere/self.py")
+    monkeypatch.setitem(plugins.registry(), "self_baseline", entry)
+    assert main(["self_baseline", "--quick", "--family", "bernoulli"]) == 1
+    out = capsys.readouterr().out
+    assert "rule  An estimator that calls itself unbiased has the exact gradient on average" in out
+    assert "is off by" in out
+    assert "file  somewhere/self.py" in out
+    assert "gaussian" not in out
+    assert "failed: self_baseline" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["rlo"], "There is no estimator rlo: did you mean rloo"),
+        (["rloo", "--family", "gauss"], "did you mean gaussian"),
+    ],
+)
+def test_an_unknown_name_is_one_sentence_and_exits_with_2(arguments, said, capsys):
+    assert main(arguments) == 2
+    err = capsys.readouterr().err
+    assert said in err
+    assert err.count("\n") == 1
+
+
+def test_the_surrounding_random_stream_goes_on():
+    torch.manual_seed(4)
+    expected = torch.rand(3)
+    torch.manual_seed(4)
+    check("straight_through", families=["bernoulli"], quick=True)
+    assert torch.equal(torch.rand(3), expected)

@@ -1,8 +1,9 @@
 """What an estimator's draws are on average: exact where the noise can be enumerated or integrated."""
 
 import torch
+from torch import Tensor
 
-from bench.check.moments import CHUNK, deviation, moments
+from bench.check.moments import BOUND, CHUNK, deviation, moments
 from bench.check.problem import Truth, truth
 from bench.check.subject import Case
 from bench.check.verdict import Verdict, demand, info, ok
@@ -10,34 +11,31 @@ from bench.check.verdict import Verdict, demand, info, ok
 
 def mean(case: Case) -> Verdict:
     """An estimator that calls itself unbiased has the exact gradient on average, for q and for the decoder."""
-    numbers, worst = [], ""
+    numbers, biased = [], []
     for kind in _kinds(case):
         found, true = moments(case, kind), _truth(case, kind)
         error = (found.error**2 + true.error**2).sqrt()
         apart = deviation(found.mean - true.gradient, error, true.gradient)
-        norm = float(true.gradient.norm())
-        bias = float((found.mean - true.gradient).norm()) / norm
-        number = f"{apart.number}"
-        if found.error.any():
-            number += f" (detects a bias of {5 * float(error.norm()) / norm:.1%})"
-        if case.unbiased:
-            size = case.problem.q.params[0].numel()
-            parts = (found.mean - true.gradient).split([size, len(true.gradient) - size])
-            wrong = "q" if float(parts[0].norm()) >= float(parts[1].norm()) else "decoder"
-            demand(
-                not apart.found,
-                f"its mean gradient is off by {bias:.1%} of the gradient's norm, most in the {wrong} part "
-                f"({kind}, {found.how})",
-                number,
-            )
-        else:
-            worst = worst or (f"bias {bias:.1%}" if apart.found else "")
-        numbers.append(f"{number} {kind}")
+        bias, part = max(zip(_relative(case, found.mean - true.gradient, true), ("q", "decoder"), strict=True))
+        number = f"{kind}: {apart.number}"
+        if error.any():
+            number += f" (sees a bias of {BOUND * max(_relative(case, error, true)):.1%})"
+        said = f"with {kind} KL" if kind != "polynomial" else "with a polynomial cost"
+        wrong = f"{said}, the mean gradient of the {part} is off by {bias:.1%} of its norm ({found.how})"
+        demand(not (apart.found and case.unbiased), wrong, number)
+        numbers.append(number)
+        biased += [f"bias {bias:.1%} ({part})"] if apart.found else []
     if case.unbiased:
         return ok("; ".join(numbers))
-    if worst:
-        return info(worst, "It is declared biased, and is: relative to the norm of the gradient.")
+    if biased:
+        return info(biased[0], "It is declared biased, and is; relative to the norm of the gradient.")
     return info("; ".join(numbers), "It is declared biased; no bias found.")
+
+
+def _relative(case: Case, vector: Tensor, true: Truth) -> tuple[float, float]:
+    """Norm of the part of q, and of the decoder's, relative to the true gradient's."""
+    size = case.problem.q.params[0].numel()
+    return tuple(float(vector[p].norm() / true.gradient[p].norm()) for p in (slice(size), slice(size, None)))  # type: ignore
 
 
 def value(case: Case) -> Verdict:

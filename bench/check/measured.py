@@ -101,7 +101,7 @@ def _exact_variance(objective: Objective, q: Latent, x: Tensor) -> float | None:
     def call(q: Latent) -> Tensor:
         return made(q, objective.cost(q, x), x).loss
 
-    draws = 0 if made.noiseless else draws_of(call, q)
+    draws = draws_of(call, q)
     if draws is None or q.states**draws > OUTCOMES // 2:
         return None
     outcomes = points(q, draws, 0)

@@ -52,7 +52,7 @@ def enumerated(made: Estimator, one: Problem, kind: str, constant: float = 0.0) 
     def call(q: Latent) -> object:
         return made(q, Cost(one._replace(q=q), kind, constant), one.x)
 
-    draws = 0 if made.noiseless else draws_of(call, one.q)
+    draws = draws_of(call, one.q)
     if draws is None:
         return None
     if isinstance(one.q, Discrete):

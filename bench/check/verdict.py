@@ -65,7 +65,8 @@ def verdict(check: Callable[..., Verdict], *arguments, family: str = "-") -> Ver
 
 def crash(error: Exception) -> str:
     """One line: the error, and the innermost line of code outside the libraries and this kit."""
-    message = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+    message = " ".join(f"{type(error).__name__}: {error}".split())
+    message = message if len(message) <= 160 else message[:157] + "..."
     own = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)
