@@ -70,6 +70,20 @@ def timed(work: Callable[[], object], device: torch.device, repetitions: int, wa
     return {"seconds": median, "seconds_q1": q1, "seconds_q3": q3, "repetitions": repetitions}
 
 
+def compare(
+    ours: Callable[[], object], plain: Callable[[], object], device: torch.device, repetitions: int
+) -> dict[str, float]:
+    """Medians of both, taken in turn, and the quartiles of the ratio plain / ours."""
+    pairs = []
+    for i in range(repetitions + 1):
+        pair = [timed(work, device, 1, 0)["seconds"] for work in (ours, plain)]
+        if i:  # the first is the warm-up
+            pairs.append(pair)
+    seconds = np.array(pairs)
+    q1, median, q3 = np.quantile(seconds[:, 1] / seconds[:, 0], [0.25, 0.5, 0.75])
+    return {"ours": np.median(seconds[:, 0]), "plain": np.median(seconds[:, 1]), "ratio": median, "q1": q1, "q3": q3}
+
+
 def peak_memory(work: Callable[[], object], device: torch.device) -> int:
     """Bytes of tensors that `work` holds at its peak beyond those held before it."""
     if device.type == "cuda":

@@ -69,8 +69,10 @@ class Reinforce(Estimator):
         z = q.sample(self.k)  # [K, ..., B, *]
         c = cost(z)  # [K, ..., B]
         signal = c.detach() - self.baseline(x)
-        scale = 1 if self.square is None else self.square.centre.sqrt().clamp(min=1)
-        score = signal.detach() / scale * q.log_prob(z)  # differentiates q
+        weight = signal.detach()
+        if self.square is not None:
+            weight = weight / self.square.centre.sqrt().clamp(min=1)
+        score = weight * q.log_prob(z)  # differentiates q
         tuning = (signal**2).mean(0) if isinstance(self.baseline, Network) else None
         return Estimate(loss=(score + c).mean(0), cost=c.mean(0), tuning=tuning)  # c differentiates the decoder
 

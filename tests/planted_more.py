@@ -20,6 +20,11 @@ class Right(Estimator):
     unbiased = True
     evaluations = "k / 0"
 
+    def __init_subclass__(cls, documented: bool = True, **kwargs):
+        super().__init_subclass__(**kwargs)
+        if documented and "Args:" not in (cls.__doc__ or ""):
+            cls.__doc__ = f"{cls.__doc__}\n\n    Args:\n        k: samples per estimate.\n"
+
     def __init__(self, k: int = 2):
         super().__init__()
         if k < 1:
@@ -37,11 +42,7 @@ class Right(Estimator):
 
 
 class ProductOfAverages(Right):
-    """A RELAX that averages the rewards and the scores apart and multiplies the averages: its mean shrinks by 1 / K.
-
-    Args:
-        k: samples per estimate.
-    """
+    """A RELAX that averages the rewards and the scores apart and multiplies the averages: its mean shrinks by 1 / K."""
 
     latents = (Bernoulli, Categorical)
     evaluations = "3k / 2k"
@@ -63,11 +64,7 @@ class ProductOfAverages(Right):
 
 
 class StraightThroughUnbiased(Right):
-    """Straight-through that calls itself unbiased.
-
-    Args:
-        k: samples per estimate.
-    """
+    """Straight-through that calls itself unbiased."""
 
     evaluations = "k / k"
 
@@ -92,11 +89,7 @@ class LostHalf(Estimator):
 
 
 class BoundStickingTheLanding(Right):
-    """The path derivative of a K-sample bound, called unbiased: for K > 1 the dropped score has a mean.
-
-    Args:
-        k: samples per estimate.
-    """
+    """The path derivative of a K-sample bound, called unbiased: for K > 1 the dropped score has a mean."""
 
     latents = (Gaussian,)
     objective = "iwae"
@@ -108,11 +101,7 @@ class BoundStickingTheLanding(Right):
 
 
 class SumAtLargerK(Right):
-    """A sum over K where the mean belongs, which k = 1 does not show.
-
-    Args:
-        k: samples per estimate.
-    """
+    """A sum over K where the mean belongs, which k = 1 does not show."""
 
     def __init__(self, k: int = 1):
         super().__init__(k)
@@ -122,11 +111,7 @@ class SumAtLargerK(Right):
 
 
 class NotANumber(Right):
-    """The gradient is log 0 times 0 wherever a bit is 0.
-
-    Args:
-        k: samples per estimate.
-    """
+    """The gradient is log 0 times 0 wherever a bit is 0."""
 
     def forward(self, q: Latent, cost: Cost, x: Tensor) -> Estimate:
         z = q.sample(self.k)
@@ -135,94 +120,62 @@ class NotANumber(Right):
 
 
 class Crash(Right):
-    """It asks for what there is not.
-
-    Args:
-        k: samples per estimate.
-    """
+    """It asks for what there is not."""
 
     def finish(self, c: Tensor, log_q: Tensor) -> Estimate:
         raise KeyError("no such thing")
 
 
 class SummedOverBatch(Right):
-    """One number for the batch where there should be one for each example.
-
-    Args:
-        k: samples per estimate.
-    """
+    """One number for the batch where there should be one for each example."""
 
     def finish(self, c: Tensor, log_q: Tensor) -> Estimate:
         return Estimate((c.detach() * log_q + c).mean(0).sum(), c.mean(0))
 
 
 class SinglePrecision(Right):
-    """It rounds q's numbers to float32.
-
-    Args:
-        k: samples per estimate.
-    """
+    """It rounds q's numbers to float32."""
 
     def finish(self, c: Tensor, log_q: Tensor) -> Estimate:
         return super().finish(c.float(), log_q.float())
 
 
 class NoDecoder(Right):
-    """The cost is detached throughout, so the decoder never learns.
-
-    Args:
-        k: samples per estimate.
-    """
+    """The cost is detached throughout, so the decoder never learns."""
 
     def finish(self, c: Tensor, log_q: Tensor) -> Estimate:
         return Estimate((c.detach() * log_q).mean(0), c.mean(0))
 
 
 class DecoderTwice(Right):
-    """The decoder's gradient is doubled.
-
-    Args:
-        k: samples per estimate.
-    """
+    """The decoder's gradient is doubled."""
 
     def finish(self, c: Tensor, log_q: Tensor) -> Estimate:
         return Estimate((c.detach() * log_q + 2 * c).mean(0), c.mean(0))
 
 
 class WrongValue(Right):
-    """The logged cost is that of the cheapest sample.
-
-    Args:
-        k: samples per estimate.
-    """
+    """The logged cost is that of the cheapest sample."""
 
     def finish(self, c: Tensor, log_q: Tensor) -> Estimate:
         return super().finish(c, log_q)._replace(cost=c.amin(0))
 
 
 class MovesWithConstant(Right):
-    """Unbiased for small costs alone: a clipped reward.
-
-    Args:
-        k: samples per estimate.
-    """
+    """Unbiased for small costs alone: a clipped reward."""
 
     def finish(self, c: Tensor, log_q: Tensor) -> Estimate:
         return Estimate((c.detach().clamp(max=2.5) * log_q + c).mean(0), c.mean(0))
 
 
 class Untyped(Right):
-    """An argument has no type.
-
-    Args:
-        k: samples per estimate.
-    """
+    """An argument has no type."""
 
     def __init__(self, k=2):
         super().__init__(k)
 
 
-class Undocumented(Right):
+class Undocumented(Right, documented=False):
     """An argument is not documented."""
 
     def __init__(self, k: int = 2):
@@ -230,11 +183,7 @@ class Undocumented(Right):
 
 
 class Undeclared(Right):
-    """The tag kl names what there is not.
-
-    Args:
-        k: samples per estimate.
-    """
+    """The tag kl names what there is not."""
 
     kl = "exact"
 
@@ -270,11 +219,7 @@ class AnyWord(Right):
 
 
 class WrongEvaluations(Right):
-    """It evaluates the cost of each sample twice and declares once.
-
-    Args:
-        k: samples per estimate.
-    """
+    """It evaluates the cost of each sample twice and declares once."""
 
     def forward(self, q: Latent, cost: Cost, x: Tensor) -> Estimate:
         z = q.sample(self.k)
@@ -283,32 +228,20 @@ class WrongEvaluations(Right):
 
 
 class EvaluationsOfDefault(Right):
-    """The declared evaluations hold for k = 2 alone.
-
-    Args:
-        k: samples per estimate.
-    """
+    """The declared evaluations hold for k = 2 alone."""
 
     evaluations = "2 / 0"
 
 
 class AcceptsNothing(Right):
-    """It accepts k = 0.
-
-    Args:
-        k: samples per estimate.
-    """
+    """It accepts k = 0."""
 
     def __init__(self, k: int = 2):
         super().__init__(max(k, 1))
 
 
 class RefusesNothing(Right):
-    """It claims to differentiate whatever it gets.
-
-    Args:
-        k: samples per estimate.
-    """
+    """It claims to differentiate whatever it gets."""
 
     def refuses(self, q: Latent) -> str | None:
         return None
@@ -325,11 +258,7 @@ class _Tuned(Right):
 
 
 class TuningLeaks(_Tuned):
-    """The loss trains the baseline too.
-
-    Args:
-        k: samples per estimate.
-    """
+    """The loss trains the baseline too."""
 
     def finish(self, c: Tensor, log_q: Tensor) -> Estimate:
         estimate = super().finish(c, log_q)
@@ -337,22 +266,14 @@ class TuningLeaks(_Tuned):
 
 
 class Untuned(_Tuned):
-    """A parameter that nothing trains.
-
-    Args:
-        k: samples per estimate.
-    """
+    """A parameter that nothing trains."""
 
     def finish(self, c: Tensor, log_q: Tensor) -> Estimate:
         return super().finish(c, log_q)._replace(tuning=None)
 
 
 class TuningMeets(_Tuned):
-    """The tuning of an example holds that of all others.
-
-    Args:
-        k: samples per estimate.
-    """
+    """The tuning of an example holds that of all others."""
 
     def finish(self, c: Tensor, log_q: Tensor) -> Estimate:
         estimate = super().finish(c, log_q)
@@ -360,11 +281,7 @@ class TuningMeets(_Tuned):
 
 
 class CountsInAttribute(Right):
-    """The state is a plain number, which no checkpoint holds.
-
-    Args:
-        k: samples per estimate.
-    """
+    """The state is a plain number, which no checkpoint holds."""
 
     steps = 0
 
@@ -377,11 +294,7 @@ class CountsInAttribute(Right):
 
 
 class RandomUpdate(Right):
-    """The state moves at random.
-
-    Args:
-        k: samples per estimate.
-    """
+    """The state moves at random."""
 
     def __init__(self, k: int = 2):
         super().__init__(k)
@@ -392,11 +305,7 @@ class RandomUpdate(Right):
 
 
 class RemembersCost(Right):
-    """forward keeps its last cost as an attribute.
-
-    Args:
-        k: samples per estimate.
-    """
+    """forward keeps its last cost as an attribute."""
 
     def finish(self, c: Tensor, log_q: Tensor) -> Estimate:
         self.last = float(c.detach().mean())
@@ -404,11 +313,7 @@ class RemembersCost(Right):
 
 
 class SeedsNumpy(Right):
-    """forward moves NumPy's random stream.
-
-    Args:
-        k: samples per estimate.
-    """
+    """forward moves NumPy's random stream."""
 
     def finish(self, c: Tensor, log_q: Tensor) -> Estimate:
         np.random.rand()  # noqa: NPY002
@@ -416,11 +321,7 @@ class SeedsNumpy(Right):
 
 
 class OwnNoise(Right):
-    """Noise that does not come from q.
-
-    Args:
-        k: samples per estimate.
-    """
+    """Noise that does not come from q."""
 
     def forward(self, q: Bernoulli, cost: Cost, x: Tensor) -> Estimate:
         z = torch.bernoulli(q.probs.detach().expand(self.k, *q.probs.shape))
@@ -428,11 +329,7 @@ class OwnNoise(Right):
 
 
 class SharedNoise(Right):
-    """All replicas get the noise of the first: their draws are not independent.
-
-    Args:
-        k: samples per estimate.
-    """
+    """All replicas get the noise of the first: their draws are not independent."""
 
     def forward(self, q: Bernoulli, cost: Cost, x: Tensor) -> Estimate:
         first = q.with_params(q.params.detach().reshape(-1, *q.params.shape[-2:])[0])
@@ -443,21 +340,13 @@ class SharedNoise(Right):
 
 
 class NotNoiseless(Right):
-    """It draws and calls itself noiseless.
-
-    Args:
-        k: samples per estimate.
-    """
+    """It draws and calls itself noiseless."""
 
     noiseless = True
 
 
 class Branches(Right):
-    """It looks at a value, which vmap cannot.
-
-    Args:
-        k: samples per estimate.
-    """
+    """It looks at a value, which vmap cannot."""
 
     def finish(self, c: Tensor, log_q: Tensor) -> Estimate:
         if c.detach().sum() > 1e9:

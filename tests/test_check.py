@@ -9,7 +9,8 @@ import torch
 
 from bench import plugins
 from bench.check import check, main
-from bench.check.problem import Cost, _sampled_bound, problem, truth
+from bench.check.problem import Cost, problem, sampled_bound, truth
+from bench.measure import measure
 from tests import planted
 from tests import planted_more as more
 
@@ -68,6 +69,8 @@ def test_a_planted_error_is_rejected_by_the_right_rule(cls):
     failed = failures(cls, family)
     assert rules <= failed.keys()
     assert all(v.broken and v.reason and "\n" not in v.reason for v in failed.values())
+    if cls.__module__ == more.__name__:  # documented, so that no other rule of the class itself is broken
+        assert failed.keys() & {"tags", "refusals"} == rules & {"tags", "refusals"}
 
 
 def test_the_same_estimator_without_the_error_passes():
@@ -99,7 +102,7 @@ def test_the_exact_bound_is_that_of_all_tuples_of_samples(family):
         costs = cost(z).view(2, -1)
         bounds = math.log(2) - (-costs).logsumexp(0)
         assert abs(float(bounds.mean() - exact.value)) < 5 * float(bounds.std()) / 1000
-        sampled = _sampled_bound(one, 2)
+        sampled = sampled_bound(one, 2)
         assert bool(((sampled.gradient - exact.gradient).abs() < 5 * sampled.error).all())
         return
     states = one.q.enumerate()
@@ -107,6 +110,14 @@ def test_the_exact_bound_is_that_of_all_tuples_of_samples(family):
     for i, j in itertools.product(range(len(states)), repeat=2):
         value -= float(weights[i] * weights[j]) * math.log((math.exp(-costs[i]) + math.exp(-costs[j])) / 2)
     assert value == pytest.approx(float(exact.value), abs=1e-12)
+
+
+def test_a_variance_that_is_measured_wrongly_is_found(monkeypatch):
+    def wrong(*args, **kwargs):
+        return [row | {"variance_noise": 1.3 * row["variance_noise"]} for row in measure(*args, **kwargs)]
+
+    monkeypatch.setattr("bench.check.measured.measure", wrong)
+    assert "the measured variance is wrong" in failures(more.Right, "bernoulli")["measuring"].reason
 
 
 def test_the_command_prints_a_line_per_check_and_its_number(capsys):

@@ -12,7 +12,6 @@ from torch import Tensor
 from estimators import VQ, Bernoulli, Categorical, Discrete, Gaussian, Latent
 
 EXAMPLES, DATA = 2, 2  # B, X
-KINDS = ("analytic", "sampled", "polynomial")
 REFERENCE_DRAWS = 400_000
 
 
@@ -73,8 +72,8 @@ class Cost:
         return z
 
 
-def problem(family: str, small: bool = False) -> Problem:
-    """Two coordinates (three bits; with `small` two) for each of two examples."""
+def problem(family: str) -> Problem:
+    """Two coordinates (three bits) for each of two examples."""
     generator = torch.Generator().manual_seed(5)
 
     def normal(*shape: int) -> Tensor:
@@ -84,12 +83,12 @@ def problem(family: str, small: bool = False) -> Problem:
     codes = normal(3, 2)
     latents = {
         "gaussian": lambda: Gaussian(0.4 * normal(EXAMPLES, 4)),
-        "bernoulli": lambda: Bernoulli(normal(EXAMPLES, 2 if small else 3)),
+        "bernoulli": lambda: Bernoulli(normal(EXAMPLES, 3)),
         "categorical": lambda: Categorical(normal(EXAMPLES, 2, 3)),
         "vq": lambda: VQ(normal(EXAMPLES, 2, 2), codes, temperature=1.5),
     }
     q = latents[family]()
-    features = {"gaussian": 2, "bernoulli": 2 if small else 3}.get(family, 4)
+    features = {"gaussian": 2, "bernoulli": 3}.get(family, 4)
     return Problem(q, x, torch.cat([0.7 * normal(features), torch.tensor([0.3], dtype=torch.float64)]))
 
 
@@ -108,7 +107,7 @@ def truth(problem: Problem, kind: str, bound: int | None = None) -> Truth:
     q = one.q.with_params(params)
     cost = Cost(Problem(q, one.x, theta), kind)
     if bound is not None and not isinstance(q, Discrete) and bound > 2:
-        return _sampled_bound(one, bound)
+        return sampled_bound(one, bound)
     if isinstance(q, Discrete):
         states = q.enumerate()  # [S, 1, *]
         log_q, costs = q.log_prob(states).squeeze(-1), cost(states, q).squeeze(-1)  # [S]
@@ -138,7 +137,7 @@ def _counts(states: int, samples: int) -> Iterator[Tensor]:
         yield torch.bincount(torch.tensor(chosen), minlength=states)
 
 
-def _sampled_bound(one: Problem, samples: int) -> Truth:
+def sampled_bound(one: Problem, samples: int) -> Truth:
     """The pathwise gradient of the bound, from many draws."""
     gradients, values = [], []
     for _ in range(8):

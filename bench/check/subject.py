@@ -147,12 +147,8 @@ def walk(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         yield f"{path}.length", len(value)
         for number, item in enumerate(value):
             yield from walk(item, f"{path}.{number}")
-    elif hasattr(value, "__dict__") and not isinstance(value, type) and not callable_only(value):
+    elif hasattr(value, "__dict__") and (isinstance(value, nn.Module) or not callable(value)):
         yield from walk(vars(value), path)
-
-
-def callable_only(value: Any) -> bool:
-    return callable(value) and not isinstance(value, nn.Module)
 
 
 def difference(before: dict[str, Any], after: dict[str, Any]) -> list[str]:

@@ -57,13 +57,13 @@ def title(key: tuple) -> str:
     return ", ".join(words) + ("" if trained_with == OWN else f"; checkpoint of {trained_with}")
 
 
-def legend(figure: "Figure", labels: Iterable[str], looks: dict[str, Look]) -> None:
+def legend(figure: "Figure", labels: Iterable[str], looks: dict[str, Look], note: str = BARS) -> None:
     """A legend below all panels, in as many columns as fit."""
     labels = sorted(set(labels))
     handles = [handle(looks[label]) for label in labels]
     columns = max(1, int(figure.get_figwidth() / (0.55 + 0.062 * max(map(len, labels)))))
     figure.legend(
-        handles, labels, loc="outside lower center", ncols=min(columns, len(labels)), handlelength=3.2, title=BARS
+        handles, labels, loc="outside lower center", ncols=min(columns, len(labels)), handlelength=3.2, title=note
     )
 
 

@@ -6,7 +6,7 @@ from bench.report.collect import UNIT, Collection
 from bench.report.compare import comparison, last
 from bench.report.panels import BARS, ENOUGH, barred, clean_log_axis, grid, panels, title
 from bench.report.place import label_points
-from bench.report.statistics import log_t_interval, summarise
+from bench.report.statistics import Interval, log_t_interval, summarise
 from bench.report.style import Look
 
 if TYPE_CHECKING:
@@ -150,16 +150,27 @@ def bias(collection: Collection, looks: dict[str, Look], part: str) -> "Figure":
     return figure
 
 
+def relative_bias(rows: "pd.DataFrame") -> Interval:
+    """Squared bias as a fraction of the squared norm of the mean gradient, mean over runs, with the draws' error.
+
+    Whether there is a bias at these checkpoints is for the draws to say, however much it varies between seeds.
+    """
+    return draws_interval(rows.bias_sq / rows.norm_sq, rows.bias_sq_se / rows.norm_sq)
+
+
+def draws_interval(values: "pd.Series", errors: "pd.Series") -> Interval:
+    """Mean over runs, and 95 % by the standard errors that the draws of each run give."""
+    mean, half = float(values.mean()), 1.96 * float((errors**2).sum(skipna=False) ** 0.5) / len(values)
+    return Interval(mean, mean - half, mean + half, len(values))
+
+
 def _error_row(ax, y: int, rows: "pd.DataFrame", look: Look) -> None:
     noise = log_t_interval(rows.variance_noise / rows.norm_sq)
     if noise.mean > 0:
         if noise.n >= ENOUGH:
             ax.plot([noise.low, noise.high], [y, y], color=look.colour, linewidth=0.9, alpha=0.7)
         ax.plot(noise.mean, y, look.marker, color=look.colour, markerfacecolor="white", markeredgewidth=0.9, zorder=3)
-    # Whether there is a bias at these checkpoints is for the draws to say, however much it varies between seeds.
-    mean = float((rows.bias_sq / rows.norm_sq).mean())
-    half = 1.96 * float(((rows.bias_sq_se / rows.norm_sq) ** 2).sum() ** 0.5) / len(rows)
-    low, high = mean - half, mean + half
+    mean, low, high, _ = relative_bias(rows)
     if low > 0 or (mean > 0 and low != low):
         ax.plot([low, high], [y, y], color=look.colour, linewidth=0.9, alpha=0.7)
         ax.plot(mean, y, look.marker, color=look.colour, zorder=3)

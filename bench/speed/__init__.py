@@ -1,21 +1,22 @@
 """`python -m bench.speed`: gradient draws and training steps against what a user would write, in one run, as ratios."""
 
 import argparse
-from collections.abc import Callable, Iterator
-from itertools import repeat
+from collections.abc import Iterator
+from itertools import groupby, repeat
 from typing import Any
 
-import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor
 
 from bench.measure import own_stream, take
 from bench.model import VAE
 from bench.objective import Objective
-from bench.plugins import estimator
+from bench.plugins import estimator, registry
 from bench.provenance import device_name
+from bench.speed.options import rows as option_rows
 from bench.speed.plain import BareLoop, plain_draws
-from bench.timing import timed
+from bench.timing import compare
 from bench.train import Trainer
 
 MODEL = {
@@ -39,18 +40,6 @@ def problem(device: torch.device, name: str = "rloo", **hyper) -> tuple[Objectiv
         x = (torch.rand(100, 784) < 0.13).float().to(device)
         model = VAE({"family": "bernoulli", "dim": 200}, MODEL, (1, 28, 28), x.mean(0).cpu()).to(device)
         return Objective(model, estimator(name, **hyper).to(device)), x
-
-
-def compare(ours: Callable, plain: Callable, device: torch.device, repetitions: int) -> dict[str, float]:
-    """Medians of both, taken in turn, and the quartiles of the ratio plain / ours."""
-    pairs = []
-    for i in range(repetitions + 1):
-        pair = [timed(work, device, 1, 0)["seconds"] for work in (ours, plain)]
-        if i:  # the first is the warm-up
-            pairs.append(pair)
-    seconds = np.array(pairs)
-    q1, median, q3 = np.quantile(seconds[:, 1] / seconds[:, 0], [0.25, 0.5, 0.75])
-    return {"ours": np.median(seconds[:, 0]), "plain": np.median(seconds[:, 1]), "ratio": median, "q1": q1, "q3": q3}
 
 
 def draws_rows(device: torch.device, counts: list[int], repetitions: int) -> Iterator[dict]:
@@ -95,6 +84,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="CPU threads")
     parser.add_argument("--draws", type=int, nargs="+", default=[2, 16, 128, 1024], help="draws per measurement")
     parser.add_argument("--repetitions", type=int, default=5, help="timed repetitions of each pair")
+    parser.add_argument("--per-estimator", action="store_true", help="what each option costs per draw, instead")
+    parser.add_argument("--replicas", type=int, nargs="+", default=[1, 100, 10_000], help="for --per-estimator")
+    parser.add_argument("--csv", help="write the table to this file too")
     chosen = parser.parse_args(argv)
     if chosen.device == "cuda" and not torch.cuda.is_available():
         parser.error("device cuda was asked for and this machine has none; --device cpu works.")
@@ -102,11 +94,36 @@ def main(argv: list[str] | None = None) -> int:
         parser.error("--threads and --repetitions are 1 or more, and --draws 2 or more.")
     torch.set_num_threads(chosen.threads)
     device = torch.device(chosen.device)
-    print(f"{device_name(chosen.device)}, {chosen.threads} threads, PyTorch {torch.__version__}")
+    where = {"device": device_name(chosen.device), "threads": chosen.threads, "torch": torch.__version__}
+    print(", ".join(f"{k} {v}" for k, v in where.items()))
+    table = options if chosen.per_estimator else against_plain
+    rows = [row | where for row in table(device, chosen)]
+    if chosen.csv:
+        pd.DataFrame(rows).to_csv(chosen.csv, index=False)
+    return 0
+
+
+def against_plain(device: torch.device, chosen: argparse.Namespace) -> Iterator[dict]:
+    """Gradient draws and training steps, printed as they come."""
     print("Bernoulli VAE 784-200-200-200, batch 100, RLOO with 2 samples; ratio = plain / ours, more than 1 is faster")
     print(f"{'what':34} {'size':>5} {'ours, s':>9} {'plain, s':>9} {'ratio':>6}   quartiles")
-    rows = [*draws_rows(device, chosen.draws, chosen.repetitions), step_row(device, chosen.repetitions)]
-    for r in rows:
+    for r in (*draws_rows(device, chosen.draws, chosen.repetitions), step_row(device, chosen.repetitions)):
         times = f"{r['ours']:9.4f} {r['plain']:9.4f} {r['ratio']:6.2f}   {r['q1']:.2f} - {r['q3']:.2f}"
-        print(f"{r['what']:34} {r['size']:5} {times}")
-    return 0
+        print(f"{r['what']:34} {r['size']:5} {times}", flush=True)
+        yield r
+
+
+def options(device: torch.device, chosen: argparse.Namespace) -> Iterator[dict]:
+    """What every option costs, printed as it comes."""
+    print(
+        "Microseconds a draw of one example, its cost nearly free; ratio = ours / a hand-written function, if any"
+    )
+    heads = "".join(f"{f'R = {count:,}':>14}{'ratio':>7}" for count in chosen.replicas)
+    print(f"{'option':24} {'family':12}{heads}   F / B")
+    for name, group in groupby(option_rows(device, chosen.replicas, chosen.repetitions), lambda row: row["option"]):
+        cells, family = "", ""
+        for row in group:
+            family = row["family"]
+            cells += f"{row['microseconds']:14.3f}" + (f"{row['ratio']:7.2f}" if "ratio" in row else 7 * " ")
+            yield row
+        print(f"{name:24} {family:12}{cells}   {registry()[name].cls.evaluations}", flush=True)

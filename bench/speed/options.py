@@ -1,0 +1,67 @@
+"""What every option costs per draw, on tensors so small that the cost itself is nearly free."""
+
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor
+
+from bench import plugins
+from bench.measure import own_stream
+from bench.speed.handwritten import FUNCTIONS
+from bench.timing import compare, timed
+from estimators import FAMILIES, VQ, Estimator, Latent
+
+PARAMS = {"gaussian": (16,), "bernoulli": (8,), "categorical": (4, 4), "vq": (4, 3)}  # 8 coordinates, or 4 of 4 codes
+
+
+def latent(family: str, replicas: int, device: torch.device) -> Latent:
+    """One example of the family in each of the replicas: `params [R, 1, *]`."""
+    params = torch.randn(replicas, 1, *PARAMS[family], device=device, requires_grad=True)
+    return VQ(params, torch.randn(4, 3, device=device)) if family == "vq" else FAMILIES[family](params)
+
+
+def rows(device: torch.device, counts: list[int], repetitions: int) -> Iterator[dict]:
+    """For each option and each number of replicas: microseconds a draw, and the ratio to a hand-written function."""
+    for name in plugins.registry():
+        estimator = plugins.estimator(name).to(device)
+        families = [FUNCTIONS[name][0]] if name in FUNCTIONS else FAMILIES
+        possible = [f for f in families if estimator.refuses(latent(f, 1, device)) is None]
+        if possible:
+            yield from _option(name, estimator, possible[0], device, counts, repetitions)
+
+
+def _option(
+    name: str, estimator: Estimator, family: str, device: torch.device, counts: list[int], repetitions: int
+) -> Iterator[dict]:
+    x = torch.zeros(1, 4, device=device)
+    with own_stream(0):
+        for replicas in counts:
+            q = latent(family, replicas, device)
+            cost = _cost(q)
+
+            def ours(q=q, cost=cost) -> None:
+                torch.autograd.grad(estimator(q, cost, x).loss.sum(), q.params, allow_unused=True)
+
+            row = {"option": name, "family": family, "replicas": replicas}
+            if name in FUNCTIONS:
+                function = FUNCTIONS[name][1]
+
+                def plain(q=q, cost=cost, function=function) -> None:
+                    torch.autograd.grad(function(q.params, cost).sum(), q.params)
+
+                found = compare(ours, plain, device, 10 * repetitions)
+                row |= {"microseconds": 1e6 * found["ours"] / replicas, "ratio": 1 / found["ratio"]}
+            else:
+                row["microseconds"] = 1e6 * timed(ours, device, repetitions, 1)["seconds"] / replicas
+            yield row
+
+
+def _cost(q: Latent) -> Callable[..., Tensor]:
+    """A cheap nonlinear function of the sum of all units: `[K, ..., *]` -> `[K, ...]`."""
+    axes = tuple(range(-q.event_ndim, 0))
+
+    def cost(z: Tensor, live: Latent | None = None) -> Tensor:
+        total = z.sum(axes)
+        return total.tanh() + 0.1 * total**2
+
+    return cost
