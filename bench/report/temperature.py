@@ -28,7 +28,7 @@ def bias_vs_temperature(collection: Collection, looks: dict[str, Look], part: st
     temperature of the posterior, at the first and at the last step measured.
 
     The bars are 95 % of the draws' own error, as in the figure `bias`. The cosine is that of a mean over draws, which
-    noise takes a little below 1 without any bias.
+    noise takes a little below 1 without any bias. A point is missing where the mean gradient is not above its noise.
     """
     rows = _by_temperature(collection, part)
     rows = rows[rows.groupby(PANEL)[KEY].transform("nunique") > 1]
@@ -70,7 +70,8 @@ def _bias(ax: "Axes", frame: "pd.DataFrame", looks: dict[str, Look], part: str) 
         x, middle, low, high = _curve(frame[frame.label == name], relative_bias)
         found = (middle > FLOOR) & ~(low <= 0)  # one draw has no error: NaN
         _line(ax, x, np.where(found, middle, np.nan), np.maximum(low, FLOOR), high, look)
-        for at, top in zip(x[~found] * aside, np.maximum(high[~found], FLOOR), strict=True):
+        bounded = ~found & ~np.isnan(high)
+        for at, top in zip(x[bounded] * aside, np.maximum(high[bounded], FLOOR), strict=True):
             ax.plot(at, top, "_", color=look.colour, markersize=6, markeredgewidth=1.2)
             arrow = {"arrowstyle": "->", "color": look.colour, "shrinkA": 0, "shrinkB": 0}
             ax.annotate("", (at, top / 3), (at, top), arrowprops=arrow)

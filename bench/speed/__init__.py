@@ -115,9 +115,7 @@ def against_plain(device: torch.device, chosen: argparse.Namespace) -> Iterator[
 
 def options(device: torch.device, chosen: argparse.Namespace) -> Iterator[dict]:
     """What every option costs, printed as it comes."""
-    print(
-        "Microseconds a draw of one example, its cost nearly free; ratio = ours / a hand-written function, if any"
-    )
+    print("Microseconds a draw of one example, its cost nearly free; ratio = ours / a hand-written function, if any")
     heads = "".join(f"{f'R = {count:,}':>14}{'ratio':>7}" for count in chosen.replicas)
     print(f"{'option':24} {'family':12}{heads}   F / B")
     for name, group in groupby(option_rows(device, chosen.replicas, chosen.repetitions), lambda row: row["option"]):
