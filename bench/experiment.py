@@ -35,7 +35,7 @@ class Experiment:
             self.objective = Objective(self.model, self.estimator, **config["objective"])
             self.q = self.model.encode(self.probe[0])
             if self.impossible() is None:
-                self.objective.estimate(self.q, self.probe[0])  # gives lazy layers of the estimator their size
+                self._try_estimator()
         self.trainer = Trainer(self.objective, self._batches("training"), config["train"])
         self.reference = self._reference()
         self.rows: dict[str, list[dict]] = {"objective": [], "gradient": [], "cost": []}
@@ -44,6 +44,16 @@ class Experiment:
     def impossible(self) -> str | None:
         """One sentence saying why these parts do not go together, or None."""
         return self.objective.impossible(self.q)
+
+    def _try_estimator(self) -> None:
+        """One estimate: it gives lazy layers their size, and shows whether the shapes are those of the interface."""
+        estimate, wanted = self.objective.estimate(self.q, self.probe[0]), tuple(self.q.batch_shape)
+        for name, value in estimate._asdict().items():
+            if value is not None and value.shape != wanted:
+                raise ValueError(
+                    f"{self.config['option']} returned a {name} of shape {list(value.shape)}; the interface asks for one "
+                    f"value per example, {list(wanted)}."
+                )
 
     def _batches(self, purpose: str) -> datasets.Batches:
         seed = self.config["seeds"]["data"] + (purpose != "training")
