@@ -6,6 +6,7 @@ from collections.abc import Callable
 import torch
 
 from bench import data as datasets
+from bench.batches import Batches
 from bench.evaluate import evaluate
 from bench.measure import measure, own_stream
 from bench.model import VAE
@@ -51,13 +52,13 @@ class Experiment:
         for name, value in estimate._asdict().items():
             if value is not None and value.shape != wanted:
                 raise ValueError(
-                    f"{self.config['option']} returned a {name} of shape {list(value.shape)}; the interface asks for one "
-                    f"value per example, {list(wanted)}."
+                    f"{self.config['option']} returned a {name} of shape {list(value.shape)}; the interface asks for "
+                    f"one value per example, {list(wanted)}."
                 )
 
-    def _batches(self, purpose: str) -> datasets.Batches:
+    def _batches(self, purpose: str) -> Batches:
         seed = self.config["seeds"]["data"] + (purpose != "training")
-        return datasets.Batches(self.data, self.config["train"]["batch_size"], seed)
+        return Batches(self.data, self.config["train"]["batch_size"], seed)
 
     def _reference(self) -> Objective | None:
         """The same objective under an unbiased estimator; `auto` is exact where that is possible."""

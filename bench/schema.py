@@ -101,7 +101,7 @@ TABLES: dict[str, dict[str, Column]] = {
             for column, description in ((name, meaning), (f"{name}_se", f"standard error of {name}"))
         },
         "reference": Column(TEXT, "exact, or the name of the unbiased estimator that gave the reference"),
-        "reference_draws": Column(INT, "draws of the reference per probe batch; 0 where it is exact"),
+        "reference_draws": Column(INT, "draws of the reference per probe batch; an exact one needs none"),
     },
     "cost": {
         "run": RUN,

@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from bench.measure.layers import squared_length
+
 
 class Tally:
     """Sums over the draws of one block of coordinates, kept apart for G groups of consecutive draws.
@@ -24,7 +26,7 @@ class Tally:
 
     def add_vectors(self, groups: Tensor, vectors: Tensor) -> None:
         """Add one gradient per draw, `vectors [r, P]`, to the groups `groups [r]` of the draws."""
-        self.add_squares(groups, vectors.square().sum(1, dtype=torch.float64))
+        self.add_squares(groups, squared_length(vectors))
         self._room(vectors).index_add_(0, groups, vectors)
 
     def add_squares(self, groups: Tensor, squares: Tensor) -> None:
