@@ -112,7 +112,7 @@ def test_sums_do_not_depend_on_the_number_of_groups(groups, monkeypatch):
         monkeypatch.setattr("bench.measure.draws.GROUPS", number)
         with numbered(objective.estimator):
             tallies = take(objective, x, 20)
-        assert tallies["latent"].counts.shape == (min(number, 20),)
+        assert tallies["latent"].counts.shape == (number if number <= 20 else 10,)  # pairs, where draws are few
         totals.append({name: (t.mean(), t.squares.sum(), t.counts.sum()) for name, t in tallies.items()})
     torch.testing.assert_close(totals[0], totals[1], rtol=0, atol=1e-12)
 
