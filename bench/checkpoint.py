@@ -6,6 +6,7 @@ A file holds tensors, numbers and text, and reading it runs no code that it may 
 import hashlib
 import io
 import json
+import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -87,7 +88,8 @@ def save(directory: Path, model: VAE, config: dict[str, Any], step: int) -> None
 def load(path: Path) -> Checkpoint:
     """Read a file that `save` wrote. BadInput where it is anything else, or cannot be read."""
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings(action="ignore"):  # torch's remarks about a foreign file
+            content = torch.load(path, map_location="cpu", weights_only=True)
         if content["format"] != FORMAT:
             raise ValueError(content["format"])
         return Checkpoint(path, int(content["step"]), json.loads(content["config"]), dict(content["model"]))

@@ -1,5 +1,6 @@
 """Checkpoints: writing them changes no training, reading them gives the model back, and nothing else passes for one."""
 
+import io
 import json
 import pickle
 from pathlib import Path
@@ -84,6 +85,13 @@ class Runs:
         return Path.touch, (self.path,)
 
 
+def archive() -> bytes:
+    """A zip of arrays."""
+    content = io.BytesIO()
+    np.savez(content, x=np.ones(2))
+    return content.getvalue()
+
+
 @pytest.mark.parametrize("kept", [0, 1, 100, 0.5, 0.99])
 def test_a_truncated_file_is_refused(saved, tmp_path, kept):
     content = saved.read_bytes()
@@ -102,7 +110,7 @@ def test_a_foreign_file_is_refused_and_runs_no_code(tmp_path):
         "tensor": lambda: torch.save(torch.ones(2), foreign),
         "other": lambda: torch.save({"format": "another", "step": 1, "config": "{}", "model": {}}, foreign),
         "no step": lambda: torch.save({"format": FORMAT, "config": "{}", "model": {}}, foreign),
-        "numpy": lambda: np.savez(foreign.open("wb"), x=np.ones(2)),
+        "numpy": lambda: foreign.write_bytes(archive()),
         "text": lambda: foreign.write_text("weights"),
     }
     for write in contents.values():
