@@ -88,13 +88,15 @@ def save(directory: Path, model: VAE, config: dict[str, Any], step: int) -> None
 def load(path: Path) -> Checkpoint:
     """Read a file that `save` wrote. BadInput where it is anything else, or cannot be read."""
     try:
+        stored = path.read_bytes()
+    except OSError as error:
+        raise BadInput(f"{path} cannot be read: {error.strerror}.") from error
+    try:
         with warnings.catch_warnings(action="ignore"):  # torch's remarks about a foreign file
-            content = torch.load(path, map_location="cpu", weights_only=True)
+            content = torch.load(io.BytesIO(stored), map_location="cpu", weights_only=True)
         if content["format"] != FORMAT:
             raise ValueError(content["format"])
         return Checkpoint(path, int(content["step"]), json.loads(content["config"]), dict(content["model"]))
-    except OSError as error:
-        raise BadInput(f"{path} cannot be read: {error.strerror}.") from error
     except Exception as error:  # whatever the unpickler, the archive or the content objects to
         raise BadInput(
             f"{path} is truncated, or no checkpoint of this suite; `python -m bench.probe` without probe.checkpoint "

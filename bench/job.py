@@ -68,9 +68,10 @@ def perform(cfg: "DictConfig", work: Work) -> None:
     many = settings.mode == RunMode.MULTIRUN
     session = _session if _session and _session.process == os.getpid() else Session()
     session.many = many
-    varied = [override for override in settings.overrides.task if override not in sys.argv]
-    of = f"/{session.total}" if session.total else ""
-    name = [f"{settings.job.num + 1}{of}", *varied] if many else []
+    name = []
+    if many:
+        of = f"/{session.total}" if session.total else ""
+        name = [f"{settings.job.num + 1}{of}", *(o for o in settings.overrides.task if o not in sys.argv)]
 
     def note(finished: Finished) -> None:
         nonlocal began

@@ -10,7 +10,7 @@ from bench import tables
 
 COLUMNS = ("run", "estimator", "family", "seed", "status", "test ELBO", "log10 var", "ms/step")
 
-SHARED = ("run", "estimator", "status", "F / B", "ms/gradient", "variance", "bias²", "± 95 %")
+SHARED = ("run", "estimator", "F / B", "ms/gradient", "variance", "bias²", "± 95 %")
 
 
 def show(directories: Iterable[Path]) -> None:
@@ -51,7 +51,8 @@ def show_shared(directories: Iterable[Path]) -> None:
     shown: dict[str, Table] = {}
     for directory in dict.fromkeys(directories):
         run = tables.read(directory)["runs"].to_pylist()[0]
-        if origin := json.loads(run["config"]).get("probe"):
+        origin = json.loads(run["config"]).get("probe")
+        if origin and run["status"] == "done":
             title = f"{run['family']}; shared checkpoint of {origin['trained_with']}, step {origin['step']}"
             columns = (Column(name, no_wrap=name != "estimator", overflow="fold") for name in SHARED)
             empty = Table(*columns, title=title, title_justify="left", box=None, padding=(0, 1, 0, 0))
@@ -66,13 +67,13 @@ def shared_summary(directory: Path) -> list[str]:
     """The cells of `SHARED`; a dash where the measurement has no such number."""
     found = {name: table.to_pylist() for name, table in tables.read(directory).items()}
     [run] = found["runs"]
-    gradient = next((row for row in found.get("gradient", []) if row["part"] == "encoder"), {})
-    cost = next((row for row in found.get("cost", []) if row["what"] == "gradient"), {})
+    gradient: dict[str, Any] = next((row for row in found.get("gradient", []) if row["part"] == "encoder"), {})
+    cost: dict[str, Any] = next((row for row in found.get("cost", []) if row["what"] == "gradient"), {})
     calls = [cost.get(f"evaluations_{way}") for way in ("forward", "backward")]
     seconds, error = cost.get("seconds"), gradient.get("bias_sq_se")
     numbers = [gradient.get("variance_noise"), gradient.get("bias_sq"), error and 1.96 * error]
     return [
-        run["run"], run["estimator"], run["status"], " / ".join(f"{n:g}" for n in calls) if cost else "-",
+        run["run"], run["estimator"], " / ".join(f"{n:g}" for n in calls) if cost else "-",
         _number(seconds and 1000 * seconds), *("-" if n is None else f"{n:.3g}" for n in numbers),
     ]  # fmt: skip
 

@@ -172,7 +172,7 @@ def test_a_bound_is_compared_with_a_reference_of_the_same_bound_alone(checkpoint
 
 @pytest.mark.parametrize(
     ("reference", "sentence"),
-    [("exact", r"1.05E\+6 points of this bernoulli latent, more than limit=16384"), ("reparam", "made for gaussian")],
+    [("exact", r"1.05e\+6 points of this bernoulli latent, more than limit=16384"), ("reparam", "made for gaussian")],
 )
 def test_an_impossible_reference_is_refused_before_anything_is_written(reference, sentence, tmp_path):
     large = config(latent={"dim": 20}, measure={"reference": reference})
