@@ -76,7 +76,7 @@ def test_a_row_of_the_comparison_is_of_one_kind(both):
 @pytest.mark.parametrize("name", [*SHARED, *(n for n in FIGURES if n != "bias_vs_temperature")])
 def test_no_figure_holds_both(both, name):
     found = titles(drawn(name, both))
-    wanted = "bernoulli; shared checkpoint of rloo, step 1000" if name in SHARED else "bernoulli"
+    wanted = "bernoulli\nshared checkpoint of rloo, step 1000" if name in SHARED else "bernoulli"
     assert found == [wanted]
 
 
@@ -106,10 +106,10 @@ def test_checkpoints_are_told_apart_by_their_step_and_trajectory(tmp_path):
     shared(tmp_path, "arm", **other)
     found = titles(drawn("shared_bias", tmp_path))
     assert sorted(found) == [
-        "bernoulli, lr=0.001; shared checkpoint of arm, step 1000",
-        "bernoulli, lr=0.001; shared checkpoint of rloo, step 1000",
-        "bernoulli, lr=0.001; shared checkpoint of rloo, step 200",
-        "bernoulli, lr=0.01; shared checkpoint of rloo, step 1000",
+        "bernoulli, lr=0.001\nshared checkpoint of arm, step 1000",
+        "bernoulli, lr=0.001\nshared checkpoint of rloo, step 1000",
+        "bernoulli, lr=0.001\nshared checkpoint of rloo, step 200",
+        "bernoulli, lr=0.01\nshared checkpoint of rloo, step 1000",
     ]
     assert set(collected(tmp_path).units.label) == {"arm"}
 

@@ -42,7 +42,8 @@ def _price(collection: Collection, looks: dict[str, Look], part: str, price: str
     noise, bars = _noise(last(rows[rows.part == part], "part"))
     frame = noise.merge(comparison(collection)[[*UNIT, price]], on=UNIT)
     keyed = panels(frame[(frame[price] > 0) & frame["mean"].notna()], f"{price} next to a variance of the part {part}")
-    figure, axes = grid(len(keyed), 4.6, [3.9] * len(keyed))
+    larger = max(1.0, max(len(rows) for _, rows in keyed) / 16) ** 0.5  # room for all names
+    figure, axes = grid(len(keyed), 4.6 * larger, [3.9 * larger] * len(keyed))
     shown, notes = [], []
     for ax, (key, rows) in zip(axes, keyed, strict=True):
         silent = rows[rows["mean"] <= 0]
