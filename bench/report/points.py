@@ -46,8 +46,7 @@ def _price(collection: Collection, looks: dict[str, Look], part: str, price: str
     figure, axes = grid(len(keyed), 4.6 * larger, [3.9 * larger] * len(keyed))
     shown, notes = [], []
     for ax, (key, rows) in zip(axes, keyed, strict=True):
-        silent = rows[rows["mean"] <= 0]
-        rows = rows[rows["mean"] > 0]
+        silent, rows = rows[rows["mean"] <= 0], rows[rows["mean"] > 0]
         shown.append(rows)
         for _, r in rows.iterrows():
             look = looks[r.label]
@@ -70,8 +69,7 @@ def _price(collection: Collection, looks: dict[str, Look], part: str, price: str
 
 
 def _noise(rows: "pd.DataFrame") -> "tuple[pd.DataFrame, str]":
-    """Mean, low and high of `variance_noise` for each unit, and what the bars mean: at shared checkpoints they are the
-    draws' own error, since the question there is about these checkpoints and no others."""
+    """Intervals of `variance_noise` for each unit, and of what: at shared checkpoints they are the draws' own error."""
     import pandas as pd
 
     if (rows.trained_with == OWN).all():
