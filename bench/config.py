@@ -66,21 +66,26 @@ def prepare(config: dict[str, Any]) -> dict[str, Any]:
 def check(config: dict[str, Any]) -> None:
     """Raise BadInput, with one sentence, at the first key that is unknown, missing, or holds what it cannot."""
     leaves = {key: value for key, value in flatten(config) if not key.startswith("estimator.")}
-    known = {k: r for k, r in RULES.items() if r.only is None or leaves.get(r.only[0]) == r.only[1]}
-    for key, value in leaves.items():
-        if key not in known:
-            if key in RULES and (owner := RULES[key].only):
-                raise BadInput(f"{key} belongs to {owner[0]}={owner[1]}, and {owner[0]} is {leaves.get(owner[0])}.")
-            raise BadInput(f"There is no key {key}: {nearest_key(key, known)}")
-        _check_value(key, value, known[key])
-    if missing := [key for key, rule in known.items() if key not in leaves and not rule.optional]:
-        raise BadInput(f"The key {missing[0]} is missing; it needs {known[missing[0]].expected}.")
+    check_keys(leaves, RULES)
     betas = leaves["train.betas"]
     if len(betas) != 2 or max(betas) >= 1:
         raise BadInput(f"train.betas needs two numbers from 0 to below 1; got {betas}.")
     _check_reference(leaves["measure.reference"])
     if leaves["device"] == "cuda" and not _has_cuda():
         raise BadInput("device=cuda was asked for and this machine has no CUDA device; device=cpu or device=auto runs.")
+
+
+def check_keys(leaves: dict[str, Any], rules: dict[str, Rule]) -> None:
+    """Raise BadInput at the first dotted key that the rules do not have, or whose value they refuse."""
+    known = {k: r for k, r in rules.items() if r.only is None or leaves.get(r.only[0]) == r.only[1]}
+    for key, value in leaves.items():
+        if key not in known:
+            if key in rules and (owner := rules[key].only):
+                raise BadInput(f"{key} belongs to {owner[0]}={owner[1]}, and {owner[0]} is {leaves.get(owner[0])}.")
+            raise BadInput(f"There is no key {key}: {nearest_key(key, known)}")
+        _check_value(key, value, known[key])
+    if missing := [key for key, rule in known.items() if key not in leaves and not rule.optional]:
+        raise BadInput(f"The key {missing[0]} is missing; it needs {known[missing[0]].expected}.")
 
 
 def identity(config: dict[str, Any]) -> str:

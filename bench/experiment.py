@@ -7,8 +7,9 @@ import torch
 
 from bench import data as datasets
 from bench.batches import Batches
+from bench.config import Impossible
 from bench.evaluate import evaluate
-from bench.measure import measure, own_stream
+from bench.measure import Reference, measure, own_stream
 from bench.model import VAE
 from bench.objective import Objective
 from bench.plugins import build, estimator
@@ -22,12 +23,20 @@ class Experiment:
     """Data, model, estimator and trainer of one run, and the rows it has measured so far.
 
     Every random stream has its own seed: weights, data, the estimator's noise in training, the noise of measurements.
+
+    Args:
+        config: of the run, resolved and checked.
+        data: of an experiment with the same data, where there was one; else they are read.
+
+    Raises:
+        Impossible: the reference cannot be had for this model.
+        ValueError: a part asks for what there is not, or the estimator breaks its interface.
     """
 
-    def __init__(self, config: dict):
+    def __init__(self, config: dict, data: datasets.Data | None = None):
         self.config, seeds = config, config["seeds"]
         self.device, dtype = torch.device(config["device"]), getattr(torch, config["dtype"])
-        self.data = datasets.load(**config["data"], device=self.device, dtype=dtype, seed=seeds["data"])
+        self.data = data or datasets.load(**config["data"], device=self.device, dtype=dtype, seed=seeds["data"])
         self.probe = self.data.probe(config["measure"]["batches"], config["measure"]["batch_size"], seeds["data"])
         with own_stream(seeds["model"]):
             self.model = VAE(config["latent"], config["model"], self.data.shape, self.data.mean.cpu())
@@ -61,14 +70,25 @@ class Experiment:
         return Batches(self.data, self.config["train"]["batch_size"], seed)
 
     def _reference(self) -> Objective | None:
-        """The same objective under an unbiased estimator; `auto` is exact where that is possible."""
+        """The same objective under an unbiased estimator; `auto` is exact where that is possible.
+
+        None where the run's estimator optimises another bound, from whose gradient a difference would be no bias.
+        """
         name = self.config["measure"]["reference"]
         if name == "none" or self.impossible():
             return None
-        if name == "auto":
+        if automatic := name == "auto":
             exact = estimator("exact").refuses(self.q) is None
             name = "exact" if exact else "reparam" if isinstance(self.q, Gaussian) else "rloo"
-        return Objective(self.model, estimator(name).to(self.device, self.q.params.dtype), **self.config["objective"])
+        made = estimator(name).to(self.device, self.q.params.dtype)
+        reference = Objective(self.model, made, **self.config["objective"])
+        if made.objective != self.estimator.objective:
+            return None
+        if reason := reference.impossible(self.q):
+            if automatic:
+                return None
+            raise Impossible(f"measure.reference={name} is not possible here: {reason}")
+        return reference
 
     def noise(self):
         """The random stream of the training."""
@@ -100,21 +120,23 @@ class Experiment:
             ]
         if self._due("measure", step):
             say("measuring")
-            settings = self.config["measure"]
-            measured = measure(
-                self.objective,
-                self.probe,
-                settings["draws"],
-                seed=self.config["seeds"]["measure"] + step,
-                memory=settings["memory"],
-                layers=settings["layers"],
-                reference=self.reference,
-                reference_draws=settings["reference_draws"],
-            )
-            self.rows["gradient"] += [
-                {"seed": seed, "step": step, "trained_with": OWN, **row, "estimator": self.config["option"]}
-                for row in measured
-            ]
+            self.measure(OWN, step, self.config["seeds"]["measure"] + step, self.reference)
+
+    def measure(self, trained_with: str, step: int, seed: int, reference: Objective | Reference | None) -> None:
+        """Add rows of table `gradient` at the model's present parameters; `seed` is that of the draws."""
+        settings = self.config["measure"]
+        measured = measure(
+            self.objective,
+            self.probe,
+            settings["draws"],
+            seed=seed,
+            memory=settings["memory"],
+            layers=settings["layers"],
+            reference=reference,
+            reference_draws=settings["reference_draws"],
+        )
+        about = {"seed": self.config["seed"], "step": step, "trained_with": trained_with}
+        self.rows["gradient"] += [about | row | {"estimator": self.config["option"]} for row in measured]
 
     def _evaluated(self, split: str) -> dict:
         settings = self.config["evaluate"]
@@ -127,7 +149,8 @@ class Experiment:
         settings = self.config["timing"]
         if settings["repetitions"]:
             seed = self.config["seeds"]["measure"]
-            self.rows["cost"] += costs(self.trainer, self._batches("timing"), seed=seed, **settings)
+            timed = costs(self.trainer, self._batches("timing"), seed=seed, **settings)
+            self.rows["cost"] += [{"estimator": self.config["option"], **row} for row in timed]
 
     def _settle(self) -> None:
         """Let the device finish, on the training's clock."""

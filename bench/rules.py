@@ -101,3 +101,10 @@ RULES: dict[str, Rule] = {
     "timing.warmup": _whole(),
     "sweep.retry": _one_of("failed", "none"),
 }
+
+PROBE: dict[str, Rule] = {  # of `python -m bench.probe` alone
+    "probe.estimators": Rule(str, "all, or a list of estimators", bool, many=True),
+    "probe.checkpoint": TEXT._replace(optional=True),
+    "probe.at": FRACTIONS,
+    "probe.tuning_steps": _whole(),
+}

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-SCHEMA = 1  # raise whenever a column changes its name, type or meaning
+SCHEMA = 2  # raise whenever a column changes its name, type or meaning
 STATUSES = ("done", "failed", "diverged", "skipped")
 OWN = "own"  # trained_with, where the gradient was measured along the run's own training
 
@@ -90,7 +90,7 @@ TABLES: dict[str, dict[str, Column]] = {
         "estimator": Column(TEXT, "name of the estimator measured", True),
         "trained_with": Column(
             TEXT,
-            "what trained these parameters: own (this run's own training), or the name of the checkpoint's estimator",
+            "what trained these parameters: own (this run's own training), or the estimator of a shared checkpoint",
         ),
         "part": Column(TEXT, "the coordinates: latent, encoder, decoder, or the name of a layer", True),
         "batches": Column(INT, "M, probe batches"),
@@ -105,6 +105,7 @@ TABLES: dict[str, dict[str, Column]] = {
     },
     "cost": {
         "run": RUN,
+        "estimator": Column(TEXT, "name of the estimator timed"),
         "what": Column(TEXT, "what was timed", True, ("step", "gradient")),
         "engine": Column(TEXT, "how it was executed: eager, compiled, ..."),
         **DEVICE,

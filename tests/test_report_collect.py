@@ -7,6 +7,7 @@ import pytest
 from bench.report.__main__ import main
 from bench.report.collect import collect, find, widened
 from bench.report.compare import comparison
+from bench.schema import SCHEMA
 from bench.tables import MARKER, SchemaError
 from tests.synthetic_runs import config, place, runs_row, tables
 
@@ -39,7 +40,7 @@ def test_a_bad_directory_is_reported_and_passed_over(tmp_path, capsys):
         place(tmp_path, config("rloo", "bernoulli", seed), directory=str(seed))
     (tmp_path / "1" / "gradient.parquet").write_bytes(b"PAR1 half a file")
     marker = tmp_path / "2" / MARKER
-    marker.write_text(marker.read_text().replace('"schema": 1', '"schema": 99'))
+    marker.write_text(marker.read_text().replace(f'"schema": {SCHEMA}', '"schema": 99'))
     (tmp_path / "3" / MARKER).unlink()
     assert main([str(tmp_path), "--only", "final_elbo"]) == 0
     lines = capsys.readouterr().err.splitlines()

@@ -35,18 +35,6 @@ def test_objectives_settings_and_checkpoints_are_never_mixed(tmp_path):
     ]  # fmt: skip
 
 
-def test_a_probe_measures_several_estimators_in_one_run(tmp_path):
-    row = runs_row(config("rloo", "bernoulli", 0), "rloo")
-    made = tables(row)
-    measured = [g | {"trained_with": "rloo"} for g in made["gradient"]]
-    noisier = [g | {"estimator": "arm", "variance_noise": 2 * g["variance_noise"]} for g in measured]
-    write(tmp_path / "probe", made | {"gradient": measured + noisier})
-    rows = comparison(collect(find([tmp_path]))[0]).set_index("label")
-    assert set(rows.trained_with) == {"rloo"}
-    assert rows.variance_noise_encoder["arm"] == pytest.approx(2 * rows.variance_noise_encoder["rloo"])
-    assert np.isnan(rows.elbo_test["arm"])  # the run trained rloo
-
-
 def test_the_comparison_agrees_with_the_rows(collected):
     rows = comparison(collected).set_index(["family", "label"])
     row = rows.loc["bernoulli", "rloo k=2"]

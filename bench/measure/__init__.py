@@ -2,6 +2,7 @@
 stream is put back."""
 
 from contextlib import contextmanager
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -12,7 +13,15 @@ from bench.measure.moments import BatchSums, statistics
 from bench.measure.tally import Tally
 from bench.objective import Objective
 
-__all__ = ["measure", "own_stream", "take"]
+__all__ = ["Reference", "draw_reference", "measure", "own_stream", "take"]
+
+
+class Reference(NamedTuple):
+    """An unbiased estimator's gradients on the probe batches, drawn once and for all that is compared with them."""
+
+    name: str
+    draws: int  # per probe batch
+    tallies: list[dict[str, Tally]]  # one for each probe batch
 
 
 @contextmanager
@@ -32,7 +41,7 @@ def measure(
     seed: int,
     memory: float = 256,
     layers: bool = False,
-    reference: Objective | None = None,
+    reference: Objective | Reference | None = None,
     reference_draws: int = 4096,
 ) -> list[dict]:
     """One row of statistics per part: `latent`, `encoder`, `decoder`, and each block of coordinates with `layers`.
@@ -43,23 +52,29 @@ def measure(
         draws: R, independent draws per probe batch.
         seed: of the draws' noise.
         memory: MiB that one chunk of draws may take.
-        reference: the same objective under an unbiased estimator, for bias and cosine.
+        reference: the same objective under an unbiased estimator, for bias and cosine; or what was drawn of it.
         reference_draws: its draws per probe batch.
     """
-    references: list[dict[str, Tally]] = []
     with own_stream(seed):
         taken = [take(objective, x, draws, memory=memory) for x in probe]
-        if reference is not None:
-            references = [take(reference, x, reference_draws, memory=memory) for x in probe]
+        if isinstance(reference, Objective):
+            reference = draw_reference(reference, probe, reference_draws, memory=memory)
     rows = []
     for part, blocks in _parts(taken[0], layers).items():
-        sums = [_sums(t, blocks, references[m] if references else None) for m, t in enumerate(taken)]
+        sums = [_sums(t, blocks, reference.tallies[m] if reference else None) for m, t in enumerate(taken)]
         rows.append({"part": part, **statistics(sums, None if part == "latent" else _means(taken, blocks))})
     for row in rows:
         row |= {"batches": len(probe), "draws": draws, "estimator": objective.estimator.name}
-        row["reference"] = None if reference is None else reference.estimator.name
-        row["reference_draws"] = None if reference is None else reference_draws
+        row["reference"] = None if reference is None else reference.name
+        row["reference_draws"] = None if reference is None else reference.draws
     return rows
+
+
+def draw_reference(objective: Objective, probe: Tensor, draws: int, *, memory: float = 256) -> Reference:
+    """Draw a reference on `probe [M, B, X]` from the present random stream; 0 draws are told where it has no noise."""
+    tallies = [take(objective, x, draws, memory=memory) for x in probe]
+    estimator = objective.estimator
+    return Reference(estimator.name, 0 if estimator.noiseless else draws, tallies)
 
 
 def _parts(tallies: dict[str, Tally], layers: bool) -> dict[str, list[str]]:

@@ -54,10 +54,10 @@ def grid(n: int, width: float, heights: list[float]) -> "tuple[Figure, list[Axes
 
 
 def title(key: tuple) -> str:
-    """`bernoulli, IWAE bound, mnist; checkpoint of rloo`: what the panel holds."""
-    family, objective, setting, trained_with = key
+    """`bernoulli, IWAE bound, mnist`, and a second line `shared checkpoint of rloo, step 500`: what the panel holds."""
+    family, objective, setting, trained_with, step = key
     words = [family, *(["IWAE bound"] if objective == "iwae" else []), *([setting] if setting else [])]
-    return ", ".join(words) + ("" if trained_with == OWN else f"; checkpoint of {trained_with}")
+    return ", ".join(words) + ("" if trained_with == OWN else f"\nshared checkpoint of {trained_with}, step {step}")
 
 
 def legend(figure: "Figure", labels: Iterable[str], looks: dict[str, Look], note: str = BARS) -> None:
