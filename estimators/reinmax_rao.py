@@ -55,7 +55,8 @@ class ReinmaxCV(Estimator):
         1/K sum_k (2 J(mid_k) - 1/2 J(probs) + scale (mean_m J(soft_km) - J(soft_k)) / temperature) d cost(z_k) / dz
         soft_k = softmax((log(mid_k) + noise_k) / temperature),   mid_k = 1/2 (probs + z_k)
 
-    soft_km is drawn as in ReinMax-Rao, noise_k is the noise that decided z_k. Biased, in general otherwise than
+    soft_km is drawn as in ReinMax-Rao, noise_k is the noise that decided z_k; public implementations disagree on what
+    the single draw is, and this is the reading taken here. Biased, in general otherwise than
     ReinMax: noise_k was conditioned by the logits and soft_km is conditioned by log(mid_k), so the difference does not
     have mean 0 given z_k. (If it had, it could only add variance, as ReinMax is a function of z_k alone.) The decoder's
     gradient is unbiased. Cost evaluations per estimate: k, each differentiated to z; the draws need none.
