@@ -111,7 +111,7 @@ class Experiment:
     def stop(self, say: Callable[[str], None]) -> None:
         """Evaluate and measure what is due at this step. Neither disturbs the training."""
         step, seed = self.trainer.step_count, self.config["seed"]
-        self._settle()
+        self.settle()
         if self._due("evaluate", step):
             say("evaluating")
             self.rows["objective"] += [
@@ -152,7 +152,7 @@ class Experiment:
             timed = costs(self.trainer, self._batches("timing"), seed=seed, **settings)
             self.rows["cost"] += [{"estimator": self.config["option"], **row} for row in timed]
 
-    def _settle(self) -> None:
+    def settle(self) -> None:
         """Let the device finish, on the training's clock."""
         if self.device.type == "cuda":
             start = time.perf_counter()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bench import tables
+from bench import attempt, tables
 from bench.config import BadInput, Impossible, identity, prepare
 from bench.sentences import sentence
 
@@ -40,6 +40,10 @@ class JobFailed(BadInput):
     """A job failed in a process of a launcher: raised there, so that Hydra tells the process of the command."""
 
 
+class Stopped(BaseException):
+    """The first failed run of a sweep with sweep.fail_fast: no Exception, since Hydra would go on after one."""
+
+
 _session: Session | None = None
 
 
@@ -59,8 +63,8 @@ def job(cfg: "DictConfig") -> None:
 
 
 def perform(cfg: "DictConfig", work: Work) -> None:
-    """Do `work(cfg, option, many)` and print a line for all that it finishes. In the process of the command nothing is
-    raised, so that a failed job never stops a sweep."""
+    """Do `work(cfg, option, many)` and print a line for all that it finishes. In the process of the command nothing but
+    Stopped is raised, so that a failed job never stops a sweep unless that was asked for."""
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
 
@@ -91,12 +95,17 @@ def perform(cfg: "DictConfig", work: Work) -> None:
     failed = next((finished for finished in session.finished if finished.status == "failed"), None)
     if session is not _session and failed:
         raise JobFailed(failed.reason)
+    if many and failed and cfg.sweep.get("fail_fast") is True:
+        raise Stopped
 
 
 def explain(error: Exception) -> str:
     """The reason of a row: one sentence."""
+    from bench.failures import out_of_memory
+
     words = " ".join(str(error).split())
-    return sentence(error) or (words if isinstance(error, ValueError) else f"{type(error).__name__}: {words}")
+    known = sentence(error) or out_of_memory(error)
+    return known or (words if isinstance(error, ValueError) else f"{type(error).__name__}: {words}")
 
 
 def _line(label: str, finished: Finished, seconds: float) -> str:
@@ -122,6 +131,8 @@ def _once(config: dict[str, Any], many: bool) -> Finished:
         if earlier.status == "skipped" and not many:
             raise Impossible(earlier.reason)
         return earlier
+    if other := attempt.worker(directory):
+        return Finished(directory, "running", f"{other} works on it.", already=True)
     try:
         outcome = run.run(config, directory, progress=not many and sys.stderr.isatty())
     except Exception as error:  # before the start: what goes wrong later is recorded by run itself
@@ -131,7 +142,7 @@ def _once(config: dict[str, Any], many: bool) -> Finished:
             raise
         status = "skipped" if isinstance(error, Impossible) else "failed"
         outcome = run.record(config, directory, status, explain(error))
-    return Finished(directory, outcome.status, outcome.reason)
+    return Finished(directory, outcome.status, outcome.reason, already=outcome.status == "running")
 
 
 def earlier_run(directory: Path) -> Finished | None:
@@ -139,7 +150,7 @@ def earlier_run(directory: Path) -> Finished | None:
     if not (directory / tables.MARKER).is_file():
         return None
     try:
-        [row] = tables.read(directory)["runs"].to_pylist()
+        [row] = tables.read_one(directory, "runs").to_pylist()
     except tables.SchemaError as error:
         raise BadInput(str(error)) from error
     return Finished(directory, row["status"], row["reason"] or "", already=True)

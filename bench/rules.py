@@ -100,6 +100,9 @@ RULES: dict[str, Rule] = {
     "timing.repetitions": _whole(),
     "timing.warmup": _whole(),
     "sweep.retry": _one_of("failed", "none"),
+    "sweep.fail_fast": FLAG,
+    "sweep.time_limit": POSITIVE._replace(optional=True),
+    "sweep.checkpoint_seconds": _real(0, optional=True),
 }
 
 PROBE: dict[str, Rule] = {  # of `python -m bench.probe` alone
