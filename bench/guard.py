@@ -130,7 +130,7 @@ class Guard:
             for step in self.checkpoints:
                 if step < found["step"] and not path_of(self.directory, step).is_file():
                     raise ValueError(f"it is past step {step}, whose checkpoint is wanted")
-            earlier, started = found["elapsed"], found["started"]
+            earlier, started = float(found["elapsed"]), str(found["started"])
             resume.restore(experiment, found)
         except Exception as error:  # of a kind that the content decides
             resume.ignore(path, error)

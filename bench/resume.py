@@ -137,7 +137,7 @@ def ignore(path: Path, error: Exception) -> None:
 
 def _made_with(config: dict[str, Any]) -> dict[str, str]:
     """What a continued run must have in common with its beginning. The identity has the versions of the numbers."""
-    made_with = {"format": FORMAT, "run": identity(config), "torch": torch.__version__, "suite": bench.__version__}
+    made_with = {"format": FORMAT, "run": identity(config), "torch": str(torch.__version__), "suite": bench.__version__}
     return made_with | {"code of the estimators": _sources(config["estimator"]["_target_"])}
 
 

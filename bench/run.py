@@ -4,6 +4,7 @@ import json
 import time
 import traceback
 from collections.abc import Collection
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -124,7 +125,8 @@ def record(
     tables.write(directory, {"runs": [about], **found})
     if status != "failed":
         for left in ("traceback.txt", resume.FILE):
-            (directory / left).unlink(missing_ok=True)
+            with suppress(OSError):
+                (directory / left).unlink()
     return Outcome(status, reason)
 
 
