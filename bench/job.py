@@ -142,7 +142,10 @@ def _once(config: dict[str, Any], many: bool) -> Finished:
             raise
         status = "skipped" if isinstance(error, Impossible) else "failed"
         outcome = run.record(config, directory, status, explain(error))
-    return Finished(directory, outcome.status, outcome.reason, already=outcome.status == "running")
+    if outcome.status == "running":
+        now = None if attempt.worker(directory) else earlier_run(directory)
+        return now or Finished(directory, *outcome, already=True)
+    return Finished(directory, *outcome)
 
 
 def earlier_run(directory: Path) -> Finished | None:

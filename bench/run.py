@@ -48,6 +48,7 @@ def run(config: dict, directory: Path, progress: bool = False, checkpoints: Coll
     """
     started, clock = datetime.now(UTC), time.perf_counter()
     torch.set_num_threads(config["threads"])
+    before = tables.version(directory)
     experiment = Experiment(config)
     if reason := experiment.impossible():
         raise Impossible(reason)
@@ -55,8 +56,8 @@ def run(config: dict, directory: Path, progress: bool = False, checkpoints: Coll
     about = {"command": provenance(config["device"], config["threads"])["command"], "steps": config["train"]["steps"]}
     about["label"] = f"{config['option']} on {config['latent']['family']}, seed {config['seed']}"
     with attempt.claim(directory, about, lambda: trainer.step_count) as other:
-        if other:
-            return Outcome("running", f"{other} works on it.")
+        if other or tables.version(directory) != before:
+            return Outcome("running", f"{other} works on it." if other else "Another process has just ended it.")
         status, reason = "done", ""
         guard = Guard(experiment, directory, checkpoints, started, clock)
         try:

@@ -66,6 +66,15 @@ def read_one(directory: Path, name: str) -> pa.Table:
     return _read(directory / f"{name}.parquet", name)
 
 
+def version(directory: Path) -> tuple[int, int] | None:
+    """Changes whenever the run directory is written anew; None where it is not complete."""
+    try:
+        status = (directory / MARKER).stat()
+    except FileNotFoundError:
+        return None
+    return status.st_ino, status.st_mtime_ns
+
+
 def _names(directory: Path) -> list[str]:
     """The tables of a complete run directory."""
     if not (directory / MARKER).is_file():
