@@ -15,8 +15,8 @@ from bench.schema import SCHEMA
 
 NUMBERS = 1  # raise whenever the same configuration gives other numbers than before
 # Where files lie and what a run is called, not what it computes:
-LABELS = ("option", "name", "output", "data.root", "data.download")
-LABELS += ("sweep.retry", "sweep.fail_fast", "sweep.time_limit", "sweep.checkpoint_seconds")
+LABELS = ("option", "name", "output", "data.root", "data.download",
+          "sweep.retry", "sweep.fail_fast", "sweep.time_limit", "sweep.checkpoint_seconds")  # fmt: skip
 
 
 class BadInput(ValueError):

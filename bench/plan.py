@@ -36,7 +36,7 @@ def kept(arguments: list[str]) -> Iterator[None]:
             with suppress(OSError):  # each job says so itself
                 _write(folder, arguments, jobs)
 
-    Sweeper.validate_batch_is_legal = compose  # type: ignore[method-assign]
+    Sweeper.validate_batch_is_legal = compose  # type: ignore[method-assign,assignment]
     try:
         yield
     finally:
@@ -47,7 +47,7 @@ def _compose(sweeper: Any, batch: list[list[str]]) -> Iterator[tuple[Path, dict[
     """For each job the folder of its run and its entry in the plan."""
     from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 
-    loader, held = sweeper.hydra_context.config_loader, {}
+    loader, held = sweeper.hydra_context.config_loader, dict[tuple[str, ...], Any]()
     compose = type(loader).load_sweep_config
     common = set.intersection(*map(set, batch)) if len(batch) > 1 else set()
 

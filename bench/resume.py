@@ -5,6 +5,7 @@ The file `resume.pt` holds tensors, numbers and text behind a digest of them, an
 contain. It is for the run, the code and the PyTorch that wrote it; anything else is told in one line and not used.
 """
 
+import copy
 import hashlib
 import inspect
 import io
@@ -59,7 +60,7 @@ def restore(experiment: Experiment, held: dict[str, Any]) -> None:
     What does not fit raises, and leaves everything as it is.
     """
     rows = {name: len(found) for name, found in experiment.rows.items()}
-    before = _copied(state(experiment, noise(experiment.device), rows))
+    before = copy.deepcopy(state(experiment, noise(experiment.device), rows))
     try:
         _restore(experiment, held)
     except Exception:
@@ -191,12 +192,3 @@ def _plain(value: Any) -> bool:
     if isinstance(value, dict):
         return all(isinstance(key, str | int) and _plain(item) for key, item in value.items())
     return value is None or isinstance(value, bool | int | float | str | Tensor)
-
-
-def _copied(value: Any) -> Any:
-    """The same containers with copies of the tensors."""
-    if isinstance(value, dict):
-        return {key: _copied(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_copied(item) for item in value]
-    return value.clone() if isinstance(value, Tensor) else value

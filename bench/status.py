@@ -1,4 +1,4 @@
-"""`python -m bench.status DIR...`: how far the sweeps below these folders are, why runs failed, and what finishes them."""
+"""`python -m bench.status DIR...`: how far the sweeps in these folders are, why runs failed, what finishes them."""
 
 import argparse
 import os

@@ -1,11 +1,7 @@
 """What goes wrong is a row with a reason: out of memory, out of time, a process that is gone. Who works on a run."""
 
 import json
-import os
 import platform
-import subprocess
-import sys
-from itertools import count
 
 import pytest
 import torch
@@ -16,7 +12,7 @@ from bench.guard import Guard
 from bench.run import record_lost, run
 from bench.train import Trainer
 from tests.stand_in import stand_in_command
-from tests.test_resume import STOPS, chosen, killed, stopping
+from tests.stopped import STOPS, chosen, dead, killed, living, stopping
 from tests.test_run import numbers
 
 SENTENCE = "lower train.batch_size, measure.memory, evaluate.examples or evaluate.samples, or the samples of the est"
@@ -43,7 +39,9 @@ def no_gpu_memory():
 
 
 @pytest.mark.parametrize(
-    ("asked", "where"), [(too_much, "machine"), (no_memory, "machine"), (no_gpu_memory, "GPU")], ids=["allocator", "python", "CUDA"]
+    ("asked", "where"),
+    [(too_much, "machine"), (no_memory, "machine"), (no_gpu_memory, "GPU")],
+    ids=["allocator", "python", "CUDA"],
 )
 def test_out_of_memory_says_what_to_lower(asked, where, tmp_path, monkeypatch):
     stopping(monkeypatch, 3, asked)
@@ -69,6 +67,7 @@ def test_a_time_limit_ends_a_run_between_steps_and_a_larger_one_continues_it(lim
         return settings | {"sweep": settings["sweep"] | {"time_limit": seconds}}
 
     run(chosen(*TINY), tmp_path / "a")
+
     def one_a_step(self):  # and half a one more once the last evaluation is done
         ended = len(self.experiment.rows["objective"]) == 6
         return self.experiment.trainer.step_count + 0.5 * ended
@@ -77,8 +76,7 @@ def test_a_time_limit_ends_a_run_between_steps_and_a_larger_one_continues_it(lim
     outcome = run(with_limit(limit), tmp_path / "b")
     assert outcome.status == "failed"
     assert outcome.reason == (
-        f"Time limit of {limit:g} s reached at step {step}; "
-        "the same command with a larger sweep.time_limit continues."
+        f"Time limit of {limit:g} s reached at step {step}; the same command with a larger sweep.time_limit continues."
     )
     assert row(tmp_path / "b")["step"] == step
     assert not (tmp_path / "b" / "traceback.txt").exists()
@@ -92,14 +90,6 @@ def test_a_time_limit_ends_a_run_between_steps_and_a_larger_one_continues_it(lim
 
 
 # A process that is gone
-
-
-def dead() -> dict:
-    """The claim of a process that lives no more."""
-    process = subprocess.Popen([sys.executable, "-c", ""])
-    claim = {"host": platform.node(), "pid": process.pid, "process": attempt.process(process.pid), "step": 4}
-    process.wait()
-    return claim
 
 
 def test_a_lost_run_is_a_row_unless_it_is_done_or_taken_over(tmp_path, monkeypatch):
@@ -124,53 +114,6 @@ def test_a_lost_run_is_a_row_unless_it_is_done_or_taken_over(tmp_path, monkeypat
 def test_a_lost_run_that_had_not_begun_is_a_row_too(tmp_path):
     assert record_lost(chosen(*TINY), tmp_path / "new", "It never came up.").status == "failed"
     assert row(tmp_path / "new")["reason"] == "It never came up."
-
-
-# Who works on a run
-
-
-@pytest.fixture
-def sleeper():
-    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    yield {"host": platform.node(), "pid": process.pid, "process": attempt.process(process.pid)}
-    process.communicate()
-
-
-def test_a_run_that_another_process_works_on_is_left_to_it(tmp_path, sleeper):
-    (tmp_path / attempt.FILE).write_text(json.dumps(sleeper))
-    outcome = run(chosen(*TINY), tmp_path)
-    assert outcome == ("running", f"process {sleeper['pid']} of {platform.node()} works on it.")
-    assert [file.name for file in tmp_path.iterdir()] == [attempt.FILE]
-
-
-@pytest.mark.parametrize("change", [{"process": "before the reboot"}, {"pid": None}, {"pid": os.getpid()}, None])
-def test_a_claim_of_nobody_is_taken_over(change, tmp_path, sleeper):
-    file = tmp_path / attempt.FILE
-    file.write_text("{" if change is None else json.dumps(sleeper | change))
-    (tmp_path / ".runs.parquet.1.tmp").write_text("half")
-    with attempt.claim(tmp_path, {"label": "mine"}, lambda: 3) as other:
-        assert other is None
-        assert attempt.read(tmp_path)["pid"] == os.getpid()
-        assert attempt.read(tmp_path)["label"] == "mine"
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_another_machine_is_alive_while_it_gives_signs_of_life(tmp_path):
-    file = tmp_path / attempt.FILE
-    file.write_text(json.dumps({"host": "elsewhere", "pid": 1, "process": "x"}))
-    assert attempt.worker(tmp_path) == "process 1 of elsewhere"
-    old = file.stat().st_mtime - attempt.STALE - 1
-    os.utime(file, (old, old))
-    assert attempt.worker(tmp_path) is None
-
-
-def test_signs_of_life_tell_the_step(tmp_path, monkeypatch):
-    monkeypatch.setattr(attempt, "BEAT", 0.001)
-    steps = count()
-    with attempt.claim(tmp_path, {}, lambda: next(steps)):
-        while attempt.read(tmp_path)["step"] < 3:
-            pass
-    assert not (tmp_path / attempt.FILE).exists()
 
 
 # The sweep
@@ -202,14 +145,15 @@ def test_the_end_of_a_sweep_names_every_failure_with_its_reason(command, tmp_pat
     assert three == "  a job that could not start: train.steps needs a whole number, 0 or more; got -1."
 
 
-def test_a_sweep_leaves_to_another_process_what_it_works_on(command, tmp_path, capsys, sleeper):
+def test_a_sweep_leaves_to_another_process_what_it_works_on(command, tmp_path, capsys):
     assert command("-m", "train.steps=1,3") == 0
     [directory] = [f.parent for f in tmp_path.rglob("objective.parquet")]
     (directory / tables.MARKER).unlink()
-    (directory / attempt.FILE).write_text(json.dumps(sleeper))
     command.runs.clear()
-    assert command("-m", "train.steps=1,3") == 0
+    with living() as claim:
+        (directory / attempt.FILE).write_text(json.dumps(claim))
+        assert command("-m", "train.steps=1,3") == 0
     assert command.runs == []
     said = capsys.readouterr().out
-    assert f"already running: process {sleeper['pid']} of {platform.node()} works on it." in said
+    assert f"already running: process {claim['pid']} of {platform.node()} works on it." in said
     assert said.splitlines()[-1] == "1 left to another process, which works on them."

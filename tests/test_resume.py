@@ -1,10 +1,6 @@
 """A run that was stopped anywhere and started again has the tables of one that was not, to the bit."""
 
-import hashlib
-import io
-import pickle
 import signal
-from functools import cache
 
 import pytest
 import torch
@@ -14,53 +10,23 @@ from bench.experiment import Experiment
 from bench.run import run
 from bench.train import Trainer
 from estimators.rloo import RLOO
-from tests.test_checkpoint import Runs
-from tests.test_run import config, numbers
+from tests.stopped import REBAR, STOPS, chosen, killed, stopping, whole
+from tests.test_run import numbers
 
-STOPS = (
-    "measure.at=[0,0.5,1]", "evaluate.at=[0,0.3,1]", "measure.draws=2", "measure.batch_size=10", "model.hidden=[8]",
-    "evaluate.prior_samples=0", "timing.repetitions=0", "train.batch_size=200", "sweep.checkpoint_seconds=0",
-)  # fmt: skip
 CASES = {
     "nvil": ("latent=categorical_small", "estimator=nvil"),
-    "rebar": ("latent=bernoulli_small", "estimator=rebar", "dtype=float64"),
+    "rebar": REBAR[len(STOPS) :],
     "moving average": ("latent=bernoulli_small", "estimator=reinforce_moving_average", "train.optimiser=radam"),
     "annealed": ("latent=categorical_small", "estimator=gumbel_softmax_annealed", "train.optimiser=sgd"),
     "relax": ("latent=bernoulli_small", "estimator=relax"),
     "ema": ("latent=vq_ema", "latent.restart=0.5", "estimator=vq_straight_through"),
 }
-REBAR = (*STOPS, *CASES["rebar"])
-
-
-@cache
-def chosen(*words: str) -> dict:
-    return config(*words)
 
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
     """The numbers of rebar's run."""
-    directory = tmp_path_factory.mktemp("undisturbed")
-    assert run(chosen(*REBAR), directory).status == "done"
-    return numbers(directory)
-
-
-def stopping(monkeypatch, at: int, by=lambda: signal.raise_signal(signal.SIGINT)):
-    """Let something happen within the training step that follows `at` of them, once."""
-    step = Trainer.step
-
-    def stopped(self):
-        if self.step_count == at and by is not None:
-            monkeypatch.setattr(Trainer, "step", step)
-            by()
-        step(self)
-
-    monkeypatch.setattr(Trainer, "step", stopped)
-
-
-def killed():
-    """As if there were no time to leave anything."""
-    raise KeyboardInterrupt
+    return whole(tmp_path_factory.mktemp("undisturbed"))
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -164,75 +130,6 @@ def test_plain_attributes_are_state_and_what_no_file_can_hold_is_told(kind, tmp_
     run(settings, tmp_path / "b")
     assert numbers(tmp_path / "a") == numbers(tmp_path / "b")
     assert ("resume.pt is not written: seen is a set in the estimator" in capsys.readouterr().err) == (kind == "set")
-
-
-# Files that are not used
-
-
-def resealed(path, change):
-    """The file with other content and the right digest."""
-    content = torch.load(io.BytesIO(path.read_bytes()[32:]), weights_only=True)
-    buffer = io.BytesIO()
-    torch.save(change(content), buffer)
-    path.write_bytes(hashlib.sha256(buffer.getvalue()).digest() + buffer.getvalue())
-
-
-def pickled(path):
-    payload = pickle.dumps(Runs(path.with_name("ran")))
-    path.write_bytes(hashlib.sha256(payload).digest() + payload)
-
-
-DAMAGES = {
-    "truncated": (lambda p: p.write_bytes(p.read_bytes()[:-100]), "it is damaged"),
-    "empty": (lambda p: p.write_bytes(b""), "it is damaged"),
-    "flipped": (lambda p: p.write_bytes(p.read_bytes()[:9000] + b"flip" + p.read_bytes()[9004:]), "it is damaged"),
-    "code": (pickled, "UnpicklingError"),
-    "list": (lambda p: resealed(p, lambda c: [1, 2]), "AttributeError"),
-    "run": (lambda p: resealed(p, lambda c: c | {"run": "0" * 12}), "it is of another run"),
-    "torch": (lambda p: resealed(p, lambda c: c | {"torch": "1.0"}), "it is of another torch: 1.0, where"),
-    "code of the estimators": (lambda p: resealed(p, lambda c: c | {"code of the estimators": "0"}), "it is of another code"),
-    "batches": (lambda p: resealed(p, lambda c: c | {"content": c["content"] | {"batches": {}}}), "KeyError"),
-    "noise": (lambda p: resealed(p, lambda c: c | {"content": c["content"] | {"noise": {}}}), "KeyError"),
-    "clock": (lambda p: resealed(p, lambda c: c | {"content": c["content"] | {"elapsed": None}}), "TypeError"),
-    "directory": (lambda p: (p.unlink(), p.mkdir()), "IsADirectoryError"),
-}
-
-
-@pytest.fixture(scope="module")
-def interrupted(tmp_path_factory):
-    """A run of rebar that was interrupted after 8 steps."""
-    directory = tmp_path_factory.mktemp("interrupted")
-    with pytest.MonkeyPatch.context() as patch:
-        stopping(patch, 7)
-        with pytest.raises(KeyboardInterrupt):
-            run(chosen(*REBAR), directory)
-    return (directory / resume.FILE).read_bytes()
-
-
-@pytest.mark.parametrize("damage", DAMAGES)
-def test_a_file_that_cannot_be_trusted_is_one_line_and_the_run_starts_anew(
-    damage, interrupted, undisturbed, tmp_path, capsys
-):
-    path, (spoil, words) = tmp_path / resume.FILE, DAMAGES[damage]
-    path.write_bytes(interrupted)
-    spoil(path)
-    never = {"sweep": chosen(*REBAR)["sweep"] | {"checkpoint_seconds": None}}
-    assert run(chosen(*REBAR) | never, tmp_path).status == "done"
-    [line] = capsys.readouterr().err.splitlines()
-    assert line.startswith(f"{path} is not used, since {words}")
-    assert line.endswith("; the run starts anew.")
-    assert not (tmp_path / "ran").exists()
-    found = numbers(tmp_path)
-    assert [found[name] for name in ("objective", "gradient", "cost")] == [
-        undisturbed[name] for name in ("objective", "gradient", "cost")
-    ]
-
-
-def test_a_checkpoint_that_is_wanted_and_was_passed_is_made(interrupted, tmp_path, capsys):
-    (tmp_path / resume.FILE).write_bytes(interrupted)
-    assert run(chosen(*REBAR), tmp_path, checkpoints=[3, 12]).status == "done"
-    assert "it is past step 3, whose checkpoint is wanted" in capsys.readouterr().err
-    assert {file.name for file in tmp_path.glob("*.pt")} == {"model_step_3.pt", "model_step_12.pt"}
 
 
 def test_an_interrupted_run_leaves_its_claim_as_a_note(tmp_path, monkeypatch):
