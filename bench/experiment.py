@@ -1,5 +1,6 @@
 """The parts of a run, put together from a resolved config, and what is done at its stops."""
 
+import sys
 import time
 from collections.abc import Callable
 
@@ -10,6 +11,7 @@ from bench.evaluate import evaluate
 from bench.measure import measure, own_stream
 from bench.model import VAE
 from bench.objective import Objective
+from bench.papers import MovingMoments
 from bench.plugins import build, estimator
 from bench.schema import OWN
 from bench.timing import costs
@@ -37,6 +39,8 @@ class Experiment:
             if self.impossible() is None:
                 self.objective.estimate(self.q, self.probe[0])  # gives lazy layers of the estimator their size
         self.trainer = Trainer(self.objective, self._batches("training"), config["train"])
+        papers = config["measure"]["papers"]
+        self.moving = MovingMoments(self.model, config["train"]["batch_size"]) if papers else None
         self.reference = self._reference()
         self.rows: dict[str, list[dict]] = {"objective": [], "gradient": [], "cost": []}
         self.seconds = 0.0  # of training, without the stops
@@ -68,6 +72,8 @@ class Experiment:
         start = time.perf_counter()
         self.trainer.step()
         self.seconds += time.perf_counter() - start
+        if self.moving:
+            self.moving.update()
 
     def stops(self, step: int) -> bool:
         """Whether anything is evaluated or measured at this step."""
@@ -99,11 +105,15 @@ class Experiment:
                 layers=settings["layers"],
                 reference=self.reference,
                 reference_draws=settings["reference_draws"],
+                precision=settings["precision"],
+                max_draws=settings["max_draws"],
             )
-            self.rows["gradient"] += [
-                {"seed": seed, "step": step, "trained_with": OWN, **row, "estimator": self.config["option"]}
-                for row in measured
-            ]
+            for row in measured:
+                row |= {"seed": seed, "step": step, "trained_with": OWN, "estimator": self.config["option"]}
+                row |= self.moving.columns(row["part"]) if self.moving else {}
+                if row["note"]:
+                    print(f"Step {step}: {row['note']}", file=sys.stderr)
+            self.rows["gradient"] += measured
 
     def _evaluated(self, split: str) -> dict:
         settings = self.config["evaluate"]

@@ -18,7 +18,7 @@ from bench.report.collect import collect, find, widened
 from bench.report.compare import COMPARISON, comparison, to_arrow
 from bench.report.figures import FIGURES, draw
 from bench.report.statistics import log_t_interval, t_interval
-from bench.schema import TABLES
+from bench.schema import SCHEMA, TABLES
 from bench.tables import MARKER, SchemaError, write
 from tests.synthetic_runs import ESTIMATORS, collection, config, runs_row, tables
 
@@ -185,7 +185,7 @@ def test_a_bad_directory_is_reported_and_passed_over(tmp_path, capsys):
         place(tmp_path, config("rloo", "bernoulli", seed), directory=str(seed))
     (tmp_path / "1" / "gradient.parquet").write_bytes(b"PAR1 half a file")
     marker = tmp_path / "2" / MARKER
-    marker.write_text(marker.read_text().replace('"schema": 1', '"schema": 99'))
+    marker.write_text(marker.read_text().replace(f'"schema": {SCHEMA}', '"schema": 99'))
     (tmp_path / "3" / MARKER).unlink()
     assert main([str(tmp_path), "--only", "final_elbo"]) == 0
     lines = capsys.readouterr().err.splitlines()
@@ -259,7 +259,7 @@ def test_an_invalid_timing_is_no_timing(tmp_path):
 
 
 def test_the_comparison_has_its_schema(collected):
-    table = to_arrow(comparison(collected))
+    table = to_arrow(comparison(collected), COMPARISON)
     assert table.column_names == list(COMPARISON)
     assert [field.type for field in table.schema] == [column.type for column in COMPARISON.values()]
     assert table["elbo_test"].null_count == 1  # arm on vq, which was skipped; NaN has become null
@@ -273,7 +273,7 @@ def test_the_command_writes_tables_twins_and_figures(sweep, tmp_path, capsys):
     out = capsys.readouterr().out
     assert "arm does not differentiate vq latents" in out
     assert "rloo k=4" in out
-    for name in [*TABLES, "comparison"]:
+    for name in [*TABLES, "comparison", "pairs"]:
         table = pq.read_table(tmp_path / f"{name}.parquet")
         options = pa.csv.ConvertOptions(
             column_types=table.schema, strings_can_be_null=True, quoted_strings_can_be_null=False, null_values=[""]
@@ -306,7 +306,7 @@ def test_a_figure_without_data_is_left_out_with_a_line(tmp_path, capsys):
     assert main([str(tmp_path)]) == 0
     out = capsys.readouterr().out
     left_out = {name for name in DRAWN if f"Figure {name} is left out: there is no" in out}
-    assert left_out == {"variance_vs_step", "variance_vs_evaluations", "variance_vs_seconds", "bias"}
+    assert left_out == {"variance_vs_step", "variance_vs_evaluations", "variance_vs_seconds", "bias", "error_vs_budget"}
     assert {f.stem for f in (tmp_path / "report" / "figures").iterdir()} == set(DRAWN) - left_out
 
 

@@ -103,9 +103,9 @@ def comparison(collection: Collection) -> "pd.DataFrame":
     )
 
 
-def to_arrow(table: "pd.DataFrame") -> pa.Table:
-    """The comparison as an arrow table with the types of `COMPARISON`; NaN is null."""
-    schema = pa.schema([pa.field(name, column.type) for name, column in COMPARISON.items()])
+def to_arrow(table: "pd.DataFrame", columns: dict[str, Column]) -> pa.Table:
+    """A table of the report with the types of its columns; NaN is null."""
+    schema = pa.schema([pa.field(name, column.type) for name, column in columns.items()])
     return pa.Table.from_pandas(table, schema, preserve_index=False).replace_schema_metadata(None)
 
 
