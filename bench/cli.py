@@ -66,9 +66,9 @@ def _launch(arguments: list[str], config_name: str, task: "Task", show: "Callabl
     session = start(Session())
     try:
         _hydra(arguments, config_name, task, session)
-    except Stopped:
-        left = session.total - len(session.finished)
-        print(f"sweep.fail_fast=true: a run failed, and the {left} jobs after it were not started.", file=sys.stderr)
+    except Stopped as stopped:
+        left = session.total - stopped.args[0]
+        print(f"sweep.fail_fast=true: a run failed, and {left} jobs were not started.", file=sys.stderr)
     except Exception as error:
         message = sentence(error)
         if message is None or os.environ.get(TRACEBACKS) == "1":

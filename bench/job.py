@@ -41,7 +41,10 @@ class JobFailed(BadInput):
 
 
 class Stopped(BaseException):
-    """The first failed run of a sweep with sweep.fail_fast: no Exception, since Hydra would go on after one."""
+    """A run of a sweep with sweep.fail_fast has failed; the argument is the number of jobs that were started.
+
+    No Exception, since Hydra would go on after one.
+    """
 
 
 _session: Session | None = None
@@ -72,6 +75,8 @@ def perform(cfg: "DictConfig", work: Work) -> None:
     many = settings.mode == RunMode.MULTIRUN
     session = _session if _session and _session.process == os.getpid() else Session()
     session.many = many
+    if many and cfg.sweep.fail_fast is True and any(finished.status == "failed" for finished in session.finished):
+        raise Stopped(settings.job.num)
     name = []
     if many:
         of = f"/{session.total}" if session.total else ""
@@ -95,8 +100,6 @@ def perform(cfg: "DictConfig", work: Work) -> None:
     failed = next((finished for finished in session.finished if finished.status == "failed"), None)
     if session is not _session and failed:
         raise JobFailed(failed.reason)
-    if many and failed and cfg.sweep.get("fail_fast") is True:
-        raise Stopped
 
 
 def explain(error: Exception) -> str:

@@ -49,6 +49,7 @@ def state(experiment: Experiment, noise: dict[str, Tensor], rows: dict[str, int]
         "estimator": _held(trainer.estimator),
         "optimisers": [optimiser.state_dict() for optimiser in trainer.optimisers],
         "batches": trainer.batches.state_dict(),  # type: ignore[attr-defined]
+        "moving": experiment.moving.state_dict() if experiment.moving else None,
         "seconds": experiment.seconds,
         "rows": json.dumps(kept, default=lambda scalar: scalar.item()),
     }
@@ -76,6 +77,8 @@ def _restore(experiment: Experiment, held: dict[str, Any]) -> None:
     for optimiser, own in zip(trainer.optimisers, held["optimisers"], strict=True):
         optimiser.load_state_dict(own)
     trainer.batches.load_state_dict(held["batches"])  # type: ignore[attr-defined]
+    if experiment.moving:
+        experiment.moving.load_state_dict(held["moving"])
     trainer.step_count, experiment.seconds = held["step"], held["seconds"]
     experiment.rows = json.loads(held["rows"])
     torch.set_rng_state(held["noise"]["cpu"])

@@ -33,7 +33,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Exit status: 0; 1 where something is left to do or under way; 2 where there is nothing to look at."""
+    """Exit status: 0, or 2 where there is nothing to look at."""
     parser = Parser(prog="python -m bench.status", description=__doc__.partition(": ")[2])
     parser.add_argument("directories", nargs="+", type=Path, metavar="DIR", help="searched for runs, recursively")
     directories = parser.parse_args(argv).directories
@@ -48,11 +48,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"python -m bench.status: no run lies under {places}; `python -m bench` makes one.", file=sys.stderr)
         return 2
     show({folder: runs for folder, (runs, _) in experiments.items()})
-    left = False
     for folder, (runs, plans) in experiments.items():
         show_reasons(folder, runs)
-        left |= show_commands(runs, plans)
-    return int(left or any(run.state == "running" for runs, _ in experiments.values() for run in runs.values()))
+        show_commands(runs, plans)
+    return 0
 
 
 def find(directory: Path) -> Iterator[tuple[Path, list[Path], list[Path]]]:
@@ -120,8 +119,8 @@ def show_reasons(folder: Path, runs: dict[str, Run]) -> None:
             print(f"{count} {state}: {reason} ({which}{', and others' if count > 1 else ''})")
 
 
-def show_commands(runs: dict[str, Run], plans: list[dict[str, Any]]) -> bool:
-    """Print each command that would finish something, each run with the latest command that has it; whether any."""
+def show_commands(runs: dict[str, Run], plans: list[dict[str, Any]]) -> None:
+    """Print each command that would finish something; a run counts for the latest command that has it."""
     commands: dict[str, list[str]] = {}
     for name, run in runs.items():
         if run.state in UNFINISHED:
@@ -132,7 +131,6 @@ def show_commands(runs: dict[str, Run], plans: list[dict[str, Any]]) -> bool:
         count = Counter(states)
         what = ", ".join(f"{count[state]} {state}" for state in UNFINISHED if count[state])
         print(f"{what}: {command}")
-    return any(run.state in UNFINISHED for run in runs.values())
 
 
 def _short(path: Path) -> str:

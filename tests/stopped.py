@@ -18,7 +18,7 @@ STOPS = (
     "measure.at=[0,0.5,1]", "evaluate.at=[0,0.3,1]", "measure.draws=2", "measure.batch_size=10", "model.hidden=[8]",
     "evaluate.prior_samples=0", "timing.repetitions=0", "train.batch_size=200", "sweep.checkpoint_seconds=0",
 )  # fmt: skip
-REBAR = (*STOPS, "latent=bernoulli_small", "estimator=rebar", "dtype=float64")
+REBAR = (*STOPS, "latent=bernoulli_small", "estimator=rebar", "dtype=float64", "measure.papers=true")
 
 
 @cache

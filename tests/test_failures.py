@@ -128,7 +128,7 @@ def test_the_first_failure_ends_a_sweep_if_asked(command, capsys):
     assert command("-m", "train.steps=1,2,3,1", "seed=0", "sweep.fail_fast=true") == 1
     assert [config["train"]["steps"] for config in command.runs] == [1, 2]
     said = capsys.readouterr()
-    assert said.err == "sweep.fail_fast=true: a run failed, and the 2 jobs after it were not started.\n"
+    assert said.err == "sweep.fail_fast=true: a run failed, and 2 jobs were not started.\n"
     assert "1 failed:" in said.out
     command.runs.clear()
     assert command("-m", "train.steps=1,2,3", "seed=0") == 1

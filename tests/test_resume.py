@@ -67,7 +67,7 @@ def test_an_interruption_between_the_steps_is_at_once_and_repeats_no_row(what, u
     assert numbers(tmp_path) == undisturbed
 
 
-@pytest.mark.parametrize("part", ["noise", "batches", "optimisers", "estimator", "model", "rows", "step"])
+@pytest.mark.parametrize("part", ["noise", "batches", "optimisers", "estimator", "model", "moving", "rows", "step"])
 def test_every_part_of_the_state_counts(part, undisturbed, tmp_path, monkeypatch):
     settings, load = chosen(*REBAR), resume.load
     fresh = Experiment(settings)
