@@ -9,7 +9,7 @@ import os
 import platform
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +18,7 @@ from typing import Any
 from bench.tables import replace, write_exclusively
 
 FILE = "running.json"
+RESUME = "resume.pt"  # of `bench.resume`
 BEAT, STALE = 20.0, 90.0  # seconds between two signs of life, and without one
 
 
@@ -64,8 +65,7 @@ def claim(directory: Path, about: dict[str, Any], step: Callable[[], int]) -> It
             yield other
             return
         path.unlink(missing_ok=True)
-    for left in directory.glob(".*.tmp"):  # by a process that was killed while writing
-        left.unlink(missing_ok=True)
+    _remove(directory.glob(".*.tmp"))  # of a process that was killed while writing
     over = threading.Event()
 
     def note(**change: Any) -> None:
@@ -88,6 +88,17 @@ def claim(directory: Path, about: dict[str, Any], step: Callable[[], int]) -> It
     over.set()
     beating.join()
     path.unlink(missing_ok=True)
+
+
+def tidy(directory: Path) -> None:
+    """Remove from a run that is done what a process left there that was killed at the very end."""
+    _remove([directory / FILE, directory / RESUME, *directory.glob(".*.tmp")])
+
+
+def _remove(files: Iterable[Path]) -> None:
+    for file in files:
+        with suppress(OSError):
+            file.unlink()
 
 
 def process(pid: int) -> str | None:

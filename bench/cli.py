@@ -55,7 +55,7 @@ def launch(arguments: list[str], config_name: str, task: "Task", show: "Callable
     try:
         return _launch(arguments, config_name, task, show)
     except KeyboardInterrupt:
-        print("Interrupted: finished runs are kept, and the same command runs the others.", file=sys.stderr)
+        print("Interrupted: finished runs are kept, and the same command goes on.", file=sys.stderr)
         return 130
 
 

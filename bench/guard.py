@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from bench import resume
+from bench import attempt, resume
 from bench.checkpoint import path_of
 from bench.experiment import Experiment
 
@@ -117,12 +117,12 @@ class Guard:
                 raise ValueError(f"{reason} in the estimator, which no file of tensors and numbers can hold")
             resume.save(self.directory, experiment.config, content)
         except (OSError, ValueError) as error:
-            print(f"{self.directory / resume.FILE} is not written: {error}.", file=sys.stderr)
+            print(f"{self.directory / attempt.RESUME} is not written: {error}.", file=sys.stderr)
             self.every = None
         self.saved = time.perf_counter()
 
     def _continue(self) -> None:
-        path, experiment = self.directory / resume.FILE, self.experiment
+        path, experiment = self.directory / attempt.RESUME, self.experiment
         found = resume.load(self.directory, experiment.config)
         if found is None:
             return

@@ -133,6 +133,8 @@ def _once(config: dict[str, Any], many: bool) -> Finished:
     if earlier and (earlier.status != "failed" or config["sweep"]["retry"] == "none"):
         if earlier.status == "skipped" and not many:
             raise Impossible(earlier.reason)
+        if earlier.status != "failed":
+            attempt.tidy(directory)
         return earlier
     if other := attempt.worker(directory):
         return Finished(directory, "running", f"{other} works on it.", already=True)

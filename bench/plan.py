@@ -76,7 +76,12 @@ def _run(cfg: Any) -> dict[str, Any]:
         hydra = cfg.pop("hydra")
         try:
             composed: Any = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
-            return {"run": identity(prepare(composed))}
+            config = prepare(composed)
+            run = {"run": identity(config)}
+            if composed["device"] == "auto":  # the job may run on another machine than this
+                other = "cpu" if config["device"] == "cuda" else "cuda"
+                run["on_the_other_device"] = identity(config | {"device": other})
+            return run
         except (BadInput, OmegaConfBaseException) as error:
             return {"run": None, "reason": " ".join(str(error).split())}
         finally:

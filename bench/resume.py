@@ -22,12 +22,12 @@ from torch.utils.hooks import RemovableHandle
 
 import bench
 import estimators
+from bench.attempt import RESUME
 from bench.config import identity
 from bench.experiment import Experiment
 from bench.tables import replace
 
 FORMAT = "estimator-bench resume 1"
-FILE = "resume.pt"
 MACHINERY = vars(nn.Module()).keys()  # attributes that every module has
 
 
@@ -108,13 +108,13 @@ def save(directory: Path, config: dict[str, Any], content: dict[str, Any]) -> No
     torch.save(_made_with(config) | {"content": content}, buffer)
     payload = buffer.getvalue()
     directory.mkdir(parents=True, exist_ok=True)
-    replace(directory / FILE, hashlib.sha256(payload).digest() + payload)
+    replace(directory / RESUME, hashlib.sha256(payload).digest() + payload)
 
 
 def load(directory: Path, config: dict[str, Any]) -> dict[str, Any] | None:
     """What `save` wrote for the same run, code and PyTorch; else None, with a line on standard error if there is a
     file."""
-    path = directory / FILE
+    path = directory / RESUME
     try:
         stored = path.read_bytes()
         digest, payload = stored[:32], stored[32:]

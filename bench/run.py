@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import torch
 
-from bench import attempt, checkpoint, resume, tables
+from bench import attempt, checkpoint, tables
 from bench.config import Impossible, identity
 from bench.experiment import Experiment
 from bench.failures import out_of_memory
@@ -125,7 +125,7 @@ def record(
     found = {name: [{"run": run_id} | r for r in table] for name, table in (rows or {}).items()}
     tables.write(directory, {"runs": [about], **found})
     if status != "failed":
-        for left in ("traceback.txt", resume.FILE):
+        for left in ("traceback.txt", attempt.RESUME):
             with suppress(OSError):
                 (directory / left).unlink()
     return Outcome(status, reason)

@@ -11,7 +11,6 @@ from typing import Any, NamedTuple, NoReturn
 
 from bench import attempt, plan, tables
 
-RESUME = "resume.pt"  # `bench.resume`, which imports torch
 STATES = ("done", "running", "failed", "diverged", "skipped", "interrupted", "missing")
 UNFINISHED = ("missing", "interrupted", "failed")  # what the same command runs
 
@@ -58,7 +57,7 @@ def find(directory: Path) -> Iterator[tuple[Path, list[Path], list[Path]]]:
     """Every folder with runs or plans: the folder, its run directories, its plans. A run directory is a folder too."""
     found: dict[Path, tuple[list[Path], list[Path]]] = {}
     for place, _, files in os.walk(directory.resolve()):
-        if {tables.MARKER, attempt.FILE, RESUME} & set(files):
+        if {tables.MARKER, attempt.FILE, attempt.RESUME} & set(files):
             found.setdefault(Path(place).parent, ([], []))[0].append(Path(place))
         elif plans := [Path(place) / file for file in sorted(files) if fnmatch(file, plan.PATTERN)]:
             found.setdefault(Path(place), ([], []))[1].extend(plans)
@@ -76,9 +75,14 @@ def examine(folder: Path, directories: list[Path], files: list[Path]) -> tuple[d
             label = " ".join(job["overrides"])
             if job["run"] is None:
                 runs.setdefault(f"{planned['command']} {label}", Run("failed", job.get("reason", ""), label))
-            else:
-                runs.setdefault(job["run"], Run("missing", "", label, planned["command"]))
+            elif not named(job) & runs.keys():
+                runs[job["run"]] = Run("missing", "", label, planned["command"])
     return runs, plans
+
+
+def named(job: dict[str, Any]) -> set[str]:
+    """The run of a planned job; with device=auto there are two that it may be, by the machine that does it."""
+    return {job["run"], job.get("on_the_other_device", job["run"])}
 
 
 def _run(directory: Path) -> Run:
@@ -124,7 +128,7 @@ def show_commands(runs: dict[str, Run], plans: list[dict[str, Any]]) -> None:
     commands: dict[str, list[str]] = {}
     for name, run in runs.items():
         if run.state in UNFINISHED:
-            planned = (p["command"] for p in plans if name in {job["run"] for job in p["jobs"]})
+            planned = (p["command"] for p in plans if any(name in named(job) for job in p["jobs"]))
             if command := next(planned, run.command):
                 commands.setdefault(command, []).append(run.state)
     for command, states in commands.items():

@@ -19,7 +19,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from bench import attempt, cli, resume, tables
+from bench import attempt, cli, tables
 
 ROOT = Path(__file__).resolve().parents[1]
 SWEEP = (
@@ -136,10 +136,10 @@ def kills(count: int, folder: Path, launcher: str = "basic", seed: int = 0, fork
             victim = kill(command, chance.choice(["parent", "worker"]) if launcher != "basic" else "parent", chance)
             row = {"kill": len(rows) + len(of_this) + 1, "sweep": sweep, "launcher": launcher, "victim": victim}
             row |= {"after_seconds": round(moment, 3), "done_before": done, "orphans": command.orphans()}
-            row |= {"done_after": len(numbers(place)), "with_checkpoint": len(list(place.rglob(resume.FILE)))}
+            row |= {"done_after": len(numbers(place)), "with_checkpoint": len(list(place.rglob(attempt.RESUME)))}
             of_this.append(row)
         same = command.status == 0 and numbers(place) == undisturbed
-        left = [file for name in (attempt.FILE, resume.FILE, ".*.tmp") for file in place.rglob(name)]
+        left = [file for name in (attempt.FILE, attempt.RESUME, ".*.tmp") for file in place.rglob(name)]
         rows += [row | {"identical": same, "files_left": len(left)} for row in of_this]
     return rows
 

@@ -7,8 +7,9 @@ from itertools import count
 
 import pytest
 
-from bench import attempt
+from bench import attempt, tables
 from bench.run import run
+from tests.stand_in import files, stand_in_command
 from tests.stopped import STOPS, chosen, living
 
 
@@ -53,3 +54,14 @@ def test_signs_of_life_tell_the_step(tmp_path, monkeypatch):
         while attempt.read(tmp_path)["step"] < 3:
             pass
     assert not (tmp_path / attempt.FILE).exists()
+
+
+def test_what_a_process_left_that_was_killed_at_the_very_end_goes_with_the_next_look(tmp_path, monkeypatch):
+    command = stand_in_command(tmp_path, monkeypatch)
+    assert command("train.steps=1") == 0
+    [marker] = tmp_path.rglob(tables.MARKER)
+    before = files(tmp_path)
+    for name in (attempt.FILE, attempt.RESUME, ".runs.parquet.1.tmp"):
+        (marker.parent / name).write_text("{}")
+    assert command("train.steps=1") == 0
+    assert files(tmp_path) == before

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import cli, resume, tables
+from bench import attempt, cli, resume, tables
 from bench.run import run
 from tests.stand_in import files, stand_in_command
 from tests.stopped import REBAR, chosen, stopping
@@ -99,7 +99,7 @@ def test_a_sweep_goes_on_and_finishes_when_there_is_space_again(command, tmp_pat
 
 def test_a_run_goes_on_without_the_file_that_would_continue_it(tmp_path, full, monkeypatch, capsys):
     run(chosen(*REBAR), tmp_path / "a")
-    full(0, only=resume.FILE)
+    full(0, only=attempt.RESUME)
     assert run(chosen(*REBAR), tmp_path / "b").status == "done"
     [line] = capsys.readouterr().err.splitlines()
     assert line.startswith(f"{tmp_path}/b/resume.pt is not written: ")
@@ -109,7 +109,7 @@ def test_a_run_goes_on_without_the_file_that_would_continue_it(tmp_path, full, m
 
 def test_a_full_disk_leaves_the_last_state_whole(tmp_path, full, monkeypatch):
     run(chosen(*REBAR), tmp_path / "a")
-    full(4, only=resume.FILE)
+    full(4, only=attempt.RESUME)
     stopping(monkeypatch, 9)
     with pytest.raises(KeyboardInterrupt):
         run(chosen(*REBAR), tmp_path / "b")

@@ -6,7 +6,7 @@ import platform
 import pytest
 import torch
 
-from bench import attempt, resume, tables
+from bench import attempt, tables
 from bench.failures import out_of_memory
 from bench.guard import Guard
 from bench.run import record_lost, run
@@ -101,7 +101,7 @@ def test_a_lost_run_is_a_row_unless_it_is_done_or_taken_over(tmp_path, monkeypat
     assert record_lost(settings, tmp_path, "Its process was killed.") == ("failed", "Its process was killed.")
     assert (row(tmp_path)["step"], row(tmp_path)["status"]) == (4, "failed")
     assert not claim.exists()
-    assert (tmp_path / resume.FILE).exists()
+    assert (tmp_path / attempt.RESUME).exists()
     claim.write_text(json.dumps({"host": "elsewhere", "pid": 3, "process": "x"}))
     assert record_lost(settings, tmp_path, "Another.").status == "running"
     assert row(tmp_path)["reason"] == "Its process was killed."

@@ -62,7 +62,7 @@ def test_an_interruption_between_the_steps_is_at_once_and_repeats_no_row(what, u
     monkeypatch.setattr(place, what, interrupted)
     with pytest.raises(KeyboardInterrupt):
         run(chosen(*REBAR, "sweep.checkpoint_seconds=100"), tmp_path)
-    assert (tmp_path / resume.FILE).exists()
+    assert (tmp_path / attempt.RESUME).exists()
     run(chosen(*REBAR), tmp_path)
     assert numbers(tmp_path) == undisturbed
 
@@ -98,7 +98,7 @@ def test_the_losses_are_looked_at_across_an_interruption(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         run(settings, tmp_path)
     assert run(settings, tmp_path).reason == "The loss was not finite at step 7."
-    assert not (tmp_path / resume.FILE).exists()
+    assert not (tmp_path / attempt.RESUME).exists()
 
 
 class Counting(RLOO):
@@ -126,7 +126,7 @@ def test_plain_attributes_are_state_and_what_no_file_can_hold_is_told(kind, tmp_
     stopping(monkeypatch, 5)
     with pytest.raises(KeyboardInterrupt):
         run(settings, tmp_path / "b")
-    assert (tmp_path / "b" / resume.FILE).exists() == (kind == "number")
+    assert (tmp_path / "b" / attempt.RESUME).exists() == (kind == "number")
     run(settings, tmp_path / "b")
     assert numbers(tmp_path / "a") == numbers(tmp_path / "b")
     assert ("resume.pt is not written: seen is a set in the estimator" in capsys.readouterr().err) == (kind == "set")

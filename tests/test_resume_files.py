@@ -7,7 +7,6 @@ import pickle
 import pytest
 import torch
 
-from bench import resume
 from bench.run import run
 from tests.stopped import REBAR, chosen, stopping, whole
 from tests.test_checkpoint import Runs
@@ -59,14 +58,14 @@ def interrupted(tmp_path_factory):
         stopping(patch, 7)
         with pytest.raises(KeyboardInterrupt):
             run(chosen(*REBAR), directory)
-    return (directory / resume.FILE).read_bytes()
+    return (directory / attempt.RESUME).read_bytes()
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_file_that_cannot_be_trusted_is_one_line_and_the_run_starts_anew(
     damage, interrupted, undisturbed, tmp_path, capsys
 ):
-    path, (spoil, words) = tmp_path / resume.FILE, DAMAGES[damage]
+    path, (spoil, words) = tmp_path / attempt.RESUME, DAMAGES[damage]
     path.write_bytes(interrupted)
     spoil(path)
     never = {"sweep": chosen(*REBAR)["sweep"] | {"checkpoint_seconds": None}}
@@ -82,7 +81,7 @@ def test_a_file_that_cannot_be_trusted_is_one_line_and_the_run_starts_anew(
 
 
 def test_a_checkpoint_that_is_wanted_and_was_passed_is_made(interrupted, tmp_path, capsys):
-    (tmp_path / resume.FILE).write_bytes(interrupted)
+    (tmp_path / attempt.RESUME).write_bytes(interrupted)
     assert run(chosen(*REBAR), tmp_path, checkpoints=[3, 12]).status == "done"
     assert "it is past step 3, whose checkpoint is wanted" in capsys.readouterr().err
     assert {file.name for file in tmp_path.glob("*.pt")} == {"model_step_3.pt", "model_step_12.pt"}

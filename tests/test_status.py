@@ -135,7 +135,7 @@ def test_a_report_during_a_sweep_shows_what_is_there(command, tmp_path):
     command("-m", "train.steps=1,2,3")
     unfinished = tmp_path / "out" / "runs" / "0123456789ab"
     unfinished.mkdir()
-    for name, content in ((attempt.FILE, b"{}"), (status.RESUME, b"half"), (".runs.parquet.7.tmp", b"P")):
+    for name, content in ((attempt.FILE, b"{}"), (attempt.RESUME, b"half"), (".runs.parquet.7.tmp", b"P")):
         (unfinished / name).write_bytes(content)
     collection, problems = collect(find([tmp_path / "out"]))
     assert problems == []
@@ -160,6 +160,16 @@ def test_a_plan_names_every_run_before_the_first_starts(command, tmp_path):
     assert len(plans(tmp_path)) == 1
     command("-m", "train.steps=1", "seed=0,1")
     assert sorted(len(p["jobs"]) for p in plans(tmp_path)) == [2, 4]
+
+
+def test_a_run_on_another_kind_of_machine_is_not_missing(command, tmp_path, capsys):
+    command("-m", "train.steps=1,3")
+    [file] = (tmp_path / "out").rglob(plan.PATTERN)
+    planned = json.loads(file.read_text())
+    assert all("on_the_other_device" not in job for job in planned["jobs"])
+    jobs = [{"overrides": [], "run": "0" * 12, "on_the_other_device": job["run"]} for job in planned["jobs"]]
+    file.write_text(json.dumps(planned | {"jobs": [*jobs, {"overrides": ["seed=9"], "run": "1" * 12}]}))
+    assert told(capsys, "out")[1] == {"out/runs": some(done=1, diverged=1, missing=1)}
 
 
 def test_batches_of_jobs_are_one_plan(command, tmp_path):
