@@ -69,8 +69,16 @@ def squared_norms(inputs: Tensor, cotangents: Tensor, bias: bool) -> Tensor:
 
 def gradients(inputs: Tensor, cotangents: Tensor, bias: bool) -> Tensor:
     """The gradients themselves, flattened `[g, (in + bias) out]`, from `inputs [n, in]` or `[g, n, in]`."""
-    if bias:
-        inputs = torch.cat([inputs, torch.ones_like(inputs[..., :1])], -1)
+    return form(with_ones(inputs) if bias else inputs, cotangents)
+
+
+def with_ones(inputs: Tensor) -> Tensor:
+    """The bias as one more input."""
+    return torch.cat([inputs, torch.ones_like(inputs[..., :1])], -1)
+
+
+def form(inputs: Tensor, cotangents: Tensor) -> Tensor:
+    """`[g, in out]` from `inputs [n, in]` or `[g, n, in]`, where a bias is among the inputs."""
     return (inputs.mT @ cotangents).flatten(1)
 
 

@@ -21,11 +21,11 @@ def batch_sums(taken: Tallies, blocks: list[str], reference: Tallies | None = No
     """Squares and inner products of one probe batch, summed over the blocks of a part."""
     squares, products, theirs = torch.zeros(()), torch.zeros(()), torch.zeros(())
     for name in blocks:
-        rows = taken[name].vectors().double()
+        rows = taken[name].rows().double()
         if reference is not None:
-            rows = torch.cat([rows, reference[name].vectors().double()])
+            rows = torch.cat([rows, reference[name].rows().double()])
             theirs = theirs + reference[name].squares.cpu()
-        products = products + (rows @ rows.mT).cpu()
+        products = products + (rows @ taken[name].weighed(rows).mT).cpu()
         squares = squares + taken[name].squares.cpu()
     own = BatchSums(taken[blocks[0]].counts.numpy(), squares.numpy(), products.numpy(), NOTHING, NOTHING)
     if reference is None:
