@@ -19,13 +19,12 @@ class Generative:
     """The parameters of a model outside its encoder: which of them sit in linear layers, and which are loose.
 
     Attributes:
+        measured: whether they get a gradient at all.
         plain: whether each draw takes a backward pass of its own to all of them.
     """
 
-    plain = False
-
-    def __init__(self, model: VAE):
-        self.model = model
+    def __init__(self, model: VAE, measured: bool):
+        self.model, self.measured, self.plain = model, measured, False
         self.named = [(n, p) for n, p in model.named_parameters() if p.requires_grad and not n.startswith("encoder.")]
         self.loose = [n for n, _ in self.named if not isinstance(self._owner(n), nn.Linear)]
         self.dense = [p for n, p in self.named if n not in self.loose]
@@ -48,7 +47,24 @@ class Generative:
         return found
 
     @contextmanager
-    def replicated(self, draws: int):
+    def prepared(self, draws: int):
+        """What `draws` draws at once need of these parameters: copies of the loose ones, or no gradient at all."""
+        if self.measured:
+            with self._replicated(draws) as copies:
+                yield copies
+            return
+        try:
+            self._require(False)
+            yield {}
+        finally:
+            self._require(True)
+
+    def _require(self, gradient: bool) -> None:
+        for _, parameter in self.named:
+            parameter.requires_grad_(gradient)
+
+    @contextmanager
+    def _replicated(self, draws: int):
         """Give each draw its own copy of the loose parameters, `{name: [r, ...]}`; a single draw uses the originals."""
         originals: dict[str, Tensor] = {name: self.model.get_parameter(name) for name in self.loose}
         copies: dict[str, Tensor] = {**originals}
@@ -81,19 +97,6 @@ def counted_outputs():
         handle.remove()
 
 
-@contextmanager
-def frozen(model: VAE):
-    """No gradient reaches the parameters outside the encoder, so that nothing is kept for one."""
-    parameters = [p for _, p in Generative(model).named]
-    try:
-        for parameter in parameters:
-            parameter.requires_grad_(False)
-        yield
-    finally:
-        for parameter in parameters:
-            parameter.requires_grad_()
-
-
 class Drawn:
     """r draws of the gradient at `q`, for images `x [B, X]`.
 
@@ -102,31 +105,29 @@ class Drawn:
         calls: the decoder's uses of linear layers, each with its cotangent.
         loose: gradients `[r, P]` of its other parameters; of all, where draws are plain.
         separable: whether the draws' shares of the decoder's gradient can be told apart.
-        first_order: whether linear layers enter the loss by their outputs alone. They do not where an estimator
-            differentiates a derivative of the cost; then cotangents of the outputs are not the whole gradient.
     """
 
-    def __init__(self, objective: Objective, q: Latent, x: Tensor, draws: int, generative: Generative | None):
+    def __init__(self, objective: Objective, q: Latent, x: Tensor, draws: int, generative: Generative):
         leaf = q.params.detach().expand(draws, *q.params.shape).clone().requires_grad_()
-        if generative is None:
-            with frozen(objective.model):
-                loss, calls, copies = objective.estimate(q.with_params(leaf), x).loss, [], {}
-        else:
-            with recorded(objective.model) as calls, generative.replicated(draws) as copies:
-                loss = objective.estimate(q.with_params(leaf), x).loss  # [r, B]
-        wanted = [leaf, *(c.output for c in calls), *copies.values()]
-        total, grads = loss.mean(-1).sum(), (None,) * len(wanted)
-        plain = generative is not None and generative.plain
-        self.first_order = generative is None or not reached(loss, calls, generative.dense)
+        with generative.prepared(draws) as copies, recorded(objective.model) as calls:
+            loss = objective.estimate(q.with_params(leaf), x).loss  # [r, B]
+        self.loss, self.recorded, self.generative = loss, list(calls), generative
+        wanted, total = [leaf, *(c.output for c in calls), *copies.values()], loss.mean(-1).sum()
+        grads: tuple[Tensor | None, ...] = (None,) * len(wanted)
         if loss.requires_grad:
-            grads = torch.autograd.grad(total, wanted, allow_unused=True, retain_graph=plain)
-        layers, rest = grads[1 : 1 + len(calls)], grads[1 + len(calls) :]
+            grads = torch.autograd.grad(total, wanted, allow_unused=True, retain_graph=generative.plain)
+        layers, rest = grads[1 : 1 + len(self.recorded)], grads[1 + len(self.recorded) :]
         self.cotangents = torch.zeros_like(leaf) if grads[0] is None else grads[0]
-        self.calls = [(c, d) for c, d in zip(calls, layers, strict=False) if d is not None]
+        self.calls = [(c, d) for c, d in zip(self.recorded, layers, strict=True) if d is not None]
         self.loose = {n: g.reshape(draws, -1) for n, g in zip(copies, rest, strict=True) if g is not None}
-        self.separable = all(c.output.ndim > 3 and c.output.shape[1] == draws for c in calls)
-        if generative is not None and plain and loss.requires_grad:
+        self.separable = all(c.output.ndim > 3 and c.output.shape[1] == draws for c in self.recorded)
+        if generative.plain and loss.requires_grad:
             self.calls, self.loose = [], {n: g[None] for n, g in generative.fixed(total).items()}
+
+    def first_order(self) -> bool:
+        """Whether linear layers enter the loss by their outputs alone. They do not where an estimator differentiates a
+        derivative of the cost; then the cotangents of the outputs are not the whole gradient."""
+        return not (self.generative.measured and reached(self.loss, self.recorded, self.generative.dense))
 
     def tally(self, block, groups: Tensor) -> None:
         """Add the decoder's gradients to the tallies `block(name)`; `groups [r]` of the draws: on host, sorted."""

@@ -13,7 +13,7 @@ from bench.measure.tally import Tally
 from bench.objective import Objective
 
 GROUPS = 32  # of draws, for the jackknife
-CACHE = 12  # MiB: a chunk of draws that stays in a processor's caches is computed faster
+CACHE = 40  # MiB: a chunk of draws that stays in a processor's caches is computed faster
 
 
 def take(
@@ -38,23 +38,26 @@ def take(
     tallies: dict[str, Tally] = {}
 
     def block(name: str) -> Tally:
-        return tallies.setdefault(name, Tally(torch.bincount(groups), x.device))
+        if name not in tallies:
+            tallies[name] = Tally(torch.bincount(groups), x.device)
+        return tallies[name]
 
-    generative = Generative(objective.model) if decoder else None
+    generative = Generative(objective.model, decoder)
     fixed = objective.fixed(pull.q).mean()
     fixed_latent = torch.zeros_like(pull.q.params)
     if fixed.requires_grad:
         (fixed_latent,) = torch.autograd.grad(fixed, [pull.q.params], retain_graph=True)
-        for name, grad in generative.fixed(fixed).items() if generative else ():
+        for name, grad in generative.fixed(fixed).items() if decoder else ():
             block(name).constant = grad
 
     q = pull.q.detach()
-    alone = generative is not None and generative.convolutional  # a convolution sees one draw at a time
+    alone = decoder and generative.convolutional  # a convolution sees one draw at a time
     with counted_outputs() as outputs:
         drawn = Drawn(objective, q, x, 1 if alone else min(2, draws), generative)
     values = sum(outputs) // len(drawn.cotangents) + 4 * q.params.numel()  # held per draw, about
-    if generative is not None and not (drawn.first_order and (alone or drawn.separable)):
-        alone, generative.plain = True, not drawn.first_order
+    first_order = drawn.first_order()
+    if not (first_order and (alone or drawn.separable)):
+        alone, generative.plain = True, not first_order
         drawn = Drawn(objective, q, x, 1, generative)
     shift = drawn.cotangents.mean(0)  # near the mean: subtracting it keeps precision
     room = min(memory, CACHE) if x.device.type == "cpu" else memory
@@ -66,8 +69,7 @@ def take(
         block("latent").add_vectors(part, cotangents.flatten(1))
         if encoder:
             pull.tally(block, part, cotangents)
-        if generative is not None:
-            drawn.tally(block, on_host)
+        drawn.tally(block, on_host)
         start += len(part)
         if start == draws:
             break

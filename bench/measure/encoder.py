@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from bench.measure.layers import gradients, gram_pays, recorded, squared_norms, with_ones
+from bench.measure.layers import form, gram_pays, norms_by_gram, recorded, with_ones
 from bench.measure.tally import Tally
 from bench.model import VAE
 
@@ -23,7 +23,8 @@ class EncoderPull:
         linear = {c.layer for c in self.calls}
         named = [(f"encoder.{n}", p) for n, p in model.encoder.named_parameters()]
         self.others = [(n, p) for n, p in named if n.rpartition(".")[0] not in linear]
-        self.held = [with_ones(c.inputs) if c.bias else c.inputs for c in self.calls]  # [B, in]
+        self.inputs = [with_ones(c.inputs) if c.bias else c.inputs for c in self.calls]  # [B, in]
+        self.grams = [inputs @ inputs.mT for inputs in self.inputs]
 
     def _pull(self, cotangents: Tensor) -> tuple[list[Tensor], dict[str, Tensor]]:
         """Cotangents of the linear layers, and gradients `[r, P]` of all other parameters."""
@@ -35,19 +36,19 @@ class EncoderPull:
     def tally(self, block: Callable[[str], Tally], groups: Tensor, cotangents: Tensor) -> None:
         """Add draws of the encoder's gradient to the tallies `block(name)`; `groups [r]` of the draws."""
         layers, others = self._pull(cotangents)
-        for c, inputs, d in zip(self.calls, self.held, layers, strict=True):
+        for c, inputs, gram, d in zip(self.calls, self.inputs, self.grams, layers, strict=True):
             if gram_pays(c.inputs, d):
-                block(c.layer).add_cotangents(groups, squared_norms(c.inputs, d, c.bias), inputs, d)
+                block(c.layer).add_cotangents(groups, norms_by_gram(gram, d), inputs, d)
             else:
-                block(c.layer).add_vectors(groups, gradients(c.inputs, d, c.bias))
+                block(c.layer).add_vectors(groups, form(inputs, d))
         for name, grad in others.items():
             block(name).add_vectors(groups, grad)
 
     def constant(self, block: Callable[[str], Tally], cotangent: Tensor) -> None:
         """Give the tallies their constant: what `cotangent [B, *]` contributes to every draw."""
         layers, others = self._pull(cotangent[None])
-        for c, d in zip(self.calls, layers, strict=True):
+        for c, inputs, d in zip(self.calls, self.inputs, layers, strict=True):
             tally = block(c.layer)
-            tally.constant = (gradients(c.inputs, d, c.bias) if tally.inputs is None else d.flatten(1))[0]
+            tally.constant = (form(inputs, d) if tally.inputs is None else d.flatten(1))[0]
         for name, grad in others.items():
             block(name).constant = grad[0]

@@ -63,7 +63,11 @@ def squared_norms(inputs: Tensor, cotangents: Tensor, bias: bool) -> Tensor:
     `cotangents [r, n, out]`; by whichever of the two exact ways costs fewer operations."""
     if not gram_pays(inputs, cotangents):
         return squared_length(gradients(inputs, cotangents, bias))
-    gram = inputs @ inputs.mT + float(bias)
+    return norms_by_gram(inputs @ inputs.mT + float(bias), cotangents)
+
+
+def norms_by_gram(gram: Tensor, cotangents: Tensor) -> Tensor:
+    """The same from A A' + 1, `[n, n]` or `[r, n, n]`."""
     return ((cotangents @ cotangents.mT) * gram).sum((-2, -1), dtype=torch.float64)
 
 
