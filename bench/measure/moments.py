@@ -40,6 +40,12 @@ def _noise(counts: np.ndarray, squares: np.ndarray, products: np.ndarray) -> flo
     return 0.0 if noise < rounding else float(noise)
 
 
+def noise_alone(sums: BatchSums) -> float:
+    """variance_noise of one probe batch, without its standard error."""
+    groups = len(sums.counts)
+    return _noise(sums.counts, sums.squares, sums.products[:groups, :groups])
+
+
 def _one_batch(sums: BatchSums, own: np.ndarray, other: np.ndarray) -> np.ndarray:
     """Of the groups kept, `own [G]` and the reference's `other [H]`: variance_noise, norm_sq, bias_sq, inner product
     with the reference, the reference's squared norm, norm_sq before its noise is subtracted, and the same of the
