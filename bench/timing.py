@@ -85,9 +85,7 @@ def compare(
     return {"ours": ours_median, "reference": plain_median, "ratio": float(median), "q1": float(q1), "q3": float(q3)}
 
 
-def peak_memory(
-    work: Callable[[], object], device: torch.device, before_it: Callable[[], object] | None = None
-) -> int:
+def peak_memory(work: Callable[[], object], device: torch.device, before_it: Callable[[], object] | None = None) -> int:
     """Bytes of tensors that `work` holds at its peak beyond those held before it. On the CPU `before_it` is run first,
     by default `work` itself: the profiler sees only the end of blocks whose beginning it saw, such as gradients left by
     the last call."""

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from bench.measure.moments import NOTHING, BatchSums
+from bench.measure.moments import NOTHING, BatchSums, noise_of
 from bench.measure.tally import Tally
 
 Tallies = dict[str, Tally]  # by block, of one probe batch
@@ -40,3 +40,13 @@ def mean_products(taken: list[Tallies], blocks: list[str]) -> np.ndarray:
         means = torch.stack([t[name].mean().double() for t in taken])
         products = products + (means @ means.mT).cpu()
     return products.numpy()
+
+
+def noise_alone(taken: Tallies, blocks: list[str]) -> float:
+    """variance_noise of one probe batch without its standard error, for which the sum over all draws is enough."""
+    squares = products = 0.0
+    for name in blocks:
+        total = taken[name].sums.sum(0, dtype=torch.float64)[None]
+        products += float(total @ taken[name].weighed(total).mT)
+        squares += float(taken[name].squares.sum())
+    return noise_of(taken[blocks[0]].counts.numpy(), np.array(squares), np.array(products))

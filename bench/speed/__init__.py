@@ -5,6 +5,7 @@ import argparse
 from collections.abc import Iterator
 from itertools import chain, groupby
 from pathlib import Path
+from typing import Any, NoReturn
 
 import torch
 
@@ -17,12 +18,25 @@ from bench.speed.problems import LEAD, OTHERS
 from bench.speed.steps import ENGINES, step_rows
 from bench.speed.table import write
 
-FULL = {"draws": [2, 16, 128, 1024], "others": [16, 128], "memory": [100, 1000, 10_000], "repetitions": 5}
-QUICK = {"draws": [2, 16], "others": [16], "memory": [100, 400], "repetitions": 2}
+FULL: dict[str, Any] = {
+    "draws": [2, 16, 128, 1024],
+    "others": [16, 128],
+    "memory": [100, 1000, 10_000],
+    "repetitions": 5,
+}
+QUICK: dict[str, Any] = {"draws": [2, 16], "others": [16], "memory": [100, 400], "repetitions": 2}
 
 
-def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="bench.speed", description=__doc__)
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in one sentence, without the usage."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}\n")
+
+
+def arguments(argv: list[str] | None) -> argparse.Namespace:
+    """What was asked, checked, with the sizes filled in."""
+    parser = Parser(prog="python -m bench.speed", description=__doc__)
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="CPU threads")
     parser.add_argument("--draws", type=int, nargs="+", help="draws per measurement, default 2 16 128 1024")
@@ -32,18 +46,28 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--replicas", type=int, nargs="+", default=[1, 100, 10_000], help="for --per-estimator")
     parser.add_argument("--out", type=Path, default=Path("outputs/speed"), help="directory of the table and the figure")
     chosen = parser.parse_args(argv)
-    sizes = QUICK if chosen.quick else FULL
-    chosen.repetitions = sizes["repetitions"] if chosen.repetitions is None else chosen.repetitions
+    chosen.sizes = QUICK if chosen.quick else FULL
+    if chosen.repetitions is None:
+        chosen.repetitions = chosen.sizes["repetitions"]
     if chosen.device == "cuda" and not torch.cuda.is_available():
-        parser.error("device cuda was asked for and this machine has none; --device cpu works.")
-    if min([chosen.threads, chosen.repetitions, *chosen.replicas]) < 1:
-        parser.error("--threads, --repetitions and --replicas are 1 or more.")
-    if min(chosen.draws or [2]) < 2:
-        parser.error("--draws are 2 or more: one draw has no variance.")
+        parser.error("--device cuda was asked for and this machine has none; --device cpu works.")
+    for name, least in (("threads", 1), ("repetitions", 1), ("replicas", 1), ("draws", 2)):
+        given = getattr(chosen, name)
+        for value in given if isinstance(given, list) else [given]:
+            if value is not None and value < least:
+                parser.error(f"--{name} {value} is too few; {least} is the least.")
+    if chosen.draws:
+        chosen.sizes = chosen.sizes | {"draws": chosen.draws}
     try:
         chosen.out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         parser.error(f"--out {chosen.out} cannot be made a directory: {error.strerror}.")
+    return chosen
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Exit status: 0, or 2 at bad arguments."""
+    chosen = arguments(argv)
     torch.set_num_threads(chosen.threads)
     device = torch.device(chosen.device)
     where = {"device": chosen.device, "device_name": device_name(chosen.device), "threads": chosen.threads}
@@ -52,24 +76,25 @@ def main(argv: list[str] | None = None) -> int:
     if chosen.per_estimator:
         rows, name = options(device, chosen), "options"
     else:
-        rows, name = against_plain(device, sizes | ({"draws": chosen.draws} if chosen.draws else {}), chosen), "speed"
+        rows, name = against_plain(device, chosen.sizes, chosen.repetitions), "speed"
     for path in write([row | where for row in rows], chosen.out, name):
         print(path)
     return 0
 
 
-def against_plain(device: torch.device, sizes: dict, chosen: argparse.Namespace) -> Iterator[dict]:
+def against_plain(device: torch.device, sizes: dict, repetitions: int) -> Iterator[dict]:
     """Gradient draws, training steps and peak memory, printed as they come."""
     print(f"A copy moves {bandwidth(device) / 1e9:.1f} GB/s.")
     if device.type != "cuda":
         print("On a GPU: not measured.")
-    print("A VAE 784-200-200-200, batch 100. ratio = reference / ours for times: more than 1 is faster than the plain loop")
+    print("A VAE 784-200-200-200, batch 100. ratio = reference / ours for times: above 1 is faster than the plain loop")
     print("floor: the matrix products that cannot be left out, at their measured rate; %: how much of ours that is")
-    print(f"{'what':31} {'estimator':20} {'size':>6} {'ours':>10} {'reference':>10} {'ratio':>6} {'quartiles':>11}  % floor")
+    heads = f"{'what':31} {'estimator':20} {'size':>6} {'ours':>10} {'reference':>10} {'ratio':>6} {'quartiles':>11}"
+    print(f"{heads}  % floor")
     rows = chain(
-        draws_rows(device, [LEAD], sizes["draws"], chosen.repetitions),
-        step_rows(device, ENGINES, chosen.repetitions),
-        draws_rows(device, OTHERS, sizes["others"], chosen.repetitions),
+        draws_rows(device, [LEAD], sizes["draws"], repetitions),
+        step_rows(device, ENGINES, repetitions),
+        draws_rows(device, OTHERS, sizes["others"], repetitions),
         memory_rows(device, sizes["memory"]),
     )
     for r in rows:

@@ -1,13 +1,12 @@
 """Gradient draws against the plain loop and against the measured ceilings, and their memory."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import torch
 
 from bench.measure import own_stream, take
-from bench.measure.moments import noise_alone
-from bench.measure.parts import batch_sums, parts
+from bench.measure.parts import noise_alone, parts
 from bench.speed.ceilings import work
 from bench.speed.plain import plain_draws
 from bench.speed.problems import LEAD, problem
@@ -18,7 +17,7 @@ PARTS = {"encoder": ("encoder",), "encoder + decoder": ("encoder", "decoder")}
 
 
 def draws_rows(device: torch.device, options: Iterable[Option], counts: list[int], repetitions: int) -> Iterator[dict]:
-    """Each option's trace of the covariance of the encoder's gradient, and of the full one, by `take` and by the loop."""
+    """The trace of the covariance of each option's gradient, encoder's and full, by `take` and by the plain loop."""
     for name, family, hyper in options:
         objective, x = problem(device, name, family, hyper)
         for what, measured in PARTS.items():
@@ -31,7 +30,7 @@ def draws_rows(device: torch.device, options: Iterable[Option], counts: list[int
                 def ours(objective=objective, x=x, draws=draws, measured=measured):
                     tallies = take(objective, x, draws, decoder="decoder" in measured)
                     blocks = parts(tallies, False)
-                    return sum(noise_alone(batch_sums(tallies, blocks[part])) for part in measured)
+                    return noise_alone(tallies, [name for part in measured for name in blocks[part]])
 
                 def plain(objective=objective, x=x, draws=draws, parameters=parameters):
                     return plain_draws(objective, x, draws, parameters)
@@ -51,11 +50,13 @@ def memory_rows(device: torch.device, counts: list[int]) -> Iterator[dict]:
     name, family, hyper = LEAD
     objective, x = problem(device, name, family, hyper)
     fewest = 0
+
+    def drawn(draws: int) -> Callable[[], object]:
+        return lambda: take(objective, x, draws)
+
     for draws in sorted(counts):
         with own_stream(1):
-            peak = peak_memory(
-                lambda draws=draws: take(objective, x, draws), device, lambda: take(objective, x, min(counts))
-            )
+            peak = peak_memory(drawn(draws), device, drawn(min(counts)))
         fewest = fewest or peak
         yield {
             "what": "peak memory, encoder + decoder", "estimator": name, "family": family, "size": draws,

@@ -69,9 +69,10 @@ def _panels(frame: pd.DataFrame) -> "Figure":
     axes[0].set(title="Gradient draws against a plain loop", xlabel="draws", ylabel="times as fast")
     axes[0].axhline(1, color="#7F7F7F", linewidth=0.8)
     _lines(axes[1], draws.assign(percent=100 * draws.fraction_of_floor), "percent")
-    axes[1].set(title="Share of the time that is matrix products", xlabel="draws", ylabel="floor / ours (%)", ylim=(0, 100))
+    axes[1].set(title="Share of the time that the products need", xlabel="draws", ylabel="floor / ours (%)")
+    axes[1].set_ylim(0, 100)
     steps = frame[frame.what.str.contains("steps")]
-    names = [f"{engine}, {size} replica{'s' if size > 1 else ''}" for engine, size in zip(steps.engine, steps["size"])]
+    names = [f"{engine}, {size} at once" for engine, size in zip(steps.engine, steps["size"], strict=True)]
     axes[2].barh(names, steps.ratio, color="#0072B2", height=0.5)
     for side in ("q1", "q3"):
         axes[2].plot(steps[side], names, "|", color="#000000", markersize=8)
@@ -79,7 +80,8 @@ def _panels(frame: pd.DataFrame) -> "Figure":
     axes[2].set(title="Training steps against a bare loop", xlabel="times as fast", ylim=(-0.8, len(names) - 0.2))
     memory = frame[frame.what.str.startswith("peak")]
     axes[3].plot(memory["size"], memory.ours / 2**20, marker="o", color="#0072B2")
-    axes[3].set(title="Peak memory", xlabel="draws", ylabel="MiB", xscale="log", ylim=(0, None))
+    axes[3].set(title="Peak memory", xlabel="draws", ylabel="MiB", ylim=(0, 1.2 * memory.ours.max() / 2**20))
+    _sizes(axes[3], memory)
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=3)
     first = frame.iloc[0]
@@ -97,5 +99,13 @@ def _lines(ax: "Axes", draws: pd.DataFrame, column: str) -> None:
         ax.plot(curve["size"], curve[column], dashes, color=colour, marker=marker, label=f"{estimator}, {part}")
         if column == "ratio":
             ax.vlines(curve["size"], curve.q1, curve.q3, color=colour, alpha=0.45, linewidth=0.9)
-    ax.set(xscale="log")
     ax.set_ylim(bottom=0)
+    _sizes(ax, draws)
+
+
+def _sizes(ax: "Axes", frame: pd.DataFrame) -> None:
+    """A log axis with the sizes that were measured for its ticks."""
+    sizes = sorted(frame["size"].unique())
+    ax.set_xscale("log")
+    ax.set_xticks(sizes, [f"{size:,}" for size in sizes])
+    ax.set_xticks([], minor=True)
