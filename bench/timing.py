@@ -73,7 +73,7 @@ def timed(work: Callable[[], object], device: torch.device, repetitions: int, wa
 def compare(
     ours: Callable[[], object], plain: Callable[[], object], device: torch.device, repetitions: int
 ) -> dict[str, float]:
-    """Medians of both, taken in turn, and the quartiles of the ratio plain / ours."""
+    """Median seconds of `ours` and of the `reference`, taken in turn; median and quartiles of reference / ours."""
     pairs = []
     for i in range(repetitions + 1):
         pair = [timed(work, device, 1, 0)["seconds"] for work in (ours, plain)]
@@ -81,11 +81,14 @@ def compare(
             pairs.append(pair)
     seconds = np.array(pairs)
     q1, median, q3 = np.quantile(seconds[:, 1] / seconds[:, 0], [0.25, 0.5, 0.75])
-    return {"ours": np.median(seconds[:, 0]), "plain": np.median(seconds[:, 1]), "ratio": median, "q1": q1, "q3": q3}
+    ours_median, plain_median = np.median(seconds, 0).tolist()
+    return {"ours": ours_median, "reference": plain_median, "ratio": float(median), "q1": float(q1), "q3": float(q3)}
 
 
-def peak_memory(work: Callable[[], object], device: torch.device) -> int:
-    """Bytes of tensors that `work` holds at its peak beyond those held before it."""
+def peak_memory(work: Callable[[], object], device: torch.device, before_it: Callable[[], object] | None = None) -> int:
+    """Bytes of tensors that `work` holds at its peak beyond those held before it. On the CPU `before_it` is run first,
+    by default `work` itself: the profiler sees only the end of blocks whose beginning it saw, such as gradients left by
+    the last call."""
     if device.type == "cuda":
         torch.cuda.synchronize()
         before = torch.cuda.memory_allocated()
@@ -95,7 +98,7 @@ def peak_memory(work: Callable[[], object], device: torch.device) -> int:
         return torch.cuda.max_memory_allocated() - before
     activities = [torch.profiler.ProfilerActivity.CPU]
     with _quiet(), torch.profiler.profile(activities=activities, profile_memory=True) as profile:
-        work()  # the profiler sees only the end of blocks whose beginning it saw: gradients left by the last call
+        (before_it or work)()
         with torch.profiler.record_function(PEAK):
             work()
     events = sorted(profile.profiler.kineto_results.events(), key=lambda e: e.start_ns())
