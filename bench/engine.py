@@ -1,0 +1,138 @@
+"""How a training step is executed: as it is written, compiled, or as one CUDA graph. The numbers are the same to float
+tolerance, and so is the noise."""
+
+import copy
+import warnings
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from bench.capture import obstacle
+from bench.config import Impossible
+from bench.train import Drawn, Trainer
+
+ENGINES = ("eager", "compile", "graph")
+WARM_UP = 3  # steps that a graph takes before it is captured, so that all memory and all state is there
+BACKEND = "inductor"
+
+
+class Engine(Protocol):
+    """What can be timed and trained with: a `Trainer` is the engine `eager` itself."""
+
+    def gradient(self, x: Tensor) -> Any:
+        """The gradients of one batch `x [B, X]`, left in `.grad`."""
+
+    def step(self) -> None:
+        """One training step: takes a batch, moves everything, counts it."""
+
+
+def engine(trainer: Trainer, name: str) -> Engine:
+    """Execute this trainer's steps by `eager`, `compile` or `graph`. All state stays in the trainer.
+
+    Raises:
+        Impossible: `graph` cannot capture what this trainer does; one sentence says what.
+    """
+    match name:
+        case "eager":
+            return trainer
+        case "compile":
+            return Compiled(trainer)
+        case "graph":
+            if reason := obstacle(trainer):
+                raise Impossible(f"engine=graph: {reason}; engine=eager and engine=compile run.")
+            return Graph(trainer)
+    raise ValueError(f"There is no engine {name!r}; there are {', '.join(ENGINES)}.")
+
+
+class Compiled:
+    """The forward pass, and through it the backward pass, by torch.compile; optimisers are fused kernels already.
+
+    Noise is PyTorch's own and not the compiler's, so that every engine draws the same. What cannot be compiled runs
+    as it is written.
+    """
+
+    def __init__(self, trainer: Trainer):
+        self.trainer, self.compiled = trainer, False
+        options = {"options": {"fallback_random": True}} if BACKEND == "inductor" else {}
+        self._forward: Callable[[Tensor], Drawn] = torch.compile(trainer.forward, backend=BACKEND, **options)
+
+    def gradient(self, x: Tensor) -> Drawn:
+        if self.compiled:
+            return self.trainer.backward(self._forward(x))
+        # The own parameters' backward pass runs through the graph a second time: its buffers must outlive the first.
+        keep = torch._functorch.config.patch(donated_buffer=False)
+        with keep, warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Dynamo detected a call to a `functools.lru_cache`-wrapped function")
+            drawn = self.trainer.backward(self._forward(x))
+        self.compiled = True
+        return drawn
+
+    def step(self) -> None:
+        drawn = self.gradient(next(self.trainer.batches))
+        self.trainer.advance(drawn)
+        self.trainer.note(drawn.loss.detach())
+
+
+class Graph:
+    """A whole step as one CUDA graph: a batch is copied in, and one launch does the rest.
+
+    The first `WARM_UP` steps run as they are written, on the stream that is captured next; they are ordinary steps, and
+    capturing moves nothing, so the training is that of `eager`.
+    """
+
+    def __init__(self, trainer: Trainer):
+        self.trainer = trainer
+        for optimiser in trainer.optimisers:
+            for group in optimiser.param_groups:
+                if "capturable" in group:
+                    group["capturable"] = True
+        self._gradient = _Captured(lambda x: trainer.gradient(x).loss, trainer.generators())
+        self._step = _Captured(self._work, trainer.generators())
+
+    def _work(self, x: Tensor) -> Tensor:
+        drawn = self.trainer.gradient(x)
+        self.trainer.advance(drawn)
+        return drawn.loss
+
+    def gradient(self, x: Tensor) -> Tensor:
+        return self._gradient(x)
+
+    def step(self) -> None:
+        self.trainer.note(self._step(next(self.trainer.batches)))
+
+
+class _Captured:
+    """`work` of a batch, captured at the call after `WARM_UP` ordinary ones and replayed from then on."""
+
+    def __init__(self, work: Callable[[Tensor], Tensor], generators: list[torch.Generator]):
+        self.work, self.generators, self.calls = work, generators, 0
+        self.stream = torch.cuda.Stream()
+        self.graph: torch.cuda.CUDAGraph | None = None
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """The loss; its memory is written again by the next call."""
+        if self.calls < WARM_UP:
+            self.calls += 1
+            self.stream.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(self.stream):
+                loss = self.work(x).detach()
+            torch.cuda.current_stream().wait_stream(self.stream)
+            x.record_stream(self.stream)
+            return loss
+        if self.graph is None:
+            self._capture(x)
+        self.x.copy_(x)
+        assert self.graph is not None
+        self.graph.replay()
+        return self.loss
+
+    def _capture(self, x: Tensor) -> None:
+        self.x = x.clone()  # where every batch is copied to
+        self.graph = torch.cuda.CUDAGraph()
+        for generator in self.generators:  # the default generator registers itself
+            self.graph.register_generator_state(generator)
+        torch.cuda.synchronize()
+        with torch.cuda.graph(self.graph, stream=self.stream):
+            self.loss = self.work(self.x).detach()
