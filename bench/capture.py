@@ -14,7 +14,7 @@ META = torch.device("meta")
 
 
 def obstacle(trainer: Trainer, x: Tensor) -> str | None:
-    """One sentence without full stop, saying what in this trainer's steps a graph cannot record, or None.
+    """What in this trainer's steps a graph cannot record, to go on after "cannot record", or None.
 
     A graph repeats what the device did. So the host may not wait for a value or send one, and what moves must be a
     tensor that is written in place. Nothing of the trainer changes, no random number is drawn.
@@ -35,13 +35,13 @@ def obstacle(trainer: Trainer, x: Tensor) -> str | None:
             before = dict(_state(twin.estimator))
             twin.update(drawn)
     except (RuntimeError, NotImplementedError) as error:
-        return f"{name} needs the value of a tensor on the host in every step ({_first_line(error)})"
+        return f"a step of {name}, which needs the value of a tensor on the host ({_first_line(error)})"
     if watch.sent:
-        return f"{name} sends a tensor from the host to the device in every step ({watch.sent})"
+        return f"a step of {name}, which sends a tensor from the host to the device ({watch.sent})"
     after = dict(_state(twin.estimator))
     moved = [path for path in before if before[path] != after.get(path)]
     if moved:
-        return f"{name} keeps {moved[0]} outside a buffer that is written in place, and a graph would freeze it"
+        return f"a step of {name}, whose state {moved[0]} is not a buffer that is written in place"
     return None
 
 

@@ -1,7 +1,6 @@
 """How a training step is executed: as it is written, compiled, or as one CUDA graph. The numbers are the same to float
 tolerance, and so is the noise."""
 
-import copy
 import warnings
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -9,12 +8,12 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from bench.capture import obstacle
 from bench.config import Impossible
 from bench.train import Drawn, Trainer
 
 ENGINES = ("eager", "compile", "graph")
 WARM_UP = 3  # steps that a graph takes before it is captured, so that all memory and all state is there
+READY = {"eager": 0, "compile": 1, "graph": WARM_UP + 1}  # calls after which nothing is compiled or captured
 BACKEND = "inductor"
 
 
@@ -32,7 +31,7 @@ def engine(trainer: Trainer, name: str) -> Engine:
     """Execute this trainer's steps by `eager`, `compile` or `graph`. All state stays in the trainer.
 
     Raises:
-        Impossible: `graph` cannot capture what this trainer does; one sentence says what.
+        Impossible: `graph` on the CPU. What a graph cannot record even on a GPU `bench.capture.obstacle` says.
     """
     match name:
         case "eager":
@@ -40,8 +39,10 @@ def engine(trainer: Trainer, name: str) -> Engine:
         case "compile":
             return Compiled(trainer)
         case "graph":
-            if reason := obstacle(trainer):
-                raise Impossible(f"engine=graph: {reason}; engine=eager and engine=compile run.")
+            if trainer.losses.device.type != "cuda":
+                raise Impossible(
+                    "engine=graph records CUDA graphs, and this is on the CPU; set engine=eager or compile."
+                )
             return Graph(trainer)
     raise ValueError(f"There is no engine {name!r}; there are {', '.join(ENGINES)}.")
 
@@ -88,10 +89,16 @@ class Graph:
             for group in optimiser.param_groups:
                 if "capturable" in group:
                     group["capturable"] = True
+        self.rates = self._rates()
         self._gradient = _Captured(lambda x: trainer.gradient(x).loss, trainer.generators())
         self._step = _Captured(self._work, trainer.generators())
 
+    def _rates(self) -> list[float]:
+        return [group["lr"] for optimiser in self.trainer.optimisers for group in optimiser.param_groups]
+
     def _work(self, x: Tensor) -> Tensor:
+        if self._rates() != self.rates:
+            raise Impossible("engine=graph would repeat one learning rate, and this one changes; set engine=eager.")
         drawn = self.trainer.gradient(x)
         self.trainer.advance(drawn)
         return drawn.loss
@@ -116,7 +123,8 @@ class _Captured:
         if self.calls < WARM_UP:
             self.calls += 1
             self.stream.wait_stream(torch.cuda.current_stream())
-            with torch.cuda.stream(self.stream):
+            with torch.cuda.stream(self.stream), warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "This instance was constructed with capturable=True")
                 loss = self.work(x).detach()
             torch.cuda.current_stream().wait_stream(self.stream)
             x.record_stream(self.stream)
@@ -131,8 +139,10 @@ class _Captured:
     def _capture(self, x: Tensor) -> None:
         self.x = x.clone()  # where every batch is copied to
         self.graph = torch.cuda.CUDAGraph()
-        for generator in self.generators:  # the default generator registers itself
-            self.graph.register_generator_state(generator)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # deprecated in later versions, which need none of it
+            for generator in self.generators:  # the default generator registers itself
+                self.graph.register_generator_state(generator)
         torch.cuda.synchronize()
         with torch.cuda.graph(self.graph, stream=self.stream):
             self.loss = self.work(self.x).detach()

@@ -8,7 +8,9 @@ import torch
 
 from bench import data as datasets
 from bench.batches import Batches
+from bench.capture import obstacle
 from bench.config import Impossible
+from bench.engine import Engine, engine
 from bench.evaluate import evaluate
 from bench.measure import Reference, measure, own_stream
 from bench.model import VAE
@@ -49,6 +51,7 @@ class Experiment:
             if self.impossible() is None:
                 self._try_estimator()
         self.trainer = Trainer(self.objective, self._batches("training"), config["train"])
+        self.engine = self._engine()
         papers = config["measure"]["papers"]
         self.moving = MovingMoments(self.model, config["train"]["batch_size"]) if papers else None
         self.reference = self._reference()
@@ -68,6 +71,12 @@ class Experiment:
                     f"{self.config['option']} returned a {name} of shape {list(value.shape)}; the interface asks for "
                     f"one value per example, {list(wanted)}."
                 )
+
+    def _engine(self) -> Engine:
+        name, x = self.config["engine"], self.data.train[: self.config["train"]["batch_size"]]
+        if name == "graph" and self.impossible() is None and (reason := obstacle(self.trainer, x)):
+            raise Impossible(f"engine=graph cannot record {reason}; engine=eager and engine=compile run.")
+        return engine(self.trainer, name)
 
     def _batches(self, purpose: str) -> Batches:
         seed = self.config["seeds"]["data"] + (purpose != "training")
@@ -101,7 +110,7 @@ class Experiment:
     def train_step(self) -> None:
         """One step, on the training's clock."""
         start = time.perf_counter()
-        self.trainer.step()
+        self.engine.step()
         self.seconds += time.perf_counter() - start
         if self.moving:
             self.moving.update()
@@ -162,7 +171,7 @@ class Experiment:
         settings = self.config["timing"]
         if settings["repetitions"]:
             seed = self.config["seeds"]["measure"]
-            timed = costs(self.trainer, self._batches("timing"), seed=seed, **settings)
+            timed = costs(self.trainer, self._batches("timing"), seed=seed, name=self.config["engine"], **settings)
             self.rows["cost"] += [{"estimator": self.config["option"], **row} for row in timed]
 
     def _settle(self) -> None:

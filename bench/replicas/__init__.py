@@ -32,7 +32,7 @@ class Replicas(Trainer):
     """
 
     def __init__(self, trainers: list[Trainer], seeds: list[int], config: dict, example: Tensor):
-        first = trainers[0]
+        self.trainers, first = trainers, trainers[0]
         self.objective, self.model, self.estimator = first.objective, first.model, first.estimator
         self.batches = StackedBatches([trainer.batches for trainer in trainers])
         self.one = nn.ModuleDict({"model": first.model, "estimator": first.estimator})
@@ -137,6 +137,14 @@ class Replicas(Trainer):
         estimate = {name: value.detach() for name, value in given.estimate._asdict().items() if value is not None}
         state = {name: tensor.detach() for name, tensor in self.state.items()}
         vmap(one)(state, given.params.detach(), estimate, drawn(self._update_noise, self.streams))
+
+    def hand_out(self) -> None:
+        """Make the gradients of the last step those of each trainer."""
+        for trainer, views in zip(
+            self.trainers, zip(*(p.grad.unbind() for p in self.learned), strict=True), strict=True
+        ):
+            for p, grad in zip(trainer.learned, views, strict=True):
+                p.grad = grad
 
     def generators(self) -> list[torch.Generator]:
         return self.streams
