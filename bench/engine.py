@@ -56,8 +56,8 @@ class Compiled:
 
     def __init__(self, trainer: Trainer):
         self.trainer, self.compiled = trainer, False
-        options = {"options": {"fallback_random": True}} if BACKEND == "inductor" else {}
-        self._forward: Callable[[Tensor], Drawn] = torch.compile(trainer.forward, backend=BACKEND, **options)
+        options: dict[str, Any] | None = {"fallback_random": True} if BACKEND == "inductor" else None
+        self._forward: Callable[[Tensor], Drawn] = torch.compile(trainer.forward, backend=BACKEND, options=options)
 
     def gradient(self, x: Tensor) -> Drawn:
         if self.compiled:

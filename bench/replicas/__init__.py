@@ -40,8 +40,7 @@ class Replicas(Trainer):
         self.streams = [torch.Generator(device).manual_seed(seed) for seed in seeds]
         self._forward_noise, self._update_noise = self._recorded(first, example)
         self.state = self._stacked(trainers)
-        self.learned = [self.state[name] for name, p in self.one.named_parameters() if _learns(name, p, "model.")]
-        self.tuned = [self.state[name] for name, p in self.one.named_parameters() if _learns(name, p, "estimator.")]
+        self.learned, self.tuned = self._leaves("model."), self._leaves("estimator.")
         codebook = self.model.codebook
         self.moves = type(self.estimator).update is not Estimator.update or (codebook is not None and codebook.moves)
         self.optimisers = [make_optimiser(self.learned, config["lr"], config)]
@@ -74,6 +73,10 @@ class Replicas(Trainer):
             learns = isinstance(tensor, nn.Parameter)
             state[name] = nn.Parameter(stacked, tensor.requires_grad) if learns else stacked
         return state
+
+    def _leaves(self, whose: str) -> list[nn.Parameter]:
+        named = [(n, p) for n, p in self.state.items() if isinstance(p, nn.Parameter)]
+        return [p for n, p in named if n.startswith(whose) and p.requires_grad]
 
     def _try(self, x: Tensor) -> None:
         """One forward pass and one update of copies: what does not survive vmap is told before anything is trained."""
@@ -140,11 +143,10 @@ class Replicas(Trainer):
 
     def hand_out(self) -> None:
         """Make the gradients of the last step those of each trainer."""
-        for trainer, views in zip(
-            self.trainers, zip(*(p.grad.unbind() for p in self.learned), strict=True), strict=True
-        ):
-            for p, grad in zip(trainer.learned, views, strict=True):
-                p.grad = grad
+        for i, stacked in enumerate(self.learned):
+            grads = [None] * len(self.trainers) if stacked.grad is None else stacked.grad.unbind()
+            for trainer, grad in zip(self.trainers, grads, strict=True):
+                trainer.learned[i].grad = grad
 
     def generators(self) -> list[torch.Generator]:
         return self.streams
@@ -166,7 +168,3 @@ class _Calling(nn.Module):
 
     def forward(self, call: Any) -> Any:
         return call()
-
-
-def _learns(name: str, parameter: nn.Parameter, whose: str) -> bool:
-    return name.startswith(whose) and parameter.requires_grad

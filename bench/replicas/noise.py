@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
@@ -57,14 +58,19 @@ class Recorded(TorchFunctionMode):
 
 
 class Replayed(TorchFunctionMode):
-    """Hands out `noise` in place of random tensors."""
+    """Hands out `noise` in place of random tensors; and a linear layer of many axes is one matrix product for each
+    replica, where vmap would copy the weights for each sample."""
 
     def __init__(self, noise: Iterable[Tensor]):
         super().__init__()
         self.noise: Iterator[Tensor] = iter(noise)
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
-        return next(self.noise) if func in FILLS else func(*args, **(kwargs or {}))
+        if func in FILLS:
+            return next(self.noise)
+        if func is F.linear and args[0].ndim > 2:
+            return func(args[0].flatten(0, -2), *args[1:], **(kwargs or {})).unflatten(0, args[0].shape[:-1])
+        return func(*args, **(kwargs or {}))
 
 
 def drawn(draws: list[Draw], streams: list[torch.Generator]) -> list[Tensor]:

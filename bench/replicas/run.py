@@ -19,6 +19,8 @@ from bench.progress import progress_bar
 from bench.replicas import Replicas
 from bench.run import LOOK_EVERY, note_failure, record
 
+End = tuple[str, str, dict, dict]  # status, reason, columns of `runs`, rows of the other tables
+
 
 def replica(config: dict[str, Any], number: int) -> dict[str, Any]:
     """The configuration of one of the seeds: `number` more in `seed` and in each of `seeds`."""
@@ -42,6 +44,7 @@ def together(config: dict[str, Any], many: bool) -> Iterator[Finished]:
     earlier = [earlier_run(directory) for directory in directories]
     kept = [e for e in earlier if e and (e.status != "failed" or config["sweep"]["retry"] == "none")]
     if len(kept) < len(configs):
+        ends: list[End]
         try:
             started = Together(configs, directories)
         except Exception as error:  # before the start
@@ -93,7 +96,7 @@ class Together:
         self.alive = dict(enumerate(self.experiments))
         self.ends: dict[int, tuple[str, str, int]] = {}  # status, reason, step
 
-    def run(self, progress: bool) -> list[tuple[str, str, dict, dict]]:
+    def run(self, progress: bool) -> list[End]:
         """Train to the end, measure, evaluate and time: status, reason, columns of `runs`, and rows of each seed."""
         try:
             self._go(progress)
