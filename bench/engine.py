@@ -57,15 +57,15 @@ class Compiled:
     def __init__(self, trainer: Trainer):
         self.trainer, self.compiled = trainer, False
         options: dict[str, Any] | None = {"fallback_random": True} if BACKEND == "inductor" else None
-        self._forward: Callable[[Tensor], Drawn] = torch.compile(trainer.forward, backend=BACKEND, options=options)
+        with warnings.catch_warnings(action="ignore"):  # what the compiler says of itself
+            self._forward: Callable[[Tensor], Drawn] = torch.compile(trainer.forward, backend=BACKEND, options=options)
 
     def gradient(self, x: Tensor) -> Drawn:
         if self.compiled:
             return self.trainer.backward(self._forward(x))
         # The own parameters' backward pass runs through the graph a second time: its buffers must outlive the first.
         keep = torch._functorch.config.patch(donated_buffer=False)
-        with keep, warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Dynamo detected a call to a `functools.lru_cache`-wrapped function")
+        with keep, warnings.catch_warnings(action="ignore"):
             drawn = self.trainer.backward(self._forward(x))
         self.compiled = True
         return drawn
