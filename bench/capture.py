@@ -7,9 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from bench.train import Trainer
 
+COPIES = (torch.ops.aten._to_copy.default, torch.ops.aten.copy_.default)
 META = torch.device("meta")
 
 
@@ -23,7 +25,7 @@ def obstacle(trainer: Trainer, x: Tensor) -> str | None:
         trainer: with a model and an estimator that have their sizes.
         x: `[B, X]`, a batch as in training; only its shape counts.
     """
-    twin = copy.deepcopy(trainer, {id(trainer.batches): None, id(trainer.losses): trainer.losses})
+    twin = copy.deepcopy(trainer, {id(trainer.batches): iter(()), id(trainer.losses): trainer.losses})
     for module in (twin.model, twin.estimator):
         module.to(META)
     twin.learned, twin.tuned = _learned(twin.model), _learned(twin.estimator)
@@ -73,9 +75,8 @@ class _Watch(TorchDispatchMode):
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         out = func(*args, **(kwargs or {}))
         made = isinstance(out, Tensor) and out.device == META
-        from_host = func is torch.ops.aten.lift_fresh.default or any(
-            isinstance(a, Tensor) and a.device != META and a.ndim > 0 for a in args
-        )
-        if made and from_host and not self.sent:
+        host = [a for a in tree_leaves((args, kwargs)) if isinstance(a, Tensor) and a.device != META]
+        sent = any(a.ndim or func in COPIES for a in host)  # a single number may go along with a kernel
+        if made and (sent or func is torch.ops.aten.lift_fresh.default) and not self.sent:
             self.sent = str(func)
         return out

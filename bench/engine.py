@@ -1,6 +1,7 @@
 """How a training step is executed: as it is written, compiled, or as one CUDA graph. The numbers are the same to float
 tolerance, and so is the noise."""
 
+import gc
 import warnings
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -121,6 +122,8 @@ class _Captured:
     def __call__(self, x: Tensor) -> Tensor:
         """The loss; its memory is written again by the next call."""
         if self.calls < WARM_UP:
+            if not self.calls:
+                gc.collect()  # an old graph of a parameter would bind its gradient to another stream
             self.calls += 1
             self.stream.wait_stream(torch.cuda.current_stream())
             with torch.cuda.stream(self.stream), warnings.catch_warnings():

@@ -47,7 +47,8 @@ class Experiment:
             self.model.to(self.device, dtype)
             self.estimator = build(config["estimator"]).to(self.device, dtype)
             self.objective = Objective(self.model, self.estimator, **config["objective"])
-            self.q = self.model.encode(self.probe[0])
+            with torch.no_grad():  # a graph kept alive would tie the parameters' gradients to this stream
+                self.q = self.model.encode(self.probe[0])
             if self.impossible() is None:
                 self._try_estimator()
         self.trainer = Trainer(self.objective, self._batches("training"), config["train"])
@@ -64,7 +65,8 @@ class Experiment:
 
     def _try_estimator(self) -> None:
         """One estimate: it gives lazy layers their size, and shows whether the shapes are those of the interface."""
-        estimate, wanted = self.objective.estimate(self.q, self.probe[0]), tuple(self.q.batch_shape)
+        q, wanted = self.model.encode(self.probe[0]), tuple(self.q.batch_shape)
+        estimate = self.objective.estimate(q, self.probe[0])
         for name, value in estimate._asdict().items():
             if value is not None and value.shape != wanted:
                 raise ValueError(

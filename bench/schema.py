@@ -138,7 +138,7 @@ TABLES: dict[str, dict[str, Column]] = {
         "valid": Column(BOOL, "whether threads x parallel jobs <= cores, without which a timing means little"),
         "evaluations_forward": Column(FLOAT, "evaluations of the cost per example and gradient"),
         "evaluations_backward": Column(FLOAT, "evaluations of the cost that are differentiated with respect to z"),
-        "peak_memory": Column(INT, "peak memory (bytes)"),
+        "peak_memory": Column(INT, "peak memory (bytes); not known of engine graph"),
     },
 }
 

@@ -72,6 +72,14 @@ def test_eager_is_the_trainer_itself_and_graphs_need_cuda():
         engine(trainer, "fast")
 
 
+def test_no_graph_of_the_parameters_outlives_the_making_of_an_experiment():
+    for family in ("gaussian", "vq"):
+        chosen = {"_target_": "estimators.rloo.RLOO", "k": 2}
+        q = Experiment(run_config(family, chosen)).q
+        assert q.params.grad_fn is None
+        assert family != "vq" or q.codebook.grad_fn is None
+
+
 def test_times_of_an_engine_are_of_a_copy(monkeypatch):
     monkeypatch.setattr(bench.engine, "BACKEND", "aot_eager")
     trainer = trainer_of(RLOO())
@@ -104,6 +112,8 @@ class Planted(Estimator):
             c = 2 * c
         if self.fault == "chooses":
             c = c + 0 * q.params.detach()[q.params > 0].sum()
+        if self.fault == "numbers":
+            c = c[torch.arange(len(c))]  # on the host, wherever c is
         if self.fault == "sends":
             c = c * torch.tensor([1.0] * len(c), dtype=c.dtype).to(c.device)
         return Estimate(c.detach() * q.log_prob(z)[0] + c, c)
@@ -123,6 +133,7 @@ class Planted(Estimator):
         ("", None),
         ("waits", "needs the value of a tensor on the host"),
         ("chooses", "needs the value of a tensor on the host"),
+        ("numbers", "sends a tensor from the host to the device"),
         ("sends", "sends a tensor from the host to the device"),
         ("counts", "whose state count is not a buffer that is written in place"),
         ("replaces", "whose state state is not a buffer that is written in place"),

@@ -52,7 +52,7 @@ class Replicas(Trainer):
 
     def _recorded(self, first: Trainer, x: Tensor) -> tuple[list[Draw], list[Draw]]:
         """The noise that a step asks for, forward and in the update; asked of a copy, whose streams are put back."""
-        twin = copy.deepcopy(first, {id(first.batches): None, id(first.losses): first.losses})
+        twin = copy.deepcopy(first, {id(first.batches): iter(()), id(first.losses): first.losses})
         devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else []
         with torch.random.fork_rng(devices), torch.no_grad():
             with Recorded() as forward:
