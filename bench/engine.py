@@ -2,6 +2,7 @@
 tolerance, and so is the noise."""
 
 import gc
+import time
 import warnings
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -10,11 +11,11 @@ import torch
 from torch import Tensor
 
 from bench.config import Impossible
+from bench.measure import own_stream
 from bench.train import Drawn, Trainer
 
 ENGINES = ("eager", "compile", "graph")
 WARM_UP = 3  # steps that a graph takes before it is captured, so that all memory and all state is there
-READY = {"eager": 0, "compile": 1, "graph": WARM_UP + 1}  # calls after which nothing is compiled or captured
 BACKEND = "inductor"
 
 
@@ -46,6 +47,20 @@ def engine(trainer: Trainer, name: str) -> Engine:
                 )
             return Graph(trainer)
     raise ValueError(f"There is no engine {name!r}; there are {', '.join(ENGINES)}.")
+
+
+def prepare(executed: Engine, x: Tensor) -> float | None:
+    """Compile, on a batch `x [B, X]` of whatever values, and say how many seconds it took; None where nothing is to be
+    compiled. No state moves and no stream of noise."""
+    if not isinstance(executed, Compiled):
+        return None
+    streams = executed.trainer.generators()
+    states, start = [stream.get_state() for stream in streams], time.perf_counter()
+    with own_stream(0):
+        executed.gradient(x)
+    for stream, state in zip(streams, states, strict=True):
+        stream.set_state(state)
+    return time.perf_counter() - start
 
 
 class Compiled:

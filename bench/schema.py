@@ -132,7 +132,7 @@ TABLES: dict[str, dict[str, Column]] = {
         "seconds_q1": Column(FLOAT, "first quartile over repetitions (s)"),
         "seconds_q3": Column(FLOAT, "third quartile over repetitions (s)"),
         "seconds_compile": Column(
-            FLOAT, "compiling or capturing both, with the first calls; less where compiled code was on the disk (s)"
+            FLOAT, "compiling, or capturing, with the first calls; less where compiled code was on the disk (s)"
         ),
         "repetitions": Column(INT, "timed repetitions"),
         "valid": Column(BOOL, "whether threads x parallel jobs <= cores, without which a timing means little"),

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.engine import READY, engine
+from bench.engine import WARM_UP, engine, prepare
 from bench.measure import own_stream
 from bench.objective import Objective
 from bench.provenance import device_name
@@ -135,11 +135,18 @@ def _quiet():
 
 
 def costs(
-    trainer: Trainer, batches: Iterator[Tensor], *, repetitions: int, warmup: int, seed: int, name: str = "eager"
+    trainer: Trainer,
+    batches: Iterator[Tensor],
+    *,
+    repetitions: int,
+    warmup: int,
+    seed: int,
+    name: str = "eager",
+    compiling: float | None = None,
 ) -> list[dict]:
     """Rows of table `cost` for a training step and for a gradient (all of a step but the optimisers and the state).
 
-    `name` is that of the engine.
+    `name` is that of the engine, and `compiling` the seconds it has spent on that, where it has.
 
     Everything is timed on a copy, with `batches` in place of the training's own, so that the training goes on as if
     nothing had happened. The clock is read with the device idle.
@@ -153,7 +160,10 @@ def costs(
         forward, backward = evaluations(twin.objective, twin.model.encode(x), x)
         executed = engine(twin, name)
         works: dict[str, Callable[[], object]] = {"gradient": lambda: executed.gradient(x), "step": executed.step}
-        compiling = sum(_total(work, device, READY[name]) for work in works.values()) if READY[name] else None
+        if name == "graph":
+            compiling = sum(_total(work, device, WARM_UP + 1) for work in works.values())
+        else:
+            compiling = compiling or prepare(executed, x)
         for what, work in works.items():
             row = {"what": what, "engine": name, "batch_size": len(x), "threads": threads, "seconds_compile": compiling}
             row |= {"device": device.type, "device_name": device_name(device.type)}

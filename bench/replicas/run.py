@@ -12,7 +12,7 @@ import torch
 
 from bench import plugins
 from bench.config import BadInput, Impossible, identity
-from bench.engine import engine
+from bench.engine import engine, prepare
 from bench.experiment import Experiment
 from bench.job import Finished, earlier_run, explain, require_writable
 from bench.progress import progress_bar
@@ -90,8 +90,8 @@ class Together:
         shared = None if first.data.binarisation == "static" else first.data  # static images are of a seed
         self.experiments = [first, *(Experiment(config, shared) for config in configs[1:])]
         seeds, x = [config["seeds"]["estimator"] for config in configs], first.data.train
-        example = x.new_zeros(self.config["train"]["batch_size"], x.shape[1])
-        self.trainer = Replicas([e.trainer for e in self.experiments], seeds, self.config["train"], example)
+        self.example = x[: self.config["train"]["batch_size"]]
+        self.trainer = Replicas([e.trainer for e in self.experiments], seeds, self.config["train"], self.example)
         self.engine = engine(self.trainer, self.config["engine"])
         self.alive = dict(enumerate(self.experiments))
         self.ends: dict[int, tuple[str, str, int]] = {}  # status, reason, step
@@ -117,6 +117,7 @@ class Together:
         trainer, first, steps = self.trainer, self.experiments[0], self.config["train"]["steps"]
         title, seconds = f"{len(self.experiments)} x {self.config['option']} on {self.config['latent']['family']}", 0.0
         with progress_bar(title, steps, progress) as advance:
+            prepare(self.engine, self.example.expand(len(self.experiments), -1, -1))
             while True:
                 step = trainer.step_count
                 stops = first.stops(step)
