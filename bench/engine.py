@@ -74,15 +74,15 @@ class Compiled:
         self.trainer, self.compiled = trainer, False
         options: dict[str, Any] | None = {"fallback_random": True} if BACKEND == "inductor" else None
         with warnings.catch_warnings(action="ignore"):  # what the compiler says of itself
-            self._forward: Callable[[Tensor], Drawn] = torch.compile(trainer.forward, backend=BACKEND, options=options)
+            self._compute: Callable[..., Drawn] = torch.compile(trainer.compute, backend=BACKEND, options=options)
 
     def gradient(self, x: Tensor) -> Drawn:
         if self.compiled:
-            return self.trainer.backward(self._forward(x))
+            return self.trainer.backward(self._compute(*self.trainer.inputs(x)))
         # The own parameters' backward pass runs through the graph a second time: its buffers must outlive the first.
         keep = torch._functorch.config.patch(donated_buffer=False)
         with keep, warnings.catch_warnings(action="ignore"):
-            drawn = self.trainer.backward(self._forward(x))
+            drawn = self.trainer.backward(self._compute(*self.trainer.inputs(x)))
         self.compiled = True
         return drawn
 

@@ -42,6 +42,14 @@ class Trainer:
 
     def forward(self, x: Tensor) -> Drawn:
         """What one batch `x [B, X]` costs, with the graph of its gradients."""
+        return self.compute(*self.inputs(x))
+
+    def inputs(self, x: Tensor) -> tuple:
+        """What `compute` takes for a batch."""
+        return (x,)
+
+    def compute(self, x: Tensor) -> Drawn:
+        """The forward pass: what an engine may compile."""
         q = self.model.encode(x)
         estimate = self.objective.estimate(q, x)
         return Drawn(q.params, estimate, (estimate.loss + self.objective.fixed(q)).mean())

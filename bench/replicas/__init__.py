@@ -1,6 +1,7 @@
 """Several seeds trained at once in one process: every parameter is stacked `[R, ...]`, and one step steps all."""
 
 import copy
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -35,7 +36,7 @@ class Replicas(Trainer):
         self.trainers, first = trainers, trainers[0]
         self.objective, self.model, self.estimator = first.objective, first.model, first.estimator
         self.batches = StackedBatches([trainer.batches for trainer in trainers])
-        self.one = nn.ModuleDict({"model": first.model, "estimator": first.estimator})
+        self.one = _One(first)
         device = first.learned[0].device
         self.streams = [torch.Generator(device).manual_seed(seed) for seed in seeds]
         self._forward_noise, self._update_noise = self._recorded(first, example)
@@ -63,7 +64,7 @@ class Replicas(Trainer):
 
     def _stacked(self, trainers: list[Trainer]) -> dict[str, Tensor]:
         """Name -> parameters and buffers of all, of which each trainer's become views."""
-        modules = [nn.ModuleDict({"model": t.model, "estimator": t.estimator}) for t in trainers]
+        modules = [_One(trainer) for trainer in trainers]
         state: dict[str, Tensor] = {}
         named = [dict(module.named_parameters()) | dict(module.named_buffers()) for module in modules]
         for name, tensor in named[0].items():
@@ -86,7 +87,7 @@ class Replicas(Trainer):
         try:
             with torch.no_grad():
                 self.update(self.forward(x.expand(len(streams), -1, -1)))
-        except (RuntimeError, NotImplementedError, StopIteration) as error:
+        except (RuntimeError, NotImplementedError, IndexError) as error:
             reason = str(error).splitlines()[0].rstrip(".") if str(error) else "its noise is not that of a run alone"
             name = self.estimator.name
             raise Impossible(
@@ -95,24 +96,19 @@ class Replicas(Trainer):
         finally:
             self.state, self.streams = state, streams
 
-    def forward(self, x: Tensor) -> Drawn:
+    def inputs(self, x: Tensor) -> tuple:
+        return self.state, x, drawn(self._forward_noise, self.streams)
+
+    def compute(self, state: dict[str, Tensor], x: Tensor, noise: list[Tensor]) -> Drawn:  # type: ignore[override]
         """What one batch of each replica `x [R, B, X]` costs: everything of `Drawn` has R in front."""
 
         def one(state: dict[str, Tensor], x: Tensor, noise: list[Tensor]) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
-            def call() -> Drawn:
-                with Replayed(noise):
-                    return Trainer.forward(self, x)
-
-            given = self._with(state, call)
+            given = functional_call(self.one, state, (Trainer.compute, self, (x,), noise))
             estimate = {name: value for name, value in given.estimate._asdict().items() if value is not None}
             return given.params, given.loss, estimate
 
-        params, loss, estimate = vmap(one)(self.state, x, drawn(self._forward_noise, self.streams))
+        params, loss, estimate = vmap(one)(state, x, noise)
         return Drawn(params, Estimate(**estimate), loss)
-
-    def _with(self, state: dict[str, Tensor], call: Any) -> Any:
-        """`call()`, with these parameters and buffers in the place of the first replica's."""
-        return functional_call(_Calling(self.one), {f"one.{name}": tensor for name, tensor in state.items()}, (call,))
 
     def backward(self, drawn: Drawn) -> Drawn:
         """The gradients of a forward pass, left in `.grad` of the stacked parameters."""
@@ -130,12 +126,9 @@ class Replicas(Trainer):
             return
 
         def one(state: dict[str, Tensor], params: Tensor, estimate: dict[str, Tensor], noise: list[Tensor]) -> Tensor:
-            def call() -> None:
-                with Replayed(noise):
-                    Trainer.update(self, Drawn(params, Estimate(**estimate), params.new_zeros(())))
-
-            self._with(state, call)
-            return params.new_zeros(())
+            given = Drawn(params, Estimate(**estimate), params.new_zeros(()))
+            functional_call(self.one, state, (Trainer.update, self, (given,), noise))
+            return given.loss
 
         estimate = {name: value.detach() for name, value in given.estimate._asdict().items() if value is not None}
         state = {name: tensor.detach() for name, tensor in self.state.items()}
@@ -159,12 +152,13 @@ class Replicas(Trainer):
         return [first + each.index(False) if False in each else None for each in finite]
 
 
-class _Calling(nn.Module):
-    """A module whose forward pass is whatever it is given."""
+class _One(nn.Module):
+    """One replica's model and estimator; its forward pass is any method of a trainer that uses them."""
 
-    def __init__(self, one: nn.Module):
+    def __init__(self, trainer: Trainer):
         super().__init__()
-        self.one = one
+        self.model, self.estimator = trainer.model, trainer.estimator
 
-    def forward(self, call: Any) -> Any:
-        return call()
+    def forward(self, method: Callable[..., Any], trainer: Trainer, args: tuple, noise: list[Tensor]) -> Any:
+        with Replayed(noise):
+            return method(trainer, *args)

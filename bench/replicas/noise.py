@@ -1,6 +1,6 @@
 """Every replica's noise from its own stream, so that a replica draws what a run of its seed alone draws."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
@@ -61,15 +61,16 @@ class Replayed(TorchFunctionMode):
     """Hands out `noise` in place of random tensors; and a linear layer of many axes is one matrix product for each
     replica, where vmap would copy the weights for each sample."""
 
-    def __init__(self, noise: Iterable[Tensor]):
+    def __init__(self, noise: list[Tensor]):
         super().__init__()
-        self.noise: Iterator[Tensor] = iter(noise)
+        self.noise, self.next = noise, 0
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         if func in FILLS:
-            return next(self.noise)
+            self.next += 1
+            return self.noise[self.next - 1]
         if func is F.linear and args[0].ndim > 2:
-            return func(args[0].flatten(0, -2), *args[1:], **(kwargs or {})).unflatten(0, args[0].shape[:-1])
+            return torch.unflatten(func(args[0].flatten(0, -2), *args[1:], **(kwargs or {})), 0, args[0].shape[:-1])
         return func(*args, **(kwargs or {}))
 
 
