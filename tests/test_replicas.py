@@ -7,8 +7,10 @@ import pytest
 import torch
 from hydra.core.global_hydra import GlobalHydra
 
+import bench.engine
 from bench import plugins, tables
 from bench.config import BadInput, Impossible
+from bench.engine import engine, prepare
 from bench.experiment import Experiment
 from bench.job import Finished
 from bench.model import VAE
@@ -185,6 +187,23 @@ def test_batches_are_those_of_each_seed(binarisation):
 
 def _seeds(seed: int) -> dict[str, int]:
     return dict.fromkeys(("model", "data", "estimator", "measure"), seed)
+
+
+def test_replicas_compile_as_one_graph(monkeypatch):
+    monkeypatch.setattr(bench.engine, "BACKEND", "aot_eager")
+    torch._dynamo.reset()
+    torch._dynamo.utils.counters.clear()
+    eager, compiled = trainers("bernoulli", "nvil"), trainers("bernoulli", "nvil")
+    assert eager is not None
+    assert compiled is not None
+    for made, name in ((eager, "eager"), (compiled, "compile")):
+        executed = engine(Replicas(made, list(SEEDS), TRAIN, images(4)), name)
+        prepare(executed, images(len(SEEDS), 4))  # moves nothing
+        for _ in range(3):
+            executed.step()
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == 1
+    for one, other in zip(eager, compiled, strict=True):
+        torch.testing.assert_close(state(one), state(other), rtol=1e-9, atol=1e-9)
 
 
 def test_divergence_is_found_for_each_replica():
