@@ -7,6 +7,7 @@ import pickle
 import pytest
 import torch
 
+from bench import attempt
 from bench.run import run
 from tests.stopped import REBAR, chosen, stopping, whole
 from tests.test_checkpoint import Runs
