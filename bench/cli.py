@@ -101,11 +101,12 @@ def _hydra(arguments: list[str], config_name: str, task: "Task", session: "Sessi
 
     flags = get_args_parser()
     flags.error = refuse  # type: ignore[method-assign]  # Hydra's own answer is a page of usage
-    folder = flags.parse_args(arguments).config_dir
+    asked = flags.parse_args(arguments)
+    if asked.experimental_rerun:
+        raise BadInput("--experimental-rerun would run what a pickle says; give the overrides of the run instead.")
     plugins.register()
-    for file in sorted(Path(folder).glob("estimator/*.yaml")) if folder else []:
-        if file.stem in plugins.registry() | plugins.presets():
-            raise BadInput(f"{file} has the name of an estimator of the suite; give it another name.")
+    if asked.config_dir:
+        plugins.check_folder(Path(asked.config_dir))
     settings: dict[str, Any] = {"execution_whitelist": ["estimators.*", "bench.*"]}  # a parameter from Hydra 1.4 on
     settings = {k: v for k, v in settings.items() if k in inspect.signature(hydra.main).parameters}
     settings |= {"config_path": str(plugins.CONF), "config_name": config_name, **plugins.VERSION_BASE}

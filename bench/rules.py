@@ -17,8 +17,9 @@ class Rule(NamedTuple):
     only: tuple[str, str] | None = None  # (key, value): exists only where another key has this value
 
 
-def _whole(low: int = 0, **more: Any) -> Rule:
-    return Rule(int, f"a whole number, {low} or more", lambda v: v >= low, **more)
+def _whole(low: int = 0, high: float = math.inf, **more: Any) -> Rule:
+    expected = f"a whole number, {low} or more" if high == math.inf else f"a whole number from {low} to {high}"
+    return Rule(int, expected, lambda v: low <= v <= high, **more)
 
 
 def _real(low: float = -math.inf, high: float = math.inf, above: bool = False, **more: Any) -> Rule:
@@ -46,7 +47,7 @@ RULES: dict[str, Rule] = {
     "engine": _one_of("eager", "compile", "graph"),
     "replicas": _whole(1),
     "device": _one_of("auto", "cpu", "cuda"),
-    "threads": _whole(1),
+    "threads": _whole(1, 1024),
     "dtype": _one_of("float32", "float64"),
     "latent.family": _one_of("gaussian", "bernoulli", "categorical", "vq"),
     "latent.dim": _whole(1),

@@ -4,11 +4,11 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from bench.arguments import Parser
 from bench.report.collect import Collection, collect, find, save, widened
 from bench.report.compare import COMPARISON, comparison, to_arrow
 from bench.report.figures import FIGURES, SHARED, applicable, draw
@@ -17,13 +17,6 @@ from bench.report.show import show_comparison, show_endings
 from bench.report.style import looks
 from bench.report.style import save as save_figure
 from bench.tables import SchemaError
-
-
-class Parser(argparse.ArgumentParser):
-    """Says what is wrong in one sentence, without the usage."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message}\n")
 
 
 def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
