@@ -66,11 +66,11 @@ def prepare(config: dict[str, Any]) -> dict[str, Any]:
 def check(config: dict[str, Any]) -> None:
     """Raise BadInput, with one sentence, at the first key that is unknown, missing, or holds what it cannot."""
     leaves = {key: value for key, value in flatten(config) if not key.startswith("estimator.")}
-    known = {k: r for k, r in RULES.items() if r.only is None or leaves.get(r.only[0]) == r.only[1]}
+    known = {k: r for k, r in RULES.items() if r.only is None or leaves.get(r.only[0]) in r.only[1:]}
     for key, value in leaves.items():
         if key not in known:
             if key in RULES and (owner := RULES[key].only):
-                raise BadInput(f"{key} belongs to {owner[0]}={owner[1]}, and {owner[0]} is {leaves.get(owner[0])}.")
+                raise BadInput(f"{key} belongs to {owner[0]}={' or '.join(owner[1:])}, not {leaves.get(owner[0])}.")
             raise BadInput(f"There is no key {key}: {nearest_key(key, known)}")
         _check_value(key, value, known[key])
     if missing := [key for key, rule in known.items() if key not in leaves and not rule.optional]:

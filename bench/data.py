@@ -43,7 +43,7 @@ class Data:
     shape: tuple[int, int, int]  # channels, height, width; X is their product
     train: Tensor  # [N, X]
     valid: Tensor | None  # [N, X]; None where train_size took all of it
-    test: Tensor  # [N, X]
+    test: Tensor | None  # [N, X]; None where there is none
     mean: Tensor  # [X] of the training images before binarisation
 
     @property
@@ -80,6 +80,10 @@ class Data:
         noise = generator(seed, "probe")
         order = torch.stack([torch.randperm(len(self.train), generator=noise)[:batch_size] for _ in range(batches)])
         return self.binarised(self.train[order.to(self.train.device)], noise)
+
+    def batches(self, batch_size: int, seed: int) -> "Batches":
+        """Endless training batches. DataError where batch_size is not in 1..N."""
+        return Batches(self, batch_size, seed)
 
     def binarised(self, x: Tensor, noise: torch.Generator) -> Tensor:
         """A Bernoulli draw with means `x` where binarisation is dynamic, else `x` itself."""

@@ -1,20 +1,23 @@
 """The parts of a run, put together from a resolved config, and what is done at its stops."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
+from torch import Tensor
 
 from bench import data as datasets
+from bench import problems
 from bench.evaluate import evaluate
 from bench.measure import measure, own_stream
-from bench.model import VAE
+from bench.model import VAE, Model
 from bench.objective import Objective
 from bench.plugins import build, estimator
+from bench.problems import Known, NoData, Problem
 from bench.schema import OWN
 from bench.timing import costs
 from bench.train import Trainer
-from estimators import Gaussian
+from estimators import Gaussian, Latent
 
 
 class Experiment:
@@ -26,11 +29,10 @@ class Experiment:
     def __init__(self, config: dict):
         self.config, seeds = config, config["seeds"]
         self.device, dtype = torch.device(config["device"]), getattr(torch, config["dtype"])
-        self.data = datasets.load(**config["data"], device=self.device, dtype=dtype, seed=seeds["data"])
+        self.data = self._data(dtype)
         self.probe = self.data.probe(config["measure"]["batches"], config["measure"]["batch_size"], seeds["data"])
         with own_stream(seeds["model"]):
-            self.model = VAE(config["latent"], config["model"], self.data.shape, self.data.mean.cpu())
-            self.model.to(self.device, dtype)
+            self.model = self._model().to(self.device, dtype)
             self.estimator = build(config["estimator"]).to(self.device, dtype)
             self.objective = Objective(self.model, self.estimator, **config["objective"])
             self.q = self.model.encode(self.probe[0])
@@ -45,19 +47,32 @@ class Experiment:
         """One sentence saying why these parts do not go together, or None."""
         return self.objective.impossible(self.q)
 
-    def _batches(self, purpose: str) -> datasets.Batches:
+    def _data(self, dtype: torch.dtype) -> datasets.Data | NoData:
+        if (name := self.config["problem"]["name"]) != problems.VAE:
+            return problems.data(name, self.device, dtype)
+        seed = self.config["seeds"]["data"]
+        return datasets.load(**self.config["data"], device=self.device, dtype=dtype, seed=seed)
+
+    def _model(self) -> Model:
+        if self.config["problem"]["name"] != problems.VAE:
+            return problems.problem(**self.config["problem"])
+        assert isinstance(self.data, datasets.Data)
+        return VAE(self.config["latent"], self.config["model"], self.data.shape, self.data.mean.cpu())
+
+    def _batches(self, purpose: str) -> Iterator[Tensor]:
         seed = self.config["seeds"]["data"] + (purpose != "training")
-        return datasets.Batches(self.data, self.config["train"]["batch_size"], seed)
+        return self.data.batches(self.config["train"]["batch_size"], seed)
 
     def _reference(self) -> Objective | None:
-        """The same objective under an unbiased estimator; `auto` is exact where that is possible."""
+        """The same objective under an unbiased estimator; `auto` is exact where that is possible, and what a problem
+        knows of itself is exact."""
         name = self.config["measure"]["reference"]
         if name == "none" or self.impossible():
             return None
-        if name == "auto":
-            exact = estimator("exact").refuses(self.q) is None
-            name = "exact" if exact else "reparam" if isinstance(self.q, Gaussian) else "rloo"
-        return Objective(self.model, estimator(name).to(self.device, self.q.params.dtype), **self.config["objective"])
+        if name in ("auto", "exact") and isinstance(self.model, Problem) and self.model.gradient() is not None:
+            return Objective(self.model, Known(self.model.gradient), **self.config["objective"])
+        made = estimator(unbiased(self.q) if name == "auto" else name)
+        return Objective(self.model, made.to(self.device, self.q.params.dtype), **self.config["objective"])
 
     def noise(self):
         """The random stream of the training."""
@@ -86,6 +101,7 @@ class Experiment:
             self.rows["objective"] += [
                 {"seed": seed, "step": step, "seconds": self.seconds, "split": split, **self._evaluated(split)}
                 for split in ("train", "test")
+                if split in self.data.splits
             ]
         if self._due("measure", step):
             say("measuring")
@@ -100,8 +116,10 @@ class Experiment:
                 reference=self.reference,
                 reference_draws=settings["reference_draws"],
             )
+            exact = self.model.variances(self.estimator, len(self.probe[0])) if isinstance(self.model, Problem) else {}
             self.rows["gradient"] += [
                 {"seed": seed, "step": step, "trained_with": OWN, **row, "estimator": self.config["option"]}
+                | {"variance_exact": exact.get(row["part"])}
                 for row in measured
             ]
 
@@ -124,3 +142,10 @@ class Experiment:
             start = time.perf_counter()
             torch.cuda.synchronize(self.device)
             self.seconds += time.perf_counter() - start
+
+
+def unbiased(q: Latent) -> str:
+    """The estimator to compare with: exact where there are few enough points, else one that samples."""
+    if estimator("exact").refuses(q) is None:
+        return "exact"
+    return "reparam" if isinstance(q, Gaussian) else "rloo"

@@ -14,6 +14,7 @@ from bench import tables
 from bench.config import Impossible, identity
 from bench.experiment import Experiment
 from bench.plugins import build
+from bench.problems import family
 from bench.progress import progress_bar
 from bench.provenance import provenance
 from bench.schema import SCHEMA
@@ -66,7 +67,7 @@ def record(
         "status": status,
         "reason": reason or None,
         "estimator": config["option"],
-        "family": config["latent"]["family"],
+        "family": family(config),
         "unbiased": estimator.unbiased,
         "objective": estimator.objective,
         "seed": config["seed"],
@@ -84,7 +85,7 @@ def record(
 def _go(experiment: Experiment, progress: bool) -> int | None:
     """The whole training with its stops; the step of divergence, or None."""
     trainer, steps = experiment.trainer, experiment.config["train"]["steps"]
-    title = f"{experiment.config['option']} on {experiment.config['latent']['family']}"
+    title = f"{experiment.config['option']} on {family(experiment.config)}"
     with progress_bar(title, steps, progress) as advance, experiment.noise():
         while True:
             step = trainer.step_count

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-SCHEMA = 1  # raise whenever a column changes its name, type or meaning
+SCHEMA = 2  # raise whenever a column changes its name, type or meaning
 STATUSES = ("done", "failed", "diverged", "skipped")
 OWN = "own"  # trained_with, where the gradient was measured along the run's own training
 
@@ -100,6 +100,9 @@ TABLES: dict[str, dict[str, Column]] = {
             for name, meaning in MOMENTS.items()
             for column, description in ((name, meaning), (f"{name}_se", f"standard error of {name}"))
         },
+        "variance_exact": Column(
+            FLOAT, "what variance_noise estimates, in closed form or by enumeration or quadrature, where known (nats^2)"
+        ),
         "reference": Column(TEXT, "exact, or the name of the unbiased estimator that gave the reference"),
         "reference_draws": Column(INT, "draws of the reference per probe batch; 0 where it is exact"),
     },

@@ -18,7 +18,7 @@ from bench.report.collect import collect, find, widened
 from bench.report.compare import COMPARISON, comparison, to_arrow
 from bench.report.figures import FIGURES, draw
 from bench.report.statistics import log_t_interval, t_interval
-from bench.schema import TABLES
+from bench.schema import SCHEMA, TABLES
 from bench.tables import MARKER, SchemaError, write
 from tests.synthetic_runs import ESTIMATORS, collection, config, runs_row, tables
 
@@ -185,7 +185,7 @@ def test_a_bad_directory_is_reported_and_passed_over(tmp_path, capsys):
         place(tmp_path, config("rloo", "bernoulli", seed), directory=str(seed))
     (tmp_path / "1" / "gradient.parquet").write_bytes(b"PAR1 half a file")
     marker = tmp_path / "2" / MARKER
-    marker.write_text(marker.read_text().replace('"schema": 1', '"schema": 99'))
+    marker.write_text(marker.read_text().replace(f'"schema": {SCHEMA}', '"schema": 99'))
     (tmp_path / "3" / MARKER).unlink()
     assert main([str(tmp_path), "--only", "final_elbo"]) == 0
     lines = capsys.readouterr().err.splitlines()

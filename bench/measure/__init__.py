@@ -65,7 +65,7 @@ def measure(
 def _parts(tallies: dict[str, Tally], layers: bool) -> dict[str, list[str]]:
     encoder = [n for n in tallies if n.startswith("encoder.")]
     decoder = [n for n in tallies if n != "latent" and n not in encoder]
-    parts = {"latent": ["latent"], "encoder": encoder, "decoder": decoder}
+    parts = {"latent": ["latent"], "encoder": encoder, **({"decoder": decoder} if decoder else {})}
     return parts | ({n: [n] for n in encoder + decoder} if layers else {})
 
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from bench.measure.layers import Call, gradients, gram_pays, recorded, squared_norms
 from bench.measure.tally import Tally
-from bench.model import VAE
+from bench.model import Model
 from bench.objective import Objective
 from estimators import Latent
 
@@ -17,7 +17,7 @@ FORMED = 8  # gradients of a layer formed at a time
 class Generative:
     """The parameters of a model outside its encoder: which of them sit in linear layers, and which are loose."""
 
-    def __init__(self, model: VAE):
+    def __init__(self, model: Model):
         self.model = model
         self.named = [(n, p) for n, p in model.named_parameters() if p.requires_grad and not n.startswith("encoder.")]
         self.loose = [n for n, _ in self.named if not isinstance(self._owner(n), nn.Linear)]

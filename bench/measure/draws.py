@@ -40,6 +40,8 @@ def take(
         return tallies.setdefault(name, Tally(torch.bincount(groups), x.device))
 
     generative = Generative(objective.model) if decoder else None
+    if generative is not None and not generative.named:  # a problem with a fixed cost
+        generative = None
     fixed = objective.fixed(pull.q).mean()
     fixed_latent = torch.zeros_like(pull.q.params)
     if fixed.requires_grad:

@@ -14,7 +14,7 @@ IRRELEVANT = (
     "timing",
     "data.root",
 )  # cannot change a result's meaning
-PROBLEM = ("data", "latent", "model", "objective")  # what differs here is another problem, and another panel
+PROBLEM = ("problem", "data", "latent", "model", "objective")  # what differs here is another problem, and another panel
 ABSENT = object()
 
 Config = dict[str, Any]
