@@ -25,7 +25,7 @@ def test_the_ten_lines_of_the_page_run(capsys):
     assert list(table.index) == ["reinforce", "rloo", "disarm", "straight_through", "reparam"]
     assert table.reason.isna().tolist() == [True] * 4 + [False]
     assert table.reason["reparam"] == "reparam does not differentiate bernoulli latents; it is made for gaussian."
-    assert (table.microseconds[:4] > 0).all()
+    assert (table.microseconds.iloc[:4] > 0).all()
     assert table.loc["disarm", ["evaluations", "evaluations_backward"]].tolist() == [2, 0]
     assert "disarm" in capsys.readouterr().out
 
@@ -38,7 +38,7 @@ def test_the_numbers_are_those_of_the_anchors():
     for label, trace in {"one": 5.8466016479, "two": 1.3263941256, "pair": 0.7575449097}.items():
         row = found.loc[label]
         assert abs(row.variance - trace) < 4.5 * row.variance_se
-        assert abs(row.bias_sq) < 4.5 * row.bias_sq_se
+        assert row.bias_sq < 4.5**2 * row.variance / 40_000  # the squared error of the mean, in its own unit
     assert found.bias_sq["st"] > 4.5 * found.bias_sq_se["st"]
     assert set(found.reference) == {"exact"}
 
