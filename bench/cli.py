@@ -9,7 +9,7 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -17,7 +17,11 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from bench import __version__
 
 if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
     from bench.job import Session
+
+    Task = Callable[[DictConfig], None]
 
 COMMANDS = {
     "check": "bench.check",
@@ -37,40 +41,54 @@ def main(argv: Sequence[str] | None = None) -> int:
     if "--version" in arguments:
         print(f"estimator-bench {__version__}")
         return 0
+    from bench.job import job
+
+    return launch(arguments, "config", job, _summary)
+
+
+def launch(arguments: list[str], config_name: str, task: "Task", show: "Callable[[Session], None]") -> int:
+    """Do `task` for every job that the arguments ask of the file `conf/<config_name>.yaml`, then `show` how they ended.
+
+    Exit status: as of `main`.
+    """
     try:
-        return _main(arguments)
+        return _launch(arguments, config_name, task, show)
     except KeyboardInterrupt:
         print("Interrupted: finished runs are kept, and the same command runs the others.", file=sys.stderr)
         return 130
 
 
-def _main(arguments: list[str]) -> int:
+def _launch(arguments: list[str], config_name: str, task: "Task", show: "Callable[[Session], None]") -> int:
     from bench.job import JobFailed, Session, start
     from bench.sentences import sentence
 
     session = start(Session())
     try:
-        _hydra(arguments, session)
+        _hydra(arguments, config_name, task, session)
     except Exception as error:
         message = sentence(error)
         if message is None or os.environ.get(TRACEBACKS) == "1":
             raise
         print(message, file=sys.stderr)
         return 1 if isinstance(error, JobFailed) else 2
-    if session.many:
-        from bench.summary import show
-
-        show([job.directory for job in session.finished if job.directory])
+    show(session)
     return 1 if any(job.status == "failed" for job in session.finished) else 0
 
 
-def _hydra(arguments: list[str], session: "Session") -> None:
+def _summary(session: "Session") -> None:
+    """The table at the end of a sweep."""
+    from bench.summary import show
+
+    if session.many:
+        show([job.directory for job in session.finished if job.directory])
+
+
+def _hydra(arguments: list[str], config_name: str, task: "Task", session: "Session") -> None:
     import hydra
     from hydra._internal.utils import get_args_parser
 
     from bench import plugins
     from bench.config import BadInput
-    from bench.job import job
     from bench.sentences import first_line
 
     def refuse(message: str) -> NoReturn:
@@ -85,7 +103,8 @@ def _hydra(arguments: list[str], session: "Session") -> None:
             raise BadInput(f"{file} has the name of an estimator of the suite; give it another name.")
     settings: dict[str, Any] = {"execution_whitelist": ["estimators.*", "bench.*"]}  # a parameter from Hydra 1.4 on
     settings = {k: v for k, v in settings.items() if k in inspect.signature(hydra.main).parameters}
-    command = hydra.main(config_path=str(plugins.CONF), config_name="config", **plugins.VERSION_BASE, **settings)(job)
+    settings |= {"config_path": str(plugins.CONF), "config_name": config_name, **plugins.VERSION_BASE}
+    command = hydra.main(**settings)(task)
     with _quiet(arguments, session):
         try:
             command()

@@ -13,7 +13,8 @@ from typing import Any
 from bench.rules import RULES, Rule
 from bench.schema import SCHEMA
 
-NUMBERS = 1  # raise whenever the same configuration gives other numbers than before
+NUMBERS = 2  # raise whenever the same configuration gives other numbers than before
+MILDEST = 1e-3  # kurtosis - 1 of a gradient with thousands of independent coordinates: no fewer draws will ever do
 # Where files lie and what a run is called, not what it computes:
 LABELS = ("option", "name", "output", "data.root", "data.download", "sweep.retry")
 
@@ -66,21 +67,27 @@ def prepare(config: dict[str, Any]) -> dict[str, Any]:
 def check(config: dict[str, Any]) -> None:
     """Raise BadInput, with one sentence, at the first key that is unknown, missing, or holds what it cannot."""
     leaves = {key: value for key, value in flatten(config) if not key.startswith("estimator.")}
-    known = {k: r for k, r in RULES.items() if r.only is None or leaves.get(r.only[0]) in r.only[1:]}
+    check_keys(leaves, RULES)
+    betas = leaves["train.betas"]
+    if len(betas) != 2 or max(betas) >= 1:
+        raise BadInput(f"train.betas needs two numbers from 0 to below 1; got {betas}.")
+    _check_reference(leaves["measure.reference"])
+    _check_precision(leaves)
+    if leaves["device"] == "cuda" and not _has_cuda():
+        raise BadInput("device=cuda was asked for and this machine has no CUDA device; device=cpu or device=auto runs.")
+
+
+def check_keys(leaves: dict[str, Any], rules: dict[str, Rule]) -> None:
+    """Raise BadInput at the first dotted key that the rules do not have, or whose value they refuse."""
+    known = {k: r for k, r in rules.items() if r.only is None or leaves.get(r.only[0]) in r.only[1:]}
     for key, value in leaves.items():
         if key not in known:
-            if key in RULES and (owner := RULES[key].only):
+            if key in rules and (owner := rules[key].only):
                 raise BadInput(f"{key} belongs to {owner[0]}={' or '.join(owner[1:])}, not {leaves.get(owner[0])}.")
             raise BadInput(f"There is no key {key}: {nearest_key(key, known)}")
         _check_value(key, value, known[key])
     if missing := [key for key, rule in known.items() if key not in leaves and not rule.optional]:
         raise BadInput(f"The key {missing[0]} is missing; it needs {known[missing[0]].expected}.")
-    betas = leaves["train.betas"]
-    if len(betas) != 2 or max(betas) >= 1:
-        raise BadInput(f"train.betas needs two numbers from 0 to below 1; got {betas}.")
-    _check_reference(leaves["measure.reference"])
-    if leaves["device"] == "cuda" and not _has_cuda():
-        raise BadInput("device=cuda was asked for and this machine has no CUDA device; device=cpu or device=auto runs.")
 
 
 def identity(config: dict[str, Any]) -> str:
@@ -128,6 +135,21 @@ def _check_reference(name: str) -> None:
     if name not in {"none", "auto", "exact"} | unbiased:
         options = {"none", "auto", "exact", *unbiased}
         raise BadInput(f"measure.reference={name} is not an unbiased estimator: {nearest(name, options)}")
+
+
+def _check_precision(leaves: dict[str, Any]) -> None:
+    precision, draws, most = (leaves[f"measure.{key}"] for key in ("precision", "draws", "max_draws"))
+    if precision is None:
+        return
+    if draws > most:
+        raise BadInput(f"measure.precision begins with measure.draws={draws}; measure.max_draws={most} allows fewer.")
+    all_draws = leaves["measure.batches"] * most
+    if precision**2 * all_draws < MILDEST:
+        needed = math.ceil(MILDEST / precision**2 / leaves["measure.batches"])
+        raise BadInput(
+            f"measure.precision={precision:g} cannot be reached with measure.max_draws={most}: even the mildest tails "
+            f"need {needed} draws; ask for {math.sqrt(MILDEST / all_draws):.1g} or more, or allow more draws."
+        )
 
 
 def _has_cuda() -> bool:

@@ -1,14 +1,13 @@
-"""The images: five data sets, read, split and binarised, and the ways a run draws from them.
+"""The images: five data sets, read, split and binarised, and the fixed ones on which a run is measured.
 
 Every stream of random numbers has its own generator, derived from a seed and a purpose: the global random state is
 neither read nor moved, and one seed does not make the probe batches the first training batches.
 """
 
 import hashlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -76,14 +75,14 @@ class Data:
         Raises:
             DataError: batch_size is not in 1..N.
         """
-        _check_batch_size(self, batch_size)
+        check_batch_size(self, batch_size)
         noise = generator(seed, "probe")
         order = torch.stack([torch.randperm(len(self.train), generator=noise)[:batch_size] for _ in range(batches)])
-        return self.binarised(self.train[order.to(self.train.device)], noise)
+        return self.batch(order.to(self.train.device), noise)
 
-    def batches(self, batch_size: int, seed: int) -> "Batches":
-        """Endless training batches. DataError where batch_size is not in 1..N."""
-        return Batches(self, batch_size, seed)
+    def batch(self, chosen: Tensor, noise: torch.Generator) -> Tensor:
+        """Training images `[..., B, X]` of these indices `[..., B]`."""
+        return self.binarised(self.train[chosen], noise)
 
     def binarised(self, x: Tensor, noise: torch.Generator) -> Tensor:
         """A Bernoulli draw with means `x` where binarisation is dynamic, else `x` itself."""
@@ -92,50 +91,6 @@ class Data:
         # compared in float32, so that the draw does not depend on the dtype of x
         u = torch.rand(x.shape, generator=noise, device=noise.device, dtype=torch.float32)
         return (u.to(x.device) < x.float()).to(x.dtype)
-
-
-class Batches(Iterator[Tensor]):
-    """Endless training batches `x [batch_size, X]`, in a new random order every epoch, dynamically binarised.
-
-    All batches have the same size: the N mod batch_size images at the end of each epoch's order are left out of that
-    epoch. Nothing waits for the device. `state_dict` and `load_state_dict` continue the stream bit for bit.
-
-    Raises:
-        DataError: batch_size is not in 1..N.
-    """
-
-    def __init__(self, data: Data, batch_size: int, seed: int):
-        _check_batch_size(data, batch_size)
-        self.data = data
-        self.batch_size = batch_size
-        self.generator = generator(seed, "batches", data.train.device)
-        self.order = self._shuffle()  # [N]
-        self.start = 0  # of the next batch in `order`
-
-    def __next__(self) -> Tensor:
-        if self.start + self.batch_size > len(self.order):
-            self.order, self.start = self._shuffle(), 0
-        chosen = self.order[self.start : self.start + self.batch_size]
-        self.start += self.batch_size
-        return self.data.binarised(self.data.train[chosen], self.generator)
-
-    def _shuffle(self) -> Tensor:
-        return torch.randperm(len(self.data.train), generator=self.generator, device=self.generator.device)
-
-    def state_dict(self) -> dict[str, Any]:
-        """Where the stream stands."""
-        return {"generator": self.generator.get_state(), "order": self.order, "start": self.start}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue from a `state_dict` taken over the same data. DataError if it holds another number of images."""
-        if len(state["order"]) != len(self.order):
-            raise DataError(
-                f"The state is of batches over {len(state['order'])} images, and these are over {len(self.order)}; "
-                "resume with the same data and train_size."
-            )
-        self.generator.set_state(state["generator"].cpu())
-        self.order = state["order"].to(self.order.device)
-        self.start = state["start"]
 
 
 def load(
@@ -203,7 +158,8 @@ def generator(seed: int, purpose: str, device: torch.device | str = "cpu") -> to
     return torch.Generator(device).manual_seed(int.from_bytes(digest[:8], "big") >> 1)  # seeds have 63 bits
 
 
-def _check_batch_size(data: Data, batch_size: int) -> None:
+def check_batch_size(data: Data, batch_size: int) -> None:
+    """DataError unless 1 <= batch_size <= N."""
     if not 1 <= batch_size <= len(data.train):
         raise DataError(
             f"A batch of {batch_size} images is not possible: {data.name} has {len(data.train)} training images here, "

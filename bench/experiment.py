@@ -1,35 +1,48 @@
 """The parts of a run, put together from a resolved config, and what is done at its stops."""
 
+import sys
 import time
 from collections.abc import Callable, Iterator
+from itertools import repeat
 
 import torch
 from torch import Tensor
 
 from bench import data as datasets
 from bench import problems
+from bench.batches import Batches
+from bench.config import Impossible
 from bench.evaluate import evaluate
-from bench.measure import measure, own_stream
+from bench.measure import Reference, measure, own_stream
 from bench.model import VAE, Model
 from bench.objective import Objective
+from bench.papers import MovingMoments
 from bench.plugins import build, estimator
 from bench.problems import Known, NoData, Problem
 from bench.schema import OWN
 from bench.timing import costs
 from bench.train import Trainer
-from estimators import Gaussian, Latent
+from estimators import Estimator, Gaussian, Latent
 
 
 class Experiment:
     """Data, model, estimator and trainer of one run, and the rows it has measured so far.
 
     Every random stream has its own seed: weights, data, the estimator's noise in training, the noise of measurements.
+
+    Args:
+        config: of the run, resolved and checked.
+        data: of an experiment with the same data, where there was one; else they are read.
+
+    Raises:
+        Impossible: the reference cannot be had for this model.
+        ValueError: a part asks for what there is not, or the estimator breaks its interface.
     """
 
-    def __init__(self, config: dict):
+    def __init__(self, config: dict, data: datasets.Data | NoData | None = None):
         self.config, seeds = config, config["seeds"]
         self.device, dtype = torch.device(config["device"]), getattr(torch, config["dtype"])
-        self.data = self._data(dtype)
+        self.data = data or self._data(dtype)
         self.probe = self.data.probe(config["measure"]["batches"], config["measure"]["batch_size"], seeds["data"])
         with own_stream(seeds["model"]):
             self.model = self._model().to(self.device, dtype)
@@ -37,8 +50,10 @@ class Experiment:
             self.objective = Objective(self.model, self.estimator, **config["objective"])
             self.q = self.model.encode(self.probe[0])
             if self.impossible() is None:
-                self.objective.estimate(self.q, self.probe[0])  # gives lazy layers of the estimator their size
+                self._try_estimator()
         self.trainer = Trainer(self.objective, self._batches("training"), config["train"])
+        papers = config["measure"]["papers"]
+        self.moving = MovingMoments(self.model, config["train"]["batch_size"]) if papers else None
         self.reference = self._reference()
         self.rows: dict[str, list[dict]] = {"objective": [], "gradient": [], "cost": []}
         self.seconds = 0.0  # of training, without the stops
@@ -59,20 +74,43 @@ class Experiment:
         assert isinstance(self.data, datasets.Data)
         return VAE(self.config["latent"], self.config["model"], self.data.shape, self.data.mean.cpu())
 
+    def _try_estimator(self) -> None:
+        """One estimate: it gives lazy layers their size, and shows whether the shapes are those of the interface."""
+        estimate, wanted = self.objective.estimate(self.q, self.probe[0]), tuple(self.q.batch_shape)
+        for name, value in estimate._asdict().items():
+            if value is not None and value.shape != wanted:
+                raise ValueError(
+                    f"{self.config['option']} returned a {name} of shape {list(value.shape)}; the interface asks for "
+                    f"one value per example, {list(wanted)}."
+                )
+
     def _batches(self, purpose: str) -> Iterator[Tensor]:
         seed = self.config["seeds"]["data"] + (purpose != "training")
-        return self.data.batches(self.config["train"]["batch_size"], seed)
+        if isinstance(self.data, NoData):
+            return repeat(self.data.probe(1, self.config["train"]["batch_size"], seed)[0])
+        return Batches(self.data, self.config["train"]["batch_size"], seed)
 
     def _reference(self) -> Objective | None:
         """The same objective under an unbiased estimator; `auto` is exact where that is possible, and what a problem
-        knows of itself is exact."""
+        knows of itself is exact.
+
+        None where the run's estimator optimises another bound, from whose gradient a difference would be no bias.
+        """
         name = self.config["measure"]["reference"]
         if name == "none" or self.impossible():
             return None
         if name in ("auto", "exact") and isinstance(self.model, Problem) and self.model.gradient() is not None:
-            return Objective(self.model, Known(self.model.gradient), **self.config["objective"])
-        made = estimator(unbiased(self.q) if name == "auto" else name)
-        return Objective(self.model, made.to(self.device, self.q.params.dtype), **self.config["objective"])
+            made: Estimator = Known(self.model.gradient)
+        else:
+            made = estimator(unbiased(self.q) if name == "auto" else name).to(self.device, self.q.params.dtype)
+        reference = Objective(self.model, made, **self.config["objective"])
+        if made.objective != self.estimator.objective:
+            return None
+        if reason := reference.impossible(self.q):
+            if name == "auto":
+                return None
+            raise Impossible(f"measure.reference={name} is not possible here: {reason}")
+        return reference
 
     def noise(self):
         """The random stream of the training."""
@@ -83,6 +121,8 @@ class Experiment:
         start = time.perf_counter()
         self.trainer.step()
         self.seconds += time.perf_counter() - start
+        if self.moving:
+            self.moving.update()
 
     def stops(self, step: int) -> bool:
         """Whether anything is evaluated or measured at this step."""
@@ -105,23 +145,31 @@ class Experiment:
             ]
         if self._due("measure", step):
             say("measuring")
-            settings = self.config["measure"]
-            measured = measure(
-                self.objective,
-                self.probe,
-                settings["draws"],
-                seed=self.config["seeds"]["measure"] + step,
-                memory=settings["memory"],
-                layers=settings["layers"],
-                reference=self.reference,
-                reference_draws=settings["reference_draws"],
-            )
-            exact = self.model.variances(self.estimator, len(self.probe[0])) if isinstance(self.model, Problem) else {}
-            self.rows["gradient"] += [
-                {"seed": seed, "step": step, "trained_with": OWN, **row, "estimator": self.config["option"]}
-                | {"variance_exact": exact.get(row["part"])}
-                for row in measured
-            ]
+            self.measure(OWN, step, self.config["seeds"]["measure"] + step, self.reference)
+
+    def measure(self, trained_with: str, step: int, seed: int, reference: Objective | Reference | None) -> None:
+        """Add rows of table `gradient` at the model's present parameters; `seed` is that of the draws."""
+        settings = self.config["measure"]
+        measured = measure(
+            self.objective,
+            self.probe,
+            settings["draws"],
+            seed=seed,
+            memory=settings["memory"],
+            layers=settings["layers"],
+            reference=reference,
+            reference_draws=settings["reference_draws"],
+            precision=settings["precision"],
+            max_draws=settings["max_draws"],
+        )
+        about = {"seed": self.config["seed"], "step": step, "trained_with": trained_with}
+        exact = self.model.variances(self.estimator, len(self.probe[0])) if isinstance(self.model, Problem) else {}
+        for row in measured:
+            row |= about | {"estimator": self.config["option"], "variance_exact": exact.get(row["part"])}
+            row |= self.moving.columns(row["part"]) if self.moving else {}
+            if row["note"]:
+                print(f"Step {step}: {row['note']}", file=sys.stderr)
+        self.rows["gradient"] += measured
 
     def _evaluated(self, split: str) -> dict:
         settings = self.config["evaluate"]
@@ -134,7 +182,8 @@ class Experiment:
         settings = self.config["timing"]
         if settings["repetitions"]:
             seed = self.config["seeds"]["measure"]
-            self.rows["cost"] += costs(self.trainer, self._batches("timing"), seed=seed, **settings)
+            timed = costs(self.trainer, self._batches("timing"), seed=seed, **settings)
+            self.rows["cost"] += [{"estimator": self.config["option"], **row} for row in timed]
 
     def _settle(self) -> None:
         """Let the device finish, on the training's clock."""

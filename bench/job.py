@@ -3,6 +3,7 @@
 import os
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -21,6 +22,7 @@ class Finished(NamedTuple):
     status: str
     reason: str
     already: bool = False
+    what: str = ""  # what it is called within its job, where the job has several
 
 
 class Session:
@@ -48,8 +50,17 @@ def start(session: Session) -> Session:
     return session
 
 
+Work = Callable[["DictConfig", str | None, bool], Iterator[Finished]]
+
+
 def job(cfg: "DictConfig") -> None:
-    """One run. In the process of the command nothing is raised, so that a failed job never stops a sweep."""
+    """One run."""
+    perform(cfg, _run)
+
+
+def perform(cfg: "DictConfig", work: Work) -> None:
+    """Do `work(cfg, option, many)` and print a line for all that it finishes. In the process of the command nothing is
+    raised, so that a failed job never stops a sweep."""
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
 
@@ -57,23 +68,29 @@ def job(cfg: "DictConfig") -> None:
     many = settings.mode == RunMode.MULTIRUN
     session = _session if _session and _session.process == os.getpid() else Session()
     session.many = many
+    name = []
+    if many:
+        of = f"/{session.total}" if session.total else ""
+        name = [f"{settings.job.num + 1}{of}", *(o for o in settings.overrides.task if o not in sys.argv)]
+
+    def note(finished: Finished) -> None:
+        nonlocal began
+        session.finished.append(finished)
+        words = [*name, *filter(None, [finished.what])] or [str(finished.directory)]
+        print(_line(" ".join(words), finished, time.perf_counter() - began), flush=True)
+        began = time.perf_counter()
+
     try:
-        finished = _run(cfg, settings.runtime.choices.get("estimator"), many)
+        for finished in work(cfg, settings.runtime.choices.get("estimator"), many):
+            note(finished)
     except Exception as error:
         if not many:
             session.error = error
             return
-        finished = Finished(None, "failed", explain(error))
-    session.finished.append(finished)
-    if many:
-        varied = [override for override in settings.overrides.task if override not in sys.argv]
-        of = f"/{session.total}" if session.total else ""
-        label = " ".join([f"{settings.job.num + 1}{of}", *varied])
-    else:
-        label = str(finished.directory)
-    print(_line(label, finished, time.perf_counter() - began), flush=True)
-    if session is not _session and finished.status == "failed":
-        raise JobFailed(finished.reason)
+        note(Finished(None, "skipped" if isinstance(error, Impossible) else "failed", explain(error)))
+    failed = next((finished for finished in session.finished if finished.status == "failed"), None)
+    if session is not _session and failed:
+        raise JobFailed(failed.reason)
 
 
 def explain(error: Exception) -> str:
@@ -87,17 +104,20 @@ def _line(label: str, finished: Finished, seconds: float) -> str:
     return f"{label}: {status}{f': {finished.reason}' if finished.reason else ''}"
 
 
-def _run(cfg: "DictConfig", option: str | None, many: bool) -> Finished:
+def _run(cfg: "DictConfig", option: str | None, many: bool) -> Iterator[Finished]:
     from omegaconf import OmegaConf
 
+    composed: Any = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
+    yield _once(prepare(composed | {"option": option}), many)
+
+
+def _once(config: dict[str, Any], many: bool) -> Finished:
     from bench import plugins, run
 
-    composed: Any = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
-    config = prepare(composed | {"option": option})
     plugins.build(config["estimator"])  # a value that the constructor refuses is found before anything is written
     directory = Path(config["output"]) / config["name"] / identity(config)
-    _require_writable(directory)
-    earlier = _earlier(directory)
+    require_writable(directory)
+    earlier = earlier_run(directory)
     if earlier and (earlier.status != "failed" or config["sweep"]["retry"] == "none"):
         if earlier.status == "skipped" and not many:
             raise Impossible(earlier.reason)
@@ -114,7 +134,8 @@ def _run(cfg: "DictConfig", option: str | None, many: bool) -> Finished:
     return Finished(directory, outcome.status, outcome.reason)
 
 
-def _earlier(directory: Path) -> Finished | None:
+def earlier_run(directory: Path) -> Finished | None:
+    """How the complete run in this directory ended, or None where there is none. BadInput where it is damaged."""
     if not (directory / tables.MARKER).is_file():
         return None
     try:
@@ -124,7 +145,8 @@ def _earlier(directory: Path) -> Finished | None:
     return Finished(directory, row["status"], row["reason"] or "", already=True)
 
 
-def _require_writable(directory: Path) -> None:
+def require_writable(directory: Path) -> None:
+    """BadInput where nothing can be written there."""
     there = next(folder for folder in (directory, *directory.absolute().parents) if folder.exists())
     if not there.is_dir() or not os.access(there, os.W_OK):
         reason = "a folder without permission to write" if there.is_dir() else "a file"

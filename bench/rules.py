@@ -105,6 +105,9 @@ RULES: dict[str, Rule] = {
     "measure.reference": TEXT,  # none, auto, exact or an unbiased estimator: see `_check_reference`
     "measure.reference_draws": _whole(2),
     "measure.memory": _whole(1),
+    "measure.precision": _real(0, above=True, optional=True),
+    "measure.max_draws": _whole(2),
+    "measure.papers": FLAG,
     "evaluate.at": FRACTIONS,
     "evaluate.examples": _whole(1, optional=True),
     "evaluate.samples": _whole(1),
@@ -112,4 +115,11 @@ RULES: dict[str, Rule] = {
     "timing.repetitions": _whole(),
     "timing.warmup": _whole(),
     "sweep.retry": _one_of("failed", "none"),
+}
+
+PROBE: dict[str, Rule] = {  # of `python -m bench.probe` alone
+    "probe.estimators": Rule(str, "all, or a list of estimators", bool, many=True),
+    "probe.checkpoint": TEXT._replace(optional=True),
+    "probe.at": FRACTIONS,
+    "probe.tuning_steps": _whole(),
 }

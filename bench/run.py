@@ -3,6 +3,7 @@
 import json
 import time
 import traceback
+from collections.abc import Collection
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import NamedTuple
 
 import torch
 
-from bench import tables
+from bench import checkpoint, tables
 from bench.config import Impossible, identity
 from bench.experiment import Experiment
 from bench.plugins import build
@@ -27,10 +28,16 @@ class Outcome(NamedTuple):
     reason: str  # one sentence, or ""
 
 
-def run(config: dict, directory: Path, progress: bool = False) -> Outcome:
+def run(config: dict, directory: Path, progress: bool = False, checkpoints: Collection[int] = ()) -> Outcome:
     """Train, measure, evaluate and time as `config` says, and write the tables.
 
     What goes wrong after the start is recorded: status `failed`, the reason, and `traceback.txt`.
+
+    Args:
+        config: resolved and checked.
+        directory: of this run, where everything goes.
+        progress: whether to show a bar.
+        checkpoints: steps at which the model is written beside the tables (`bench.checkpoint`); training is the same.
 
     Raises:
         Impossible: the parts of the config do not go together; nothing is written.
@@ -43,16 +50,21 @@ def run(config: dict, directory: Path, progress: bool = False) -> Outcome:
         raise Impossible(reason)
     status, reason = "done", ""
     try:
-        diverged = _go(experiment, progress)
+        diverged = _go(experiment, progress, directory, checkpoints)
         if diverged is not None:
             status, reason = "diverged", f"The loss was not finite at step {diverged}."
     except Exception as error:
-        status, reason = "failed", f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
-        directory.mkdir(parents=True, exist_ok=True)
-        tables.replace(directory / "traceback.txt", traceback.format_exc().encode())
+        status, reason = "failed", note_failure(error, directory)
     row = {"step": experiment.trainer.step_count, "started": started.isoformat(timespec="seconds")}
     row |= {"seconds": time.perf_counter() - clock}
     return record(config, directory, status, reason, row, experiment.rows)
+
+
+def note_failure(error: Exception, directory: Path) -> str:
+    """Write `traceback.txt` of the exception being handled; the reason of the row, one line."""
+    directory.mkdir(parents=True, exist_ok=True)
+    tables.replace(directory / "traceback.txt", traceback.format_exc().encode())
+    return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
 
 
 def record(
@@ -82,16 +94,19 @@ def record(
     return Outcome(status, reason)
 
 
-def _go(experiment: Experiment, progress: bool) -> int | None:
+def _go(experiment: Experiment, progress: bool, directory: Path, checkpoints: Collection[int]) -> int | None:
     """The whole training with its stops; the step of divergence, or None."""
     trainer, steps = experiment.trainer, experiment.config["train"]["steps"]
     title = f"{experiment.config['option']} on {family(experiment.config)}"
     with progress_bar(title, steps, progress) as advance, experiment.noise():
         while True:
             step = trainer.step_count
-            diverged = trainer.diverged() if step % LOOK_EVERY == 0 or experiment.stops(step) else None
+            look = step % LOOK_EVERY == 0 or experiment.stops(step) or step in checkpoints
+            diverged = trainer.diverged() if look else None
             if diverged is not None:
                 return diverged
+            if step in checkpoints:
+                checkpoint.save(directory, experiment.model, experiment.config, step)
             experiment.stop(partial(advance, step))
             if step >= steps:
                 break

@@ -1,5 +1,6 @@
-"""The short table at the end of a sweep."""
+"""The short table at the end of a sweep, and of a probe."""
 
+import json
 import math
 from collections.abc import Iterable
 from pathlib import Path
@@ -8,6 +9,8 @@ from typing import Any
 from bench import tables
 
 COLUMNS = ("run", "estimator", "family", "seed", "status", "test ELBO", "log10 var", "ms/step")
+
+SHARED = ("run", "estimator", "F / B", "ms/gradient", "variance", "bias²", "± 95 %")
 
 
 def show(directories: Iterable[Path]) -> None:
@@ -37,6 +40,41 @@ def summary(directory: Path) -> list[str]:
     return [
         run["run"], run["estimator"], run["family"], str(run["seed"]), run["status"],
         _number(elbo), _number(math.log10(noise) if noise else None), _number(seconds and 1000 * seconds),
+    ]  # fmt: skip
+
+
+def show_shared(directories: Iterable[Path]) -> None:
+    """Print a table for each shared checkpoint: encoder `variance_noise` and `bias_sq` (nats²) of what was measured."""
+    from rich.console import Console
+    from rich.table import Column, Table
+
+    shown: dict[str, Table] = {}
+    for directory in dict.fromkeys(directories):
+        run = tables.read(directory)["runs"].to_pylist()[0]
+        origin = json.loads(run["config"]).get("probe")
+        if origin and run["status"] == "done":
+            title = f"{run['family']}; shared checkpoint of {origin['trained_with']}, step {origin['step']}"
+            columns = (Column(name, no_wrap=name != "estimator", overflow="fold") for name in SHARED)
+            empty = Table(*columns, title=title, title_justify="left", box=None, padding=(0, 1, 0, 0))
+            shown.setdefault(f"{title} {origin['digest']}", empty).add_row(*shared_summary(directory))
+    for table in shown.values():
+        Console().print(table)
+    for place in dict.fromkeys(directory.parent for directory in directories):
+        print(f"python -m bench.report {place} draws them.")
+
+
+def shared_summary(directory: Path) -> list[str]:
+    """The cells of `SHARED`; a dash where the measurement has no such number."""
+    found = {name: table.to_pylist() for name, table in tables.read(directory).items()}
+    [run] = found["runs"]
+    gradient: dict[str, Any] = next((row for row in found.get("gradient", []) if row["part"] == "encoder"), {})
+    cost: dict[str, Any] = next((row for row in found.get("cost", []) if row["what"] == "gradient"), {})
+    calls = [cost.get(f"evaluations_{way}") for way in ("forward", "backward")]
+    seconds, error = cost.get("seconds"), gradient.get("bias_sq_se")
+    numbers = [gradient.get("variance_noise"), gradient.get("bias_sq"), error and 1.96 * error]
+    return [
+        run["run"], run["estimator"], " / ".join(f"{n:g}" for n in calls) if cost else "-",
+        _number(seconds and 1000 * seconds), *("-" if n is None else f"{n:.3g}" for n in numbers),
     ]  # fmt: skip
 
 

@@ -58,6 +58,17 @@ class Trainer:
         self.losses[self.step_count % CHECK_EVERY] = loss
         self.step_count += 1
 
+    def tune(self) -> None:
+        """One step of the estimator's own parameters and state alone; the model stays as it is, to the bit."""
+        x = next(self.batches)
+        q = self.model.encode(x)
+        estimate = self.objective.estimate(q.with_params(q.params.detach().requires_grad_()), x)
+        if self.tuned and estimate.tuning is not None:
+            self.optimisers[1].zero_grad(set_to_none=True)
+            estimate.tuning.mean().backward(inputs=self.tuned)
+            self.optimisers[1].step()
+        self.estimator.update(estimate)
+
     def _anneal(self, optimiser: torch.optim.Optimizer) -> None:
         done = min(self.step_count / max(self.config["steps"], 1), 1.0)
         for group in optimiser.param_groups:

@@ -23,8 +23,9 @@ class Reinforce(Estimator):
     Unbiased: b depends on the past and on x, never on z_k. Cost evaluations per estimate: k.
 
     With `normalise` the score is divided by max(1, s), s the running root mean square of cost - b: q's gradient is
-    then scaled, hence biased, and the instance says so. NVIL moves its running statistics before it uses them; here
-    `update` moves them afterwards, so that they never contain the current sample.
+    then scaled, hence biased, and the instance says so. What is not part of the cost is not scaled with it: an analytic
+    KL then outweighs the likelihood, so normalise with the sampled KL. NVIL moves its running statistics before it uses
+    them; here `update` moves them afterwards, so that they never contain the current sample.
 
     Args:
         k: samples per estimate; all of an example's samples have the same baseline.

@@ -4,6 +4,8 @@ import pytest
 import torch
 from hypothesis import settings
 
+from bench import download
+
 settings.register_profile("fixed", deadline=None, derandomize=True, database=None)
 settings.load_profile("fixed")
 torch.set_num_threads(1)
@@ -21,3 +23,11 @@ def pytest_collection_modifyitems(items):
 def _seed():
     """No test depends on which ones ran before it, or on which worker."""
     torch.manual_seed(0)
+
+
+@pytest.fixture
+def no_network(monkeypatch):
+    """No test of downloads leaves this machine, whatever proxies it has."""
+    for name in download.HOMES:
+        monkeypatch.setitem(download.HOMES, name, [])
+    monkeypatch.setenv("no_proxy", "*")

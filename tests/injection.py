@@ -1,13 +1,36 @@
 """Noise handed in: exact means over all of it, and the properties that hold draw by draw."""
 
+import itertools
+
 import torch
 from torch import Tensor, nn
 
-from estimators import Bernoulli, Estimator, Gaussian, Latent
+from estimators import VQ, Bernoulli, Estimator, Gaussian, Latent
 from tests.enumerate import true_gradient
-from tests.test_discrete import injected, replicated
 
 X = torch.tensor([[0.2, 0.9, -0.4], [1.0, -0.3, 0.5]], dtype=torch.float64)  # the data of two examples
+
+
+def injected(q, **noise):
+    """The same q, whose methods named in `noise` hand out the given tensors `[K, ..., B, *]` in turn."""
+
+    def method(values):
+        turns = itertools.cycle(values)
+
+        def draw(self, k):
+            value = next(turns)
+            assert value.shape[0] == k
+            return value
+
+        return draw
+
+    kind = type("Injected", (type(q),), {name: method(values) for name, values in noise.items()})
+    return kind(q.params, q.codebook, q.temperature) if isinstance(q, VQ) else kind(q.params)
+
+
+def replicated(q, replicas):
+    """q at a leaf `[R, ..., B, *]` of R copies of its parameters."""
+    return q.with_params(q.params.detach().expand(replicas, *q.params.shape).clone().requires_grad_())
 
 
 def noisy(q: Latent, rows: int, draws: int = 3) -> tuple[str, Tensor]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bench.report.figures import FIGURES
 from bench.schema import SCHEMA
 from bench.tables import write
 
@@ -27,6 +28,10 @@ ESTIMATORS = (
     ("rloo", {"k": 4}, 0.9, 0.0, 4, 1.5),
     ("straight_through", {}, 0.1, 1.8, 1, 1.0),
 )
+
+SOME = tuple(e for e in ESTIMATORS if e[0] in ("arm", "exact", "rloo", "straight_through"))  # five configurations
+VARIED = ("bias_vs_temperature", "variance_vs_parameter")  # nothing here varies a temperature, or a toy's parameter
+DRAWN = [name for name in FIGURES if name not in VARIED]
 
 
 def config(estimator: str, family: str, seed: int, **changes) -> dict:
@@ -95,6 +100,7 @@ def tables(row: dict, variance=1.0, bias=0.0, evaluations=1.0, time=1.0, *, refe
                     "bias_sq_se": 0.004 * variance,
                     "reference": "exact",
                     "reference_draws": 0,
+                    "reference_norm_sq": size * scale * 0.4,
                 }
             gradient.append(
                 key | {"step": step, "estimator": row["estimator"], "trained_with": "own", "part": part} | measured
@@ -105,6 +111,21 @@ def tables(row: dict, variance=1.0, bias=0.0, evaluations=1.0, time=1.0, *, refe
         timed = {"engine": "eager", "seconds": seconds, "valid": True, "evaluations_forward": float(evaluations)}
         cost.append({"run": row["run"], "what": what, "evaluations_backward": 0.0} | timed)
     return {"runs": [row], "objective": objective, "gradient": gradient, "cost": cost}
+
+
+def place(
+    root: Path,
+    resolved: dict,
+    *,
+    directory: str | None = None,
+    changes: dict | None = None,
+    estimator="rloo",
+    **properties,
+) -> str:
+    """Write one run and return its hash."""
+    row = runs_row(resolved, estimator, **(changes or {}))
+    write(root / (directory or row["run"]), tables(row, **properties))
+    return row["run"]
 
 
 def collection(root: Path, families=FAMILIES, estimators=ESTIMATORS, seeds=(0, 1, 2)) -> None:

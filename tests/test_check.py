@@ -11,8 +11,8 @@ from bench import plugins
 from bench.check import check, main
 from bench.check.problem import Cost, problem, sampled_bound, truth
 from bench.measure import measure
-from tests import planted
-from tests import planted_more as more
+from tests import planted, planted_declarations, planted_estimates, planted_state
+from tests.right import Right
 
 # Estimator -> family to look at, and the rules that it must break.
 WRONG = {
@@ -23,39 +23,39 @@ WRONG = {
     planted.SumOverSamples: ("bernoulli", {"mean"}),
     planted.StateInForward: ("bernoulli", {"purity"}),
     planted.FrozenStd: ("gaussian", {"mean"}),
-    more.ProductOfAverages: ("categorical", {"mean"}),
-    more.StraightThroughUnbiased: ("bernoulli", {"mean"}),
-    more.LostHalf: ("bernoulli", {"mean"}),
-    more.BoundStickingTheLanding: ("gaussian", {"mean"}),
-    more.SumAtLargerK: ("bernoulli", {"variants"}),
-    more.NotANumber: ("bernoulli", {"shapes", "mean"}),
-    more.Crash: ("bernoulli", {"shapes"}),
-    more.SummedOverBatch: ("bernoulli", {"shapes"}),
-    more.SinglePrecision: ("bernoulli", {"shapes"}),
-    more.NoDecoder: ("bernoulli", {"mean"}),
-    more.DecoderTwice: ("bernoulli", {"mean"}),
-    more.WrongValue: ("bernoulli", {"value"}),
-    more.MovesWithConstant: ("bernoulli", {"constant"}),
-    more.Untyped: ("bernoulli", {"tags"}),
-    more.Undocumented: ("bernoulli", {"tags"}),
-    more.Undeclared: ("bernoulli", {"tags"}),
-    more.DeadHyperParameter: ("bernoulli", {"hyper_parameters"}),
-    more.AnyWord: ("bernoulli", {"hyper_parameters"}),
-    more.WrongEvaluations: ("bernoulli", {"evaluations"}),
-    more.EvaluationsOfDefault: ("bernoulli", {"variants"}),
-    more.AcceptsNothing: ("bernoulli", {"refusals"}),
-    more.RefusesNothing: ("bernoulli", {"refusals"}),
-    more.TuningLeaks: ("bernoulli", {"training"}),
-    more.Untuned: ("bernoulli", {"training"}),
-    more.TuningMeets: ("bernoulli", {"examples"}),
-    more.CountsInAttribute: ("bernoulli", {"state"}),
-    more.RandomUpdate: ("bernoulli", {"state"}),
-    more.RemembersCost: ("bernoulli", {"purity"}),
-    more.SeedsNumpy: ("bernoulli", {"purity"}),
-    more.OwnNoise: ("bernoulli", {"noise"}),
-    more.SharedNoise: ("bernoulli", {"replicas"}),
-    more.NotNoiseless: ("bernoulli", {"purity"}),
-    more.Branches: ("bernoulli", {"vmap"}),
+    planted_estimates.ProductOfAverages: ("categorical", {"mean"}),
+    planted_estimates.StraightThroughUnbiased: ("bernoulli", {"mean"}),
+    planted_estimates.LostHalf: ("bernoulli", {"mean"}),
+    planted_estimates.BoundStickingTheLanding: ("gaussian", {"mean"}),
+    planted_estimates.SumAtLargerK: ("bernoulli", {"variants"}),
+    planted_estimates.NotANumber: ("bernoulli", {"shapes", "mean"}),
+    planted_estimates.Crash: ("bernoulli", {"shapes"}),
+    planted_estimates.SummedOverBatch: ("bernoulli", {"shapes"}),
+    planted_estimates.SinglePrecision: ("bernoulli", {"shapes"}),
+    planted_estimates.NoDecoder: ("bernoulli", {"mean"}),
+    planted_estimates.DecoderTwice: ("bernoulli", {"mean"}),
+    planted_estimates.WrongValue: ("bernoulli", {"value"}),
+    planted_estimates.MovesWithConstant: ("bernoulli", {"constant"}),
+    planted_declarations.Untyped: ("bernoulli", {"tags"}),
+    planted_declarations.Undocumented: ("bernoulli", {"tags"}),
+    planted_declarations.Undeclared: ("bernoulli", {"tags"}),
+    planted_declarations.DeadHyperParameter: ("bernoulli", {"hyper_parameters"}),
+    planted_declarations.AnyWord: ("bernoulli", {"hyper_parameters"}),
+    planted_declarations.WrongEvaluations: ("bernoulli", {"evaluations"}),
+    planted_declarations.EvaluationsOfDefault: ("bernoulli", {"variants"}),
+    planted_declarations.AcceptsNothing: ("bernoulli", {"refusals"}),
+    planted_declarations.RefusesNothing: ("bernoulli", {"refusals"}),
+    planted_state.TuningLeaks: ("bernoulli", {"training"}),
+    planted_state.Untuned: ("bernoulli", {"training"}),
+    planted_state.TuningMeets: ("bernoulli", {"examples"}),
+    planted_state.CountsInAttribute: ("bernoulli", {"state"}),
+    planted_state.RandomUpdate: ("bernoulli", {"state"}),
+    planted_state.RemembersCost: ("bernoulli", {"purity"}),
+    planted_state.SeedsNumpy: ("bernoulli", {"purity"}),
+    planted_state.OwnNoise: ("bernoulli", {"noise"}),
+    planted_state.SharedNoise: ("bernoulli", {"replicas"}),
+    planted_state.NotNoiseless: ("bernoulli", {"purity"}),
+    planted_state.Branches: ("bernoulli", {"vmap"}),
 }
 
 
@@ -69,12 +69,12 @@ def test_a_planted_error_is_rejected_by_the_right_rule(cls):
     failed = failures(cls, family)
     assert rules <= failed.keys()
     assert all(v.broken and v.reason and "\n" not in v.reason for v in failed.values())
-    if cls.__module__ == more.__name__:  # documented, so that no other rule of the class itself is broken
+    if cls.__module__ != planted.__name__:  # documented, so that no other rule of the class itself is broken
         assert failed.keys() & {"tags", "refusals"} == rules & {"tags", "refusals"}
 
 
 def test_the_same_estimator_without_the_error_passes():
-    verdicts = check(more.Right)
+    verdicts = check(Right)
     assert [v for v in verdicts if v.status == "FAILED"] == []
     found = {v.rule: v for v in verdicts}
     assert {"shapes", "purity", "noise", "examples", "replicas", "vmap", "training", "state", "evaluations"} <= {*found}
@@ -82,7 +82,9 @@ def test_the_same_estimator_without_the_error_passes():
     assert "exact" in found["measuring"].number
 
 
-@pytest.mark.parametrize(("cls", "said"), [(more.StraightThroughUnbiased, "and is"), (more.Right, "no bias found")])
+@pytest.mark.parametrize(
+    ("cls", "said"), [(planted_estimates.StraightThroughUnbiased, "and is"), (Right, "no bias found")]
+)
 def test_the_bias_of_what_calls_itself_biased_is_reported(cls, said):
     humble = type("Humble", (cls,), {"unbiased": False, "__doc__": cls.__doc__})
     verdicts = check(humble, quick=True)
@@ -117,7 +119,7 @@ def test_a_variance_that_is_measured_wrongly_is_found(monkeypatch):
         return [row | {"variance_noise": 1.3 * row["variance_noise"]} for row in measure(*args, **kwargs)]
 
     monkeypatch.setattr("bench.check.measured.measure", wrong)
-    assert "the measured variance is wrong" in failures(more.Right, "bernoulli")["measuring"].reason
+    assert "the measured variance is wrong" in failures(Right, "bernoulli")["measuring"].reason
 
 
 def test_the_command_prints_a_line_per_check_and_its_number(capsys):

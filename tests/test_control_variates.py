@@ -10,9 +10,9 @@ from estimators.reinforce import Reinforce
 from estimators.rloo import RLOO
 from estimators.rodeo import Rodeo
 from tests.costs import Nonlinear, SampledKL, small_latents, three_bits
+from tests.discrete import exact_gradient
 from tests.enumerate import assert_exactly_unbiased, assert_pure, exact_moments
 from tests.injection import X, assert_replicas_equal_a_loop_and_vmap, assert_tuning, drawn, gradient, replicated
-from tests.test_discrete import exact_gradient
 
 
 def rodeo(k=2, scales=(2.0, -3.0), kind=Rodeo):

@@ -5,10 +5,11 @@ import itertools
 import pytest
 import torch
 
-from estimators import Bernoulli, Categorical, disarm_categorical
+from estimators import Bernoulli, Categorical, disarm_iw
 from estimators.arsm import Arsm
 from estimators.disarm import Disarm
-from estimators.disarm_categorical import DisarmIW, DisarmTree
+from estimators.disarm_iw import DisarmIW
+from estimators.disarm_tree import DisarmTree, branches
 from tests.costs import Nonlinear, SampledKL, small_latents
 from tests.enumerate import assert_pure, z_scores
 from tests.test_arsm import X, assert_exact, injected
@@ -34,7 +35,7 @@ def stops(q):
 def turns(q):
     """Probability of turning left at each node of the tree."""
     p = q.probs.detach()[0]
-    left, right = (side.double() for side in disarm_categorical.branches(p.shape[-1], p.device))
+    left, right = (side.double() for side in branches(p.shape[-1], p.device))
     return p @ left.T / (p @ (left + right).T)
 
 
@@ -65,7 +66,7 @@ def test_exact_mean(family, estimator, monkeypatch):
     for c in (cost, SampledKL(cost, q)):
         assert_exact(over_noise(estimator(), q, c), q, c)
     assert_exact(over_noise(estimator(k=4), q, c), q, c)
-    monkeypatch.setattr(disarm_categorical, "coupling_weights", lambda stop: torch.ones(3, dtype=stop.dtype))
+    monkeypatch.setattr(disarm_iw, "coupling_weights", lambda stop: torch.ones(3, dtype=stop.dtype))
     with pytest.raises(AssertionError, match="not close"):
         assert_exact(over_noise(MetByBoth() if estimator is DisarmTree else DisarmIW(), q, c), q, c)
 
@@ -122,7 +123,7 @@ def test_unbiased_with_its_own_noise(family, estimator):
 
 @pytest.mark.parametrize("categories", [2, 3, 5, 8])
 def test_branches(categories):
-    left, right = disarm_categorical.branches(categories, torch.device("cpu"))
+    left, right = branches(categories, torch.device("cpu"))
     assert not (left & right).any()
     assert (left.any(1) & right.any(1)).all()
     depth = (left | right).sum(0)

@@ -10,7 +10,8 @@ from scipy.integrate import quad
 from estimators import Bernoulli
 from estimators.gumbel_rao import GumbelRao
 from estimators.st_gumbel_softmax import STGumbelSoftmax
-from tests.test_discrete import assert_mean, cost_of, gradient, injected, make, one_bit, one_bit_slope, replicated
+from tests.discrete import assert_mean, cost_of, make, one_bit, one_bit_slope
+from tests.injection import gradient, injected, replicated
 
 
 class Moved(GumbelRao):

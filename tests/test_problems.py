@@ -33,7 +33,8 @@ def variance(made, name: str, **hyper) -> torch.Tensor:
 
 
 def close(found, expected, tolerance: float = 1e-8) -> None:
-    torch.testing.assert_close(torch.as_tensor(found), torch.as_tensor(expected).double(), rtol=tolerance, atol=1e-12)
+    one, two = (torch.as_tensor(value, dtype=torch.float64) for value in (found, expected))
+    torch.testing.assert_close(one, two, rtol=tolerance, atol=1e-12)
 
 
 @pytest.mark.parametrize(("k", "mean", "std"), [(-3, 1, 1), (0.4, 1, 1), (3, 1, 1), (-0.5, 0.7, 1.3), (1, 1, 0.4)])

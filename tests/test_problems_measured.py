@@ -6,9 +6,11 @@ import pytest
 import torch
 
 from bench import plugins
+from bench.batches import Batches
 from bench.config import Impossible
 from bench.experiment import Experiment
 from bench.measure import measure
+from bench.nodes import path
 from bench.objective import Objective
 from bench.plugins import estimator
 from bench.problems import Known, problem
@@ -126,7 +128,7 @@ def test_the_rows_of_a_minibatch_share_the_weights():
     torch.testing.assert_close(features.std(0, correction=0)[:30], torch.ones(30).double())
     assert bool((features[:, 30] == 1).all())
     assert set(labels.tolist()) == {0.0, 1.0}
-    x = next(data.batches(8, seed=1))
+    x = next(Batches(data, 8, seed=1))
     assert x.shape == (1, 8 * 32)
     assert data.probe(3, 8, seed=1).shape == (3, 1, 8 * 32)
     weights = torch.randn(4, 2, 1, 31, dtype=torch.float64)
@@ -138,10 +140,11 @@ def test_the_rows_of_a_minibatch_share_the_weights():
 
 @pytest.mark.parametrize("name", ["bernoulli_coupled", "gaussian_cosine", "logistic_regression"])
 def test_every_estimator_runs_or_says_why_not(name):
-    refused = {}
-    for option in plugins.registry():
-        words = ("measure.draws=2", "measure.reference_draws=2", "measure.batches=1", "evaluate.samples=2")
-        experiment = Experiment(config(f"problem={name}", f"estimator={option}", *words))
+    words = ("measure.draws=2", "measure.reference_draws=2", "measure.batches=1", "evaluate.samples=2")
+    refused, base = {}, config(f"problem={name}", *words)
+    for option, entry in plugins.registry().items():
+        chosen = plugins.complete({"_target_": path(entry.cls)})
+        experiment = Experiment(base | {"option": option, "estimator": chosen})
         if reason := experiment.impossible():
             refused[option] = reason
             continue

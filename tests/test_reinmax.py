@@ -7,19 +7,11 @@ import torch
 
 from estimators import VQ, Bernoulli, Categorical
 from estimators.darn import Darn
-from estimators.reinmax import Reinmax, ReinmaxCV, ReinmaxRao
+from estimators.reinmax import Reinmax
+from estimators.reinmax_rao import ReinmaxCV, ReinmaxRao
 from estimators.straight_through import StraightThrough
-from tests.test_discrete import (
-    assert_mean,
-    assert_unbiased,
-    cost_of,
-    exact_gradient,
-    gradient,
-    injected,
-    make,
-    over_samples,
-    replicated,
-)
+from tests.discrete import assert_mean, assert_unbiased, cost_of, exact_gradient, make, over_samples
+from tests.injection import gradient, injected, replicated
 
 FAMILIES = ("bernoulli", "categorical", "vq")
 EVERY = [(Reinmax, f) for f in FAMILIES] + [

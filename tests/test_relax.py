@@ -9,6 +9,7 @@ from estimators.rebar import Rebar
 from estimators.reinforce import Reinforce
 from estimators.relax import Relax
 from tests.costs import SampledKL, small_latents, three_bits
+from tests.discrete import held_conditional, same_relaxation
 from tests.enumerate import assert_pure
 from tests.injection import (
     X,
@@ -22,7 +23,6 @@ from tests.injection import (
     ready,
     replicated,
 )
-from tests.test_discrete import held_conditional, same_relaxation
 
 UNITS = {"bernoulli": 2, "categorical": 6}  # of small_latents
 

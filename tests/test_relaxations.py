@@ -13,17 +13,8 @@ from estimators.gapped_st import GappedST
 from estimators.gumbel_rao import GumbelRao
 from estimators.igr import IGR
 from estimators.st_gumbel_softmax import STGumbelSoftmax
-from tests.test_discrete import (
-    assert_mean,
-    assert_unbiased,
-    cost_of,
-    exact_gradient,
-    gradient,
-    injected,
-    make,
-    over_samples,
-    replicated,
-)
+from tests.discrete import assert_mean, assert_unbiased, cost_of, exact_gradient, make, over_samples
+from tests.injection import gradient, injected, replicated
 
 EVERY = [(GumbelRao, f) for f in ("bernoulli", "categorical", "vq")] + [
     (GappedST, "categorical"),

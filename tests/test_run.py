@@ -155,3 +155,18 @@ def test_the_readme_runs():
     exec(snippet, scope)
     assert scope["logits"].grad.shape == (1, 3)
     assert scope["logits"].grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize("field", ["loss", "cost", "tuning"])
+def test_an_estimator_that_returns_the_wrong_shape_is_named(tmp_path, monkeypatch, field):
+    from estimators.rloo import RLOO
+
+    forward = RLOO.forward
+
+    def wrong(self, q, cost, x):
+        estimate = forward(self, q, cost, x)
+        return estimate._replace(**{field: estimate.loss.sum()})
+
+    monkeypatch.setattr(RLOO, "forward", wrong)
+    with pytest.raises(ValueError, match=f"rloo returned a {field} of shape"):
+        run(config(), tmp_path)

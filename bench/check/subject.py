@@ -143,7 +143,9 @@ def walk(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
     elif isinstance(value, dict):
         for key, item in value.items():
             yield from walk(item, f"{path}.{key}")
-    elif isinstance(value, list | tuple | set | frozenset):
+    elif isinstance(value, set | frozenset):  # in an order that is the same for a copy
+        yield from walk(sorted(value, key=repr), path)
+    elif isinstance(value, list | tuple):
         yield f"{path}.length", len(value)
         for number, item in enumerate(value):
             yield from walk(item, f"{path}.{number}")

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from bench.measure.decoder import Drawn, Generative
 from bench.measure.encoder import EncoderPull
+from bench.measure.layers import squared_length
 from bench.measure.tally import Tally
 from bench.objective import Objective
 
@@ -33,7 +34,7 @@ def take(
     estimator = objective.estimator
     if estimator.noiseless or (pull.q.deterministic and not estimator.own_noise):
         draws = 1
-    groups = torch.arange(draws) * min(GROUPS, draws) // draws
+    groups = torch.arange(draws) * min(draws, GROUPS if draws >= GROUPS else max(2, draws // 2)) // draws
     tallies: dict[str, Tally] = {}
 
     def block(name: str) -> Tally:
@@ -78,5 +79,5 @@ def take(
         for name, vectors in pull.vectors(stacked).items():
             block(name).sums, block(name).constant = vectors[:-1], vectors[-1]
             if latent.single:
-                block(name).squares = vectors[:-1].square().sum(1, dtype=torch.float64)
+                block(name).squares = squared_length(vectors[:-1])
     return tallies

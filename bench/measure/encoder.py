@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from bench.measure.layers import gradients, recorded, squared_norms
+from bench.measure.layers import gradients, recorded, squared_length, squared_norms
 from bench.model import Model
 
 
@@ -31,7 +31,7 @@ class EncoderPull:
         layers, others = self._pull(cotangents)
         found = {c.layer: squared_norms(c.inputs, d, c.bias) for c, d in zip(self.calls, layers, strict=True)}
         for (name, _), grad in zip(self.others, others, strict=True):
-            found[name] = grad.flatten(1).square().sum(1, dtype=torch.float64)
+            found[name] = squared_length(grad.flatten(1))
         return found
 
     def vectors(self, cotangents: Tensor) -> dict[str, Tensor]:

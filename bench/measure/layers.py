@@ -62,12 +62,18 @@ def squared_norms(inputs: Tensor, cotangents: Tensor, bias: bool) -> Tensor:
     """Squared norm of each draw's gradient `[r]`, from `inputs [n, in]` (shared by the draws) or `[r, n, in]`, and
     `cotangents [r, n, out]`; by whichever of the two exact ways costs fewer operations."""
     if not gram_pays(inputs, cotangents):
-        return gradients(inputs, cotangents, bias).square().sum(1, dtype=torch.float64)
+        return squared_length(gradients(inputs, cotangents, bias))
     gram = inputs @ inputs.mT + float(bias)
     return ((cotangents @ cotangents.mT) * gram).sum((-2, -1), dtype=torch.float64)
 
 
 def gradients(inputs: Tensor, cotangents: Tensor, bias: bool) -> Tensor:
     """The gradients themselves, flattened `[g, (in + bias) out]`, from `inputs [n, in]` or `[g, n, in]`."""
-    weight = (inputs.mT @ cotangents).flatten(1)
-    return torch.cat([weight, cotangents.sum(1)], 1) if bias else weight
+    if bias:
+        inputs = torch.cat([inputs, torch.ones_like(inputs[..., :1])], -1)
+    return (inputs.mT @ cotangents).flatten(1)
+
+
+def squared_length(vectors: Tensor) -> Tensor:
+    """Squared norms `[r]` of `vectors [r, P]`, summed in float64."""
+    return torch.linalg.vector_norm(vectors, dim=1, dtype=torch.float64).square()

@@ -1,8 +1,6 @@
 """Problems beside the VAE, most with known answers: the same estimators, measurements, training and tables."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import repeat
 from typing import Any
 
 import torch
@@ -36,10 +34,6 @@ class NoData:
     def probe(self, batches: int, batch_size: int, seed: int) -> Tensor:
         """`[batches, batch_size, 1]`."""
         return self._zeros(batches, batch_size)
-
-    def batches(self, batch_size: int, seed: int) -> Iterator[Tensor]:
-        """Endless `x [batch_size, 1]`."""
-        return repeat(self._zeros(batch_size))
 
     def fixed(self, split: str, n: int | None, seed: int) -> Tensor:
         """`[1, 1]`."""

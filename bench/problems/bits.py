@@ -19,7 +19,7 @@ class BitsToy(Toy):
     family = Bernoulli
 
     def __init__(self, logits: Tensor):
-        super().__init__(Parameters(logits=logits.double()))
+        super().__init__(Parameters(logits=logits))
 
     def variance(self, estimator: Estimator) -> Tensor | None:
         match estimator:
@@ -64,7 +64,7 @@ class BernoulliBits(BitsToy):
     name = "bernoulli_bits"
 
     def __init__(self, dim: int, t: float, power: float, logit: float):
-        super().__init__(torch.full((dim,), float(logit)))
+        super().__init__(torch.full((dim,), float(logit), dtype=torch.float64))
         self.dim, self.t, self.power = dim, t, power
 
     def cost(self, x: Tensor, z: Tensor) -> Tensor:

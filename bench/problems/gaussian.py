@@ -34,7 +34,9 @@ class GaussianToy(Toy):
 
     def __init__(self, k: float, mean: float, std: float):
         start = {"mean": mean, "log_std": math.log(std)}
-        super().__init__(Parameters(**{name: torch.tensor([value]).double() for name, value in start.items()}))
+        super().__init__(
+            Parameters(**{name: torch.tensor([value], dtype=torch.float64) for name, value in start.items()})
+        )
         self.k = k
 
     @abstractmethod

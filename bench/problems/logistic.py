@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench.data import Batches, Data
+from bench.data import Data
 from bench.problems.base import Parameters, Problem
 from estimators import Gaussian
 
@@ -42,21 +42,12 @@ class LogisticRegression(Problem):
         return -ROWS * self.likelihood(rows, z).mean(-1)
 
 
-class SharedBatches(Batches):
-    """Endless minibatches `x [1, B X]`."""
-
-    def __next__(self) -> Tensor:
-        return super().__next__().flatten()[None]
-
-
 class Shared(Data):
     """Rows that share one latent: a batch of B of them is one example, `x [1, B X]`."""
 
-    def probe(self, batches: int, batch_size: int, seed: int) -> Tensor:
-        return super().probe(batches, batch_size, seed).flatten(1)[:, None]
-
-    def batches(self, batch_size: int, seed: int) -> Batches:
-        return SharedBatches(self, batch_size, seed)
+    def batch(self, chosen: Tensor, noise: torch.Generator) -> Tensor:
+        """Rows of these indices `[..., B]`, side by side: `[..., 1, B X]`."""
+        return super().batch(chosen, noise).flatten(-2).unsqueeze(-2)
 
     def fixed(self, split: str, n: int | None, seed: int) -> Tensor:
         """All rows `[1, N X]`: the objective is that of the whole data."""

@@ -10,8 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bench.report.collect import Collection, collect, find, save, widened
-from bench.report.compare import comparison, to_arrow
-from bench.report.figures import FIGURES, draw
+from bench.report.compare import COMPARISON, comparison, to_arrow
+from bench.report.figures import FIGURES, SHARED, applicable, draw
+from bench.report.pairs import PAIRS, pairs
 from bench.report.show import show_comparison, show_endings
 from bench.report.style import looks
 from bench.report.style import save as save_figure
@@ -31,7 +32,8 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("directories", nargs="+", type=Path, metavar="DIR", help="searched for runs, recursively")
     parser.add_argument("--out", type=Path, help="where everything goes (default: report in the first DIR)")
     parser.add_argument("--csv", action="store_true", help="write each table as CSV too")
-    parser.add_argument("--only", action="append", choices=list(FIGURES), metavar="FIGURE", help=", ".join(FIGURES))
+    names = [*FIGURES, *SHARED]
+    parser.add_argument("--only", action="append", choices=names, metavar="FIGURE", help=", ".join(names))
     parser.add_argument(
         "--families", type=lambda text: text.split(","), metavar="F,...", help="these latent families only"
     )
@@ -64,11 +66,12 @@ def report(options: argparse.Namespace) -> int:
     style = looks(collection.units.label)  # before choosing families, so that colours do not depend on the choice
     collection = _of_families(collection, options.families)
     compared = comparison(collection)
-    tables = collection.tables | {"runs": widened(collection.tables["runs"]), "comparison": to_arrow(compared)}
+    tables = collection.tables | {"runs": widened(collection.tables["runs"])}
+    tables |= {"comparison": to_arrow(compared, COMPARISON), "pairs": to_arrow(pairs(collection), PAIRS)}
     save(tables, out, as_csv=options.csv)
     show_comparison(compared)
     show_endings(collection.units)
-    for name in options.only or FIGURES:
+    for name in options.only or applicable(collection):
         figure = draw(name, collection, style, options.part)
         if isinstance(figure, str):
             print(f"Figure {name} is left out: {figure}.")

@@ -14,15 +14,15 @@ from bench.tables import MARKER, SchemaError, parquet, read, replace
 if TYPE_CHECKING:
     import pandas as pd
 
-PANEL = ["family", "objective", "setting", "trained_with"]  # what is never mixed in one panel
+PANEL = ["family", "objective", "setting", "trained_with", "checkpoint"]  # what is never mixed in one panel
+NONE = -1  # the checkpoint of a run on its own trajectory; else the step of a shared one
 UNIT = [*PANEL, "label"]
 
 
 class Collection(NamedTuple):
-    """Runs put together: the arrow tables of `bench.schema`, and `units`: a row for each estimator measured in a run.
+    """Runs put together: the arrow tables of `bench.schema`, and `units`: a row for each run.
 
-    The columns of `units`: run, estimator, seed, status, reason, unbiased, foreign (measured in a run that trained
-    another estimator), those of PANEL, and label.
+    The columns of `units`: run, estimator, seed, status, reason, unbiased, those of PANEL, and label.
     """
 
     tables: dict[str, pa.Table]
@@ -31,11 +31,15 @@ class Collection(NamedTuple):
     def joined(self, table: str) -> "pd.DataFrame":
         """The rows of a table next to their unit's columns; runs that ended well only."""
         done = self.units[self.units.status == "done"].drop(columns=["seed", "status", "reason", "unbiased"])
-        frame = self.tables[table].to_pandas()
+        frame = self.tables[table].to_pandas().drop(columns="trained_with", errors="ignore")
         if table == "gradient":
-            return frame.drop(columns="trained_with").merge(done, on=["run", "estimator"])
-        done = done[~done.foreign]
-        return frame.merge(done, on="run")
+            return frame.merge(done, on=["run", "estimator"])
+        return frame.drop(columns="estimator", errors="ignore").merge(done, on="run")
+
+    def measured(self, *, shared: bool) -> "Collection":
+        """What was measured at shared checkpoints alone, or along the runs' own trajectories alone."""
+        kept = self.units[(self.units.trained_with != OWN) == shared]
+        return Collection(self.tables, kept.reset_index(drop=True))
 
 
 def find(directories: Iterable[Path]) -> list[Path]:
@@ -84,30 +88,13 @@ def _units(tables: dict[str, pa.Table]) -> tuple["pd.DataFrame", list[str]]:
     import pandas as pd
 
     columns = ["run", "estimator", "family", "objective", "seed", "status", "reason", "unbiased", "started"]
-    runs = tables["runs"].select([*columns, "config"]).to_pylist()
-    measured: dict[str, dict[str, str]] = {}
-    for row in tables["gradient"].select(["run", "estimator", "trained_with"]).to_pylist():
-        measured.setdefault(row["run"], {})[row["estimator"]] = row["trained_with"] or OWN
-    units, configs = [], []
-    for run in runs:
-        config = labels.flatten(json.loads(run["config"]))
-        elsewhere = measured.get(run["run"], {})
-        for estimator in sorted({run["estimator"], *elsewhere}):
-            foreign = estimator != run["estimator"]
-            trained_with = elsewhere.get(estimator, OWN)
-            if len(elsewhere) < 2 and trained_with == run["estimator"]:
-                trained_with = OWN
-            unit = {c: run[c] for c in columns} | {
-                "estimator": estimator,
-                "foreign": foreign,
-                "trained_with": trained_with,
-            }
-            units.append(unit)
-            configs.append({k: v for k, v in config.items() if not (foreign and labels.under(k, ["estimator"]))})
-    frame = pd.DataFrame(units)
+    frame = pd.DataFrame(tables["runs"].select(columns).to_pylist())
+    configs = [labels.flatten(json.loads(text)) for text in tables["runs"]["config"].to_pylist()]
+    frame["trained_with"] = [config.get("probe.trained_with", OWN) for config in configs]
+    frame["checkpoint"] = [config.get("probe.step", NONE) for config in configs]
     frame["setting"] = ""
     for _, rows in frame.groupby("family"):
-        keys = labels.problem_keys([configs[i] for i in rows.index])
+        keys = labels.setting_keys([configs[i] for i in rows.index])
         for i in rows.index:
             frame.loc[i, "setting"] = labels.describe(configs[i], keys)
     frame["label"] = frame.estimator
@@ -117,7 +104,7 @@ def _units(tables: dict[str, pa.Table]) -> tuple["pd.DataFrame", list[str]]:
             frame.loc[i, "label"] = f"{frame.estimator[i]} {labels.describe(configs[i], keys)}".strip()
     # The same seed twice under one label is not two seeds: the later one counts.
     frame["seeds"] = [
-        json.dumps({k: v for k, v in c.items() if labels.under(k, ["seed", "seeds"])}, sort_keys=True) for c in configs
+        json.dumps({k: v for k, v in c.items() if labels.under(k, labels.SEEDS)}, sort_keys=True) for c in configs
     ]
     frame["rank"] = [
         (status == "done", started or "") for status, started in zip(frame.status, frame.started, strict=True)

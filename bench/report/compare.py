@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from bench.report.collect import PANEL, UNIT, Collection
+from bench.report.collect import NONE, PANEL, UNIT, Collection
 from bench.report.statistics import Interval, log_t_interval, t_interval
 from bench.schema import BOOL, FLOAT, INT, STATUSES, TEXT, Column
 
@@ -24,7 +24,8 @@ COMPARISON: dict[str, Column] = {
     "family": Column(TEXT, "latent family"),
     "objective": Column(TEXT, "what the estimator optimises: elbo or iwae"),
     "setting": Column(TEXT, "the problem, where the collection holds several: data, latent, model, objective"),
-    "trained_with": Column(TEXT, "own, or the estimator that trained the checkpoint of a probe"),
+    "trained_with": Column(TEXT, "own, or the estimator that trained the shared checkpoint"),
+    "checkpoint": Column(INT, "training steps of the shared checkpoint; null along own trajectories"),
     "label": Column(TEXT, "estimator and the hyper-parameters that tell its configurations apart"),
     "estimator": Column(TEXT, "name of the estimator option"),
     "unbiased": Column(BOOL, "whether the estimator claims to be unbiased"),
@@ -98,14 +99,14 @@ def comparison(collection: Collection) -> "pd.DataFrame":
             table[name] = table[name].astype(float)
     table["variance_x_evaluations"] = table.variance_noise_encoder * table.evaluations
     table["variance_x_seconds"] = table.variance_noise_encoder * table.seconds_gradient
-    return table.sort_values([*PANEL, "elbo_test", "label"], ascending=[True] * 4 + [False, True]).reset_index(
-        drop=True
-    )
+    order = [True] * len(PANEL) + [False, True]
+    return table.sort_values([*PANEL, "elbo_test", "label"], ascending=order).reset_index(drop=True)
 
 
-def to_arrow(table: "pd.DataFrame") -> pa.Table:
-    """The comparison as an arrow table with the types of `COMPARISON`; NaN is null."""
-    schema = pa.schema([pa.field(name, column.type) for name, column in COMPARISON.items()])
+def to_arrow(table: "pd.DataFrame", columns: dict[str, Column]) -> pa.Table:
+    """A table of the report with the types of its columns; NaN, and the checkpoint NONE, are null."""
+    table = table.assign(checkpoint=table.checkpoint.astype("Int64").mask(table.checkpoint == NONE))
+    schema = pa.schema([pa.field(name, column.type) for name, column in columns.items()])
     return pa.Table.from_pandas(table, schema, preserve_index=False).replace_schema_metadata(None)
 
 

@@ -3,11 +3,12 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from bench.report import parameter, points, temperature
+from bench.report import budget, parameter, points, temperature
 from bench.report.collect import UNIT, Collection
 from bench.report.panels import Missing, barred, clean_log_axis, grid, legend, panels, title
 from bench.report.statistics import summarise
 from bench.report.style import RC, Look
+from bench.schema import OWN
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,19 +47,31 @@ FIGURES: dict[str, Callable[[Collection, dict[str, Look], str], "Figure"]] = {
     "variance_vs_seconds": points.variance_vs_seconds,
     "final_elbo": points.final_elbo,
     "bias": points.bias,
+    "error_vs_budget": budget.error_vs_budget,
     "bias_vs_temperature": temperature.bias_vs_temperature,
     "variance_vs_parameter": parameter.variance_vs_parameter,
 }
+SHARED = {
+    f"shared_{name}": name for name in ("variance_vs_evaluations", "variance_vs_seconds", "bias", "error_vs_budget")
+}
+
+
+def applicable(collection: Collection) -> list[str]:
+    """The figures of what the collection holds: own trajectories, shared checkpoints, or both."""
+    shared = collection.units.trained_with != OWN
+    return [*(FIGURES if not shared.all() else ()), *(SHARED if shared.any() else ())]
 
 
 def draw(name: str, collection: Collection, looks: dict[str, Look], part: str) -> "Figure | str":
-    """The figure of that name, or a phrase saying which data it lacks."""
+    """The figure of that name, or a phrase saying which data it lacks. Those of SHARED show what was measured at shared
+    checkpoints, and all others what was measured along the runs' own trajectories: no figure has both."""
     import matplotlib
     import seaborn
 
+    measured = collection.measured(shared=name in SHARED)
     with matplotlib.rc_context({**seaborn.axes_style("ticks"), **RC}):
         try:
-            return FIGURES[name](collection, looks, part)
+            return FIGURES[SHARED.get(name, name)](measured, looks, part)
         except Missing as missing:
             return str(missing)
 

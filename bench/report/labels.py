@@ -4,17 +4,19 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+SEEDS = ("seed", "seeds", "probe.trajectory.seeds")
 IRRELEVANT = (
-    "seed",
-    "seeds",
+    *SEEDS,
     "name",
     "output",
     "sweep",
     "hydra",
     "timing",
     "data.root",
+    "probe.digest",
 )  # cannot change a result's meaning
 PROBLEM = ("problem", "data", "latent", "model", "objective")  # what differs here is another problem, and another panel
+TRAJECTORY = ("probe.trajectory",)  # what trained the shared checkpoint at which a run was measured
 ABSENT = object()
 
 Config = dict[str, Any]
@@ -56,6 +58,15 @@ def problem_keys(configs: Sequence[Config]) -> list[str]:
     return distinguishing(configs, sorted(keys, key=lambda k: (not k.endswith(".name"), k)))
 
 
+def setting_keys(configs: Sequence[Config]) -> list[str]:
+    """The keys that tell apart the problems, and those that tell apart the trajectories of shared checkpoints where the
+    estimator that trained them does not."""
+    known = [*problem_keys(configs), "probe.trained_with"]
+    shared = [config for config in configs if "probe.trained_with" in config]
+    keys = sorted({k for config in shared for k in config if under(k, TRAJECTORY) and not _ignored(k)})
+    return known[:-1] + [key for key in distinguishing(shared, known + keys) if key not in known]
+
+
 def label_keys(panels: Sequence[Sequence[Config]]) -> list[str]:
     """The keys that tell apart one estimator's configurations; `panels` holds its configs, a list for each panel.
 
@@ -63,7 +74,7 @@ def label_keys(panels: Sequence[Sequence[Config]]) -> list[str]:
     learning rate that goes with the data set says nothing there.
     """
     everything = [config for panel in panels for config in panel]
-    keys = {k for config in everything for k in config if not under(k, PROBLEM) and not _ignored(k)}
+    keys = {k for config in everything for k in config if not under(k, PROBLEM + TRAJECTORY) and not _ignored(k)}
     own = distinguishing(everything, sorted(k for k in keys if under(k, ["estimator"])))
     others = sorted((k for k in keys if not under(k, ["estimator"])), key=lambda k: (not under(k, ["train"]), k))
     needed = set(own)

@@ -1,5 +1,6 @@
 """What all figures share: the grid of panels, their titles, and the legend below them."""
 
+import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 COLUMNS = 2
 MOST = 24  # panels of one figure
+FEW, WIDE = 8, 7.4  # a legend of more labels than these is given this width (inches)
+ROWS, LINE = 3, 0.21  # lines of a legend for which a figure has room, and the height of each further one (inches)
 ENOUGH = 3  # seeds: with two, Student's t multiplies the standard error by 12.7 and bars would hide all else
 BARS = f"bars: 95 % Student-t intervals over seeds, where there are {ENOUGH} or more"
 
@@ -54,17 +57,20 @@ def grid(n: int, width: float, heights: list[float]) -> "tuple[Figure, list[Axes
 
 
 def title(key: tuple) -> str:
-    """`bernoulli, IWAE bound, mnist; checkpoint of rloo`: what the panel holds."""
-    family, objective, setting, trained_with = key
+    """`bernoulli, IWAE bound, mnist`, and a second line `shared checkpoint of rloo, step 500`: what the panel holds."""
+    family, objective, setting, trained_with, step = key
     words = [family, *(["IWAE bound"] if objective == "iwae" else []), *([setting] if setting else [])]
-    return ", ".join(words) + ("" if trained_with == OWN else f"; checkpoint of {trained_with}")
+    return ", ".join(words) + ("" if trained_with == OWN else f"\nshared checkpoint of {trained_with}, step {step}")
 
 
 def legend(figure: "Figure", labels: Iterable[str], looks: dict[str, Look], note: str = BARS) -> None:
-    """A legend below all panels, in as many columns as fit."""
+    """A legend below all panels, in as many columns as fit; the figure grows by what a long one needs."""
     labels = sorted(set(labels))
     handles = [handle(looks[label]) for label in labels]
-    columns = max(1, int(figure.get_figwidth() / (0.55 + 0.062 * max(map(len, labels)))))
+    width = max(figure.get_figwidth(), WIDE if len(labels) > FEW else 0)
+    columns = max(1, int(width / (0.55 + 0.062 * max(map(len, labels)))))
+    rows = math.ceil(len(labels) / columns)
+    figure.set_size_inches(width, figure.get_figheight() + LINE * max(0, rows - ROWS))
     figure.legend(
         handles, labels, loc="outside lower center", ncols=min(columns, len(labels)), handlelength=3.2, title=note
     )

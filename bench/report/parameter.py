@@ -45,7 +45,7 @@ def _by_parameter(collection: Collection, part: str) -> "pd.DataFrame":
     rows = collection.joined("gradient")
     rows = rows[(rows.part == part) & rows.variance_noise.notna()]
     rows = rows[rows.step == rows.groupby("run").step.transform("min")]
-    rows = rows.assign(problem=[runs[run].get(f"{GROUP}.name") for run in rows.run], key=None, x=np.nan)
+    rows = rows.assign(problem=[str(runs[run].get(f"{GROUP}.name")) for run in rows.run], key=None, x=np.nan)
     for _, of in rows.groupby("problem"):
         values = {key: {runs[run].get(key) for run in of.run} for key in sorted(runs[of.run.iloc[0]])}
         counts = {k: len(v) for k, v in values.items() if labels.under(k, [GROUP]) and _numeric(v)}

@@ -2,12 +2,13 @@
 
 from typing import TYPE_CHECKING
 
-from bench.report.collect import UNIT, Collection
+from bench.report.collect import PANEL, UNIT, Collection
 from bench.report.compare import comparison, last
 from bench.report.panels import BARS, ENOUGH, barred, clean_log_axis, grid, panels, title
 from bench.report.place import label_points
-from bench.report.statistics import Interval, log_t_interval, summarise
+from bench.report.statistics import Interval, draws_interval, log_t_interval, summarise
 from bench.report.style import Look
+from bench.schema import OWN
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,14 +39,14 @@ def variance_vs_seconds(collection: Collection, looks: dict[str, Look], part: st
 
 def _price(collection: Collection, looks: dict[str, Look], part: str, price: str, label: str) -> "Figure":
     rows = collection.joined("gradient")
-    noise = barred(summarise(last(rows[rows.part == part], "part"), UNIT, "variance_noise", log=True))
+    noise, bars = _noise(last(rows[rows.part == part], "part"))
     frame = noise.merge(comparison(collection)[[*UNIT, price]], on=UNIT)
     keyed = panels(frame[(frame[price] > 0) & frame["mean"].notna()], f"{price} next to a variance of the part {part}")
-    figure, axes = grid(len(keyed), 4.6, [3.9] * len(keyed))
+    larger = max(1.0, max(len(rows) for _, rows in keyed) / 16) ** 0.5  # room for all names
+    figure, axes = grid(len(keyed), 4.6 * larger, [3.9 * larger] * len(keyed))
     shown, notes = [], []
     for ax, (key, rows) in zip(axes, keyed, strict=True):
-        silent = rows[rows["mean"] <= 0]
-        rows = rows[rows["mean"] > 0]
+        silent, rows = rows[rows["mean"] <= 0], rows[rows["mean"] > 0]
         shown.append(rows)
         for _, r in rows.iterrows():
             look = looks[r.label]
@@ -55,9 +56,8 @@ def _price(collection: Collection, looks: dict[str, Look], part: str, price: str
         ax.set(xscale="log", yscale="log", xlabel=label, ylabel=f"noise variance, {part} (nats²)")
         ax.set_title(title(key))
         _roomy(ax, rows, price)
-        words = "lower left is better; bars: 95 % over seeds" + (
-            f"\nzero variance: {', '.join(silent.label)}" if len(silent) else ""
-        )
+        words = f"lower left is better; bars: 95 % {bars}"
+        words += f"\nzero variance: {', '.join(silent.label)}" if len(silent) else ""
         notes.append(ax.text(0.015, 0.015, words, transform=ax.transAxes, fontsize=7, style="italic", color="#555555"))
     figure.canvas.draw()
     figure.set_layout_engine("none")
@@ -66,6 +66,18 @@ def _price(collection: Collection, looks: dict[str, Look], part: str, price: str
             names = list(rows.label)
             label_points(ax, list(rows[price]), list(rows["mean"]), names, [looks[n].colour for n in names], note)
     return figure
+
+
+def _noise(rows: "pd.DataFrame") -> "tuple[pd.DataFrame, str]":
+    """Intervals of `variance_noise` for each unit, and of what: at shared checkpoints they are the draws' own error."""
+    import pandas as pd
+
+    if (rows.trained_with == OWN).all():
+        return barred(summarise(rows, UNIT, "variance_noise", log=True)), "over seeds"
+    groups = rows.dropna(subset=["variance_noise"]).groupby(UNIT)
+    found = [(*key, *draws_interval(of.variance_noise, of.variance_noise_se)) for key, of in groups]
+    frame = pd.DataFrame(found, columns=[*UNIT, *Interval._fields])
+    return frame.assign(low=frame.low.where(frame.low > 0)), "by the draws"
 
 
 def _roomy(ax, rows: "pd.DataFrame", price: str) -> None:
@@ -95,7 +107,7 @@ def final_elbo(collection: Collection, looks: dict[str, Look], part: str) -> "Fi
     figure, axes = grid(len(keyed), 3.9, [1.3 + ROW * frame.label.nunique() for _, frame in keyed])
     units = collection.units
     for ax, (key, frame) in zip(axes, keyed, strict=True):
-        of_panel = units[(units[UNIT[:4]] == list(key)).all(axis=1)]
+        of_panel = units[(units[PANEL] == list(key)).all(axis=1)]
         lost = of_panel[of_panel.status.isin(["diverged", "failed"])].groupby(["label", "status"]).size()
         wide = frame.pivot(index="label", columns="split", values="mean").reindex(columns=["test", "train"])
         wide = wide.reindex(wide.index.union(lost.index.get_level_values("label").unique()))  # none may vanish silently
@@ -156,12 +168,6 @@ def relative_bias(rows: "pd.DataFrame") -> Interval:
     Whether there is a bias at these checkpoints is for the draws to say, however much it varies between seeds.
     """
     return draws_interval(rows.bias_sq / rows.norm_sq, rows.bias_sq_se / rows.norm_sq)
-
-
-def draws_interval(values: "pd.Series", errors: "pd.Series") -> Interval:
-    """Mean over runs, and 95 % by the standard errors that the draws of each run give."""
-    mean, half = float(values.mean()), 1.96 * float((errors**2).sum(skipna=False) ** 0.5) / len(values)
-    return Interval(mean, mean - half, mean + half, len(values))
 
 
 def _error_row(ax, y: int, rows: "pd.DataFrame", look: Look) -> None:

@@ -30,7 +30,8 @@ def show_comparison(table: "pd.DataFrame") -> None:
         bound = "iwae_test" if key[1] == "iwae" else "elbo_test"
         columns = [c for c in SHOWN if c == bound or c not in ("iwae_test", "elbo_test")]
         columns = [c for c in columns if rows[c].notna().any()]
-        while console.measure(shown := _panel(title(key), rows, columns, bound)).minimum > console.width and columns:
+        name = title(key).replace("\n", "; ")
+        while console.measure(shown := _panel(name, rows, columns, bound)).minimum > console.width and columns:
             columns.pop()
         console.print(shown)
         console.print()

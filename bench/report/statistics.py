@@ -43,6 +43,12 @@ def log_t_interval(values: Iterable[float], level: float = 0.95) -> Interval:
     return Interval(float(np.exp(mean)), float(np.exp(low)), float(np.exp(high)), n)
 
 
+def draws_interval(values: "pd.Series", errors: "pd.Series") -> Interval:
+    """Mean over runs, and 95 % by the standard errors that the draws of each run give."""
+    mean, half = float(values.mean()), 1.96 * float((errors**2).sum(skipna=False) ** 0.5) / len(values)
+    return Interval(mean, mean - half, mean + half, len(values))
+
+
 def summarise(frame: "pd.DataFrame", by: Sequence[str], value: str, *, log: bool = False) -> "pd.DataFrame":
     """One row for each group of `by`, with columns mean, low, high and n; groups without a value are left out."""
     import pandas as pd

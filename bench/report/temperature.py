@@ -9,8 +9,8 @@ import numpy as np
 from bench.report import labels
 from bench.report.collect import PANEL, Collection
 from bench.report.panels import clean_log_axis, grid, legend, panels, title
-from bench.report.points import draws_interval, relative_bias
-from bench.report.statistics import Interval
+from bench.report.points import relative_bias
+from bench.report.statistics import Interval, draws_interval
 from bench.report.style import Look
 
 if TYPE_CHECKING:

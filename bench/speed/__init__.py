@@ -65,7 +65,7 @@ def step_row(device: torch.device, repetitions: int) -> dict:
     objective, x = problem(device, k=2)
     twin, _ = problem(device, k=2)
     trainer = Trainer(objective, repeat(x), TRAIN)
-    bare = BareLoop(twin.model.encoder, twin.model.decoder, repeat(x), TRAIN["lr"])
+    bare = BareLoop(twin.model.encoder, twin.model.get_submodule("decoder"), repeat(x), TRAIN["lr"])
 
     def ours():
         for _ in range(20):

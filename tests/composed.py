@@ -1,0 +1,13 @@
+"""A config as the command composes it."""
+
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig
+
+from bench import plugins
+
+
+def composed(*overrides: str) -> DictConfig:
+    """With every estimator of the registry as an option; nothing is resolved or checked."""
+    plugins.register()
+    with initialize_config_dir(str(plugins.CONF), **plugins.VERSION_BASE):
+        return compose("config", list(overrides))
