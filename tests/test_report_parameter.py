@@ -46,6 +46,7 @@ def sweep(tmp_path):
             place(tmp_path, "reparam", seed, noise=k + seed, exact=k + 0.5, name="gaussian_exp", k=k)
         place(tmp_path, "rebar", noise=3.0, exact=None, name="gaussian_exp", k=k)
         place(tmp_path, "exact", noise=0.0, exact=0.0, name="gaussian_exp", k=k)
+        place(tmp_path, "antithetic", noise=1e-30, exact=1e-31, name="gaussian_exp", k=k)
         place(tmp_path, "reparam", noise=3.0, exact=3.1, name="gaussian_cosine", k=k)
     return tmp_path
 
@@ -55,8 +56,8 @@ def test_points_are_measured_and_lines_exact_at_the_first_step(sweep):
     assert [ax.get_title() for ax in (cosine, exponential)] == ["gaussian, gaussian_cosine", "gaussian, gaussian_exp"]
     assert {ax.get_xlabel() for ax in (cosine, exponential)} == {"k"}
     assert {(ax.get_xscale(), ax.get_yscale()) for ax in (cosine, exponential)} == {("log", "log")}
-    silent, rebar, reparam, line = exponential.lines
-    assert len(silent.get_xdata()) == 0  # no noise: not on a log axis
+    *silent, rebar, reparam, line = exponential.lines
+    assert [len(points.get_xdata()) for points in silent] == [0, 0]  # no noise, or that of the arithmetic
     np.testing.assert_allclose(rebar.get_xydata().T, [KS, (3, 3, 3)])
     np.testing.assert_allclose(reparam.get_xydata().T, [KS, np.array(KS) + 0.5])  # the mean of two seeds
     np.testing.assert_allclose(line.get_xydata().T, [KS, np.array(KS) + 0.5])

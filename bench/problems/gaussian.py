@@ -15,6 +15,7 @@ from torch import Tensor
 from bench.problems.base import Parameters
 from bench.problems.toys import Moments, Toy
 from estimators import Estimator, Gaussian
+from estimators.antithetic import Antithetic
 from estimators.measure_valued import MeasureValued
 from estimators.reparam import Reparam
 
@@ -34,9 +35,7 @@ class GaussianToy(Toy):
 
     def __init__(self, k: float, mean: float, std: float):
         start = {"mean": mean, "log_std": math.log(std)}
-        super().__init__(
-            Parameters(**{name: torch.tensor([value], dtype=torch.float64) for name, value in start.items()})
-        )
+        super().__init__(Parameters(**{n: torch.tensor([v], dtype=torch.float64) for n, v in start.items()}))
         self.k = k
 
     @abstractmethod
@@ -56,18 +55,22 @@ class GaussianToy(Toy):
         match estimator:
             case Reparam():
                 return self.pathwise() / estimator.k
+            case Antithetic():
+                return self.pathwise(mirrored=True) / estimator.k
             case MeasureValued():
                 return (self._second_moments(estimator.coupled) - self.gradient() ** 2) / estimator.k
         return super().variance(estimator)
 
-    def pathwise(self) -> Tensor:
-        """Variance `[2]` of f'(z) dz/d(mean, log std) = f'(z) (1, std noise)."""
+    def pathwise(self, mirrored: bool = False) -> Tensor:
+        """Variance `[2]` of f'(z) dz/d(mean, log std) = f'(z) (1, std noise); `mirrored`: of its mean over noise of
+        either sign."""
         mean, std = self._place()
         noise, weights = normal_sum()
         z = (mean + std * noise).requires_grad_()
         (slope,) = torch.autograd.grad(self.function(z).sum(), [z])
         path = slope[:, None] * torch.stack([torch.ones_like(noise), std * noise], -1)
-        return weights @ path**2 - (weights @ path) ** 2
+        path = (path + path.flip(0)) / 2 if mirrored else path
+        return weights @ (path - weights @ path) ** 2
 
     def _second_moments(self, coupled: bool) -> Tensor:
         """Of one measure-valued estimate: (f(mean + std w) - f(mean - std w~)) / (std sqrt(2 pi)) for the mean, with

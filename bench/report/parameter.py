@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 GROUP = "problem"
 BARS = "points: measured, bars: 95 % error of the draws; lines: exact, where it is known"
+ROUNDING = 1e-16  # of the largest noise of a panel: what is below has none but that of the arithmetic
 WIDE = 20  # a parameter whose values span more than this factor is on a log axis
 
 
@@ -30,6 +31,8 @@ def variance_vs_parameter(collection: Collection, looks: dict[str, Look], part: 
         ax.set(yscale="log", ylabel=f"noise variance, {part} (nats²)", title=title(key), xlabel=frame.key.iloc[0])
         if frame.x.min() > 0 and frame.x.max() / frame.x.min() > WIDE:
             ax.set_xscale("log")
+        least = ROUNDING * frame.variance_noise.max()
+        frame = frame.assign(**{c: frame[c].mask(frame[c] < least, 0.0) for c in ("variance_noise", "variance_exact")})
         for name, rows in frame.groupby("label"):
             _draw(ax, rows, looks[str(name)])
         if frame.variance_noise.max() > 0:
