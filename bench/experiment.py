@@ -65,8 +65,7 @@ class Experiment:
     def _data(self, dtype: torch.dtype) -> datasets.Data | NoData:
         if (name := self.config["problem"]["name"]) != problems.VAE:
             return problems.data(name, self.device, dtype)
-        seed = self.config["seeds"]["data"]
-        return datasets.load(**self.config["data"], device=self.device, dtype=dtype, seed=seed)
+        return datasets.load(**self.config["data"], device=self.device, dtype=dtype, seed=self.config["seeds"]["data"])
 
     def _model(self) -> Model:
         if self.config["problem"]["name"] != problems.VAE:
