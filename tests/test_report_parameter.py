@@ -77,6 +77,15 @@ def test_the_parameter_with_the_most_values_is_the_axis_and_the_others_split(tmp
     assert {ax.get_xscale() for ax in axes} == {"linear"}
 
 
+def test_of_two_with_as_many_values_that_which_leaves_fewer_settings(tmp_path):
+    for t in (0.45, 0.49, 0.499):
+        for dim, power in ((1, 2.0), (10, 2.0), (128, 3.0)):
+            place(tmp_path, "rloo", name="bernoulli_bits", t=t, dim=dim, power=power)
+    axes = drawn(tmp_path).axes
+    assert {ax.get_xlabel() for ax in axes} == {"t"}
+    assert len(axes) == 3  # against dim, the power would leave no line for the third
+
+
 def test_one_value_is_no_figure_and_neither_is_a_vae(tmp_path, capsys):
     place(tmp_path, "rloo", name="gaussian_exp", k=1.0)
     assert main([str(tmp_path)]) == 0

@@ -52,7 +52,8 @@ def _by_parameter(collection: Collection, part: str) -> "pd.DataFrame":
     for _, of in rows.groupby("problem"):
         values = {key: {runs[run].get(key) for run in of.run} for key in sorted(runs[of.run.iloc[0]])}
         counts = {k: len(v) for k, v in values.items() if labels.under(k, [GROUP]) and _numeric(v)}
-        key = max(counts, key=lambda k: counts[k], default="")
+        configs = [runs[run] for run in of.run]
+        key = max(counts, key=lambda k: (counts[k], -_settings(configs, k)), default="")
         if counts.get(key, 1) > 1:
             others = {run: {k: v for k, v in runs[run].items() if k != key} for run in of.run}
             settings = labels.problem_keys(list(others.values()))
@@ -64,6 +65,11 @@ def _by_parameter(collection: Collection, part: str) -> "pd.DataFrame":
             ]
     rows = rows[rows.key.notna()]
     return rows[rows.groupby(PANEL).x.transform("nunique") > 1]
+
+
+def _settings(configs: "list[labels.Config]", key: str) -> int:
+    """How many settings of the problem there are without this parameter: the fewer, the more of it each one shows."""
+    return len({tuple(sorted((k, v) for k, v in c.items() if k != key and k.startswith(GROUP))) for c in configs})
 
 
 def _numeric(values: set) -> bool:
