@@ -93,11 +93,12 @@ def _hydra(arguments: list[str], config_name: str, task: "Task", session: "Sessi
     from hydra._internal.utils import get_args_parser
 
     from bench import plan, plugins
+    from bench.arguments import one_sentence
     from bench.config import BadInput
     from bench.sentences import first_line
 
     def refuse(message: str) -> NoReturn:
-        raise BadInput(f"{message}; --help shows what is possible.")
+        raise BadInput(one_sentence(message))
 
     flags = get_args_parser()
     flags.error = refuse  # type: ignore[method-assign]  # Hydra's own answer is a page of usage

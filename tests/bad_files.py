@@ -23,7 +23,6 @@ PRESETS = {
     "raising": b"_target_: raising.Broken\n",
     "unparsed": b"_target_: unparsed.Broken\n",
     "untargeted": b"k: 3\n",
-    "listed": b"- k\n- 3\n",
     "empty": b"",
 }
 
@@ -43,7 +42,6 @@ def make(folder: Path) -> None:
         _write(folder / "mine" / "estimator" / f"{name}.yaml", content)
     (folder / "mine" / "estimator" / "a_folder.yaml").mkdir()
     _write(folder / "mine" / "latent" / "coloured.yaml", b"family: bernoulli\ndim: 3\ncolour: red\n")
-    _write(folder / "mine" / "train.yaml", b"train:\n  lr: fast\n")
     _write(folder / "latin" / "estimator" / "mine.yaml", "_target_: estimators.rloo.RLOO # ü\n".encode("latin-1"))
     _write(folder / "same" / "estimator" / "rloo.yaml", b"_target_: estimators.rloo.RLOO\n")
     _write(folder / "raising.py", b'raise RuntimeError("this package\\nis broken")\n')

@@ -13,7 +13,7 @@ def parts(tallies: Tallies, layers: bool) -> dict[str, list[str]]:
     """The blocks of each part; with `layers`, every block but q's parameters is one more part."""
     encoder = [n for n in tallies if n.startswith("encoder.")]
     decoder = [n for n in tallies if n != "latent" and n not in encoder]
-    found = {"latent": ["latent"], "encoder": encoder, "decoder": decoder}
+    found = {"latent": ["latent"], "encoder": encoder, **({"decoder": decoder} if decoder else {})}
     return found | ({n: [n] for n in encoder + decoder} if layers else {})
 
 
@@ -46,7 +46,9 @@ def noise_alone(taken: Tallies, blocks: list[str]) -> float:
     """variance_noise of one probe batch without its standard error, for which the sum over all draws is enough."""
     squares = products = 0.0
     for name in blocks:
-        total = taken[name].sums.sum(0, dtype=torch.float64)[None]
+        total = taken[name].squares.new_zeros(1, taken[name].sums.shape[1])
+        for group in taken[name].sums:  # ten times as fast as a sum over groups that is told its dtype
+            total += group
         products += float(total @ taken[name].weighed(total).mT)
         squares += float(taken[name].squares.sum())
     return noise_of(taken[blocks[0]].counts.numpy(), np.array(squares), np.array(products))
