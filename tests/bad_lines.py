@@ -30,6 +30,7 @@ LINES = {
         +zzz=3
         +latent.codes=3
         ~latent.dim
+        ~measure.precision
         estimator.kk=3
         estimator.k=0
         estimator.k=2.5
@@ -46,6 +47,8 @@ LINES = {
         seed=${seed}
         seed=${oc.env:NO_SUCH_VARIABLE}
         threads=100000
+        engine=jit
+        engine=graph device=cpu
         problem=nope
         problem.k=3
         latent.dim=3 problem=gaussian_exp

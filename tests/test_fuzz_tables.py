@@ -95,9 +95,12 @@ def test_any_value_is_written_or_refused_in_a_sentence(tmp_path_factory, table, 
     folder = tmp_path_factory.getbasetemp() / "written"
     try:
         write(folder, made)
+        refused = None
     except SchemaError as error:
-        assert one_sentence(error)
-        assert column in str(error)
+        refused = error
+    if refused:
+        assert one_sentence(refused)
+        assert column in str(refused)
     else:
         assert read(folder)[table].to_pylist()[0][column] == stored(table, [{column: value}])[0][column]
 
@@ -135,8 +138,11 @@ def unharmed(folder, original):
     """Whether the directory reads as it was written, where it can be read at all; else there is one sentence."""
     try:
         found = read(folder)
+        refused = None
     except SchemaError as error:
-        assert one_sentence(error)
+        refused = error
+    if refused:
+        assert one_sentence(refused)
         with pytest.raises(SchemaError, match="None of the run directories") as told:
             collect([folder])
         assert one_sentence(told.value)
