@@ -35,12 +35,23 @@ class Session:
         self.finished: list[Finished] = []
         self.error: Exception | None = None
 
+    def tell(self, number: int | None, what: str, finished: Finished, seconds: float) -> None:
+        """Print the line of one ending; `number` is that of the job in its sweep."""
+        of = f"/{self.total}" if self.total else ""
+        label = what if number is None else f"{number}{of} {what}".rstrip()
+        print(line(label, finished, seconds), flush=True)
+
 
 class JobFailed(BadInput):
     """A job failed in a process of a launcher: raised there, so that Hydra tells the process of the command."""
 
 
 _session: Session | None = None
+
+
+def current() -> Session:
+    """The session of this process."""
+    return _session or start(Session())
 
 
 def start(session: Session) -> Session:
@@ -68,16 +79,14 @@ def perform(cfg: "DictConfig", work: Work) -> None:
     many = settings.mode == RunMode.MULTIRUN
     session = _session if _session and _session.process == os.getpid() else Session()
     session.many = many
-    name = []
-    if many:
-        of = f"/{session.total}" if session.total else ""
-        name = [f"{settings.job.num + 1}{of}", *(o for o in settings.overrides.task if o not in sys.argv)]
+    number = settings.job.num + 1 if many else None
+    name = [o for o in settings.overrides.task if o not in sys.argv] if many else []
 
     def note(finished: Finished) -> None:
         nonlocal began
         session.finished.append(finished)
-        words = [*name, *filter(None, [finished.what])] or [str(finished.directory)]
-        print(_line(" ".join(words), finished, time.perf_counter() - began), flush=True)
+        words = [*name, *filter(None, [finished.what])] or ([] if many else [str(finished.directory)])
+        session.tell(number, " ".join(words), finished, time.perf_counter() - began)
         began = time.perf_counter()
 
     try:
@@ -99,7 +108,8 @@ def explain(error: Exception) -> str:
     return sentence(error) or (words if isinstance(error, ValueError) else f"{type(error).__name__}: {words}")
 
 
-def _line(label: str, finished: Finished, seconds: float) -> str:
+def line(label: str, finished: Finished, seconds: float) -> str:
+    """What is printed of one ending."""
     status = f"already {finished.status}" if finished.already else f"{finished.status} in {seconds:.1f} s"
     return f"{label}: {status}{f': {finished.reason}' if finished.reason else ''}"
 
@@ -115,7 +125,7 @@ def _once(config: dict[str, Any], many: bool) -> Finished:
     from bench import plugins, run
 
     plugins.build(config["estimator"])  # a value that the constructor refuses is found before anything is written
-    directory = Path(config["output"]) / config["name"] / identity(config)
+    directory = place(config)
     require_writable(directory)
     earlier = earlier_run(directory)
     if earlier and (earlier.status != "failed" or config["sweep"]["retry"] == "none"):
@@ -132,6 +142,35 @@ def _once(config: dict[str, Any], many: bool) -> Finished:
         status = "skipped" if isinstance(error, Impossible) else "failed"
         outcome = run.record(config, directory, status, explain(error))
     return Finished(directory, outcome.status, outcome.reason)
+
+
+def lost(cfg: "DictConfig", option: str | None, reason: str, output: str) -> Finished:
+    """Record a run whose process ended without a word, unless its directory was complete by then.
+
+    Args:
+        cfg: of the job.
+        option: name of its estimator option.
+        reason: one sentence.
+        output: what the process printed, kept as `traceback.txt`.
+    """
+    from omegaconf import OmegaConf
+
+    from bench import run
+
+    composed: Any = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
+    config = prepare(composed | {"option": option})
+    directory = place(config)
+    earlier = earlier_run(directory)
+    if earlier and earlier.status != "failed":
+        return earlier._replace(already=False)
+    run.record(config, directory, "failed", reason)
+    tables.replace(directory / "traceback.txt", output.encode())
+    return Finished(directory, "failed", reason)
+
+
+def place(config: dict[str, Any]) -> Path:
+    """The run directory of a resolved configuration."""
+    return Path(config["output"]) / config["name"] / identity(config)
 
 
 def earlier_run(directory: Path) -> Finished | None:

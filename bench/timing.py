@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from bench.launch.sharing import undisturbed
 from bench.measure import own_stream
 from bench.objective import Objective
 from bench.provenance import device_name
@@ -140,6 +141,6 @@ def costs(trainer: Trainer, batches: Iterator[Tensor], *, repetitions: int, warm
             row = {"what": what, "engine": "eager", "batch_size": len(x), "threads": threads}
             row |= {"device": device.type, "device_name": device_name(device.type)}
             row |= {"evaluations_forward": float(forward), "evaluations_backward": float(backward)}
-            row |= {"valid": threads <= len(os.sched_getaffinity(0)), **timed(work, device, repetitions, warmup)}
+            row |= {"valid": undisturbed(threads, device.type), **timed(work, device, repetitions, warmup)}
             rows.append(row | {"peak_memory": peak_memory(work, device)})  # warm: what is allocated once is there
     return rows

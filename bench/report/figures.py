@@ -35,7 +35,7 @@ def elbo_vs_step(collection: Collection, looks: dict[str, Look], part: str) -> "
 
 
 def elbo_vs_seconds(collection: Collection, looks: dict[str, Look], part: str) -> "Figure":
-    """The test bound along the training, by training time."""
+    """The test bound along the training, by training time; runs whose timings are invalid are left out."""
     return _bound_curves(collection, looks, "seconds", "training time (s)")
 
 
@@ -75,6 +75,9 @@ def draw(name: str, collection: Collection, looks: dict[str, Look], part: str) -
 def _bound_curves(collection: Collection, looks: dict[str, Look], x: str, label: str) -> "Figure":
     rows = points.with_bound(collection.joined("objective"))
     rows = rows[rows.split == "test"]
+    if x == "seconds":
+        cost = collection.joined("cost")
+        rows = rows[~rows.run.isin(cost.run[cost.valid.eq(False)])]
     summary = barred(summarise(rows, [*UNIT, "step"], "bound"))
     at = rows.groupby([*UNIT, "step"])[x if x != "step" else "seed"].mean()
     summary["x"] = (
