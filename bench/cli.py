@@ -19,9 +19,9 @@ from bench import __version__
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-    from bench.job import Session
+    from bench.job import Finished, Session
 
-    Task = Callable[[DictConfig], None]
+    Task = Callable[[DictConfig], list[Finished]]
 
 COMMANDS = {
     "check": "bench.check",

@@ -3,7 +3,7 @@
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -45,6 +45,10 @@ class Session:
 class JobFailed(BadInput):
     """A job failed in a process of a launcher: raised there, so that Hydra tells the process of the command."""
 
+    def __init__(self, message: str, finished: Sequence[Finished] = ()):
+        super().__init__(message)
+        self.finished = list(finished)
+
 
 _session: Session | None = None
 
@@ -64,12 +68,12 @@ def start(session: Session) -> Session:
 Work = Callable[["DictConfig", str | None, bool], Iterator[Finished]]
 
 
-def job(cfg: "DictConfig") -> None:
+def job(cfg: "DictConfig") -> list[Finished]:
     """One run."""
-    perform(cfg, _run)
+    return perform(cfg, _run)
 
 
-def perform(cfg: "DictConfig", work: Work) -> None:
+def perform(cfg: "DictConfig", work: Work) -> list[Finished]:
     """Do `work(cfg, option, many)` and print a line for all that it finishes. In the process of the command nothing is
     raised, so that a failed job never stops a sweep."""
     from hydra.core.hydra_config import HydraConfig
@@ -82,8 +86,11 @@ def perform(cfg: "DictConfig", work: Work) -> None:
     number = settings.job.num + 1 if many else None
     name = [o for o in settings.overrides.task if o not in sys.argv] if many else []
 
+    mine: list[Finished] = []
+
     def note(finished: Finished) -> None:
         nonlocal began
+        mine.append(finished)
         session.finished.append(finished)
         words = [*name, *filter(None, [finished.what])] or ([] if many else [str(finished.directory)])
         session.tell(number, " ".join(words), finished, time.perf_counter() - began)
@@ -95,11 +102,12 @@ def perform(cfg: "DictConfig", work: Work) -> None:
     except Exception as error:
         if not many:
             session.error = error
-            return
+            return mine
         note(Finished(None, "skipped" if isinstance(error, Impossible) else "failed", explain(error)))
-    failed = next((finished for finished in session.finished if finished.status == "failed"), None)
+    failed = next((finished for finished in mine if finished.status == "failed"), None)
     if session is not _session and failed:
-        raise JobFailed(failed.reason)
+        raise JobFailed(failed.reason, mine)
+    return mine
 
 
 def explain(error: Exception) -> str:

@@ -11,6 +11,7 @@ def register() -> None:
     from hydra.core.config_store import ConfigStore
     from hydra.core.plugins import Plugins
 
+    from bench.launch.clusters import Ray, Slurm, SlurmLocal
     from bench.launch.pool import Pool, PoolConf
 
     plugins, module = Plugins.instance(), ModuleType(PLACE)  # now `hydra_plugins` is there, if anything is installed
@@ -18,8 +19,10 @@ def register() -> None:
         sys.modules["hydra_plugins"] = ModuleType("hydra_plugins")
         sys.modules["hydra_plugins"].__path__ = []
     sys.modules[PLACE] = module
-    for launcher in (Pool,):
+    for launcher in (Pool, Slurm, SlurmLocal, Ray):
         launcher.__module__ = PLACE
         setattr(module, launcher.__name__, launcher)
         plugins.register(launcher)
-    ConfigStore.instance().store(group="hydra/launcher", name="pool", node=PoolConf, provider="bench")
+    store = ConfigStore.instance()
+    store.repo["hydra"]["launcher"].pop("ray.yaml", None)  # of Hydra's launcher: conf/hydra/launcher/ray.yaml has more
+    store.store(group="hydra/launcher", name="pool", node=PoolConf, provider="bench")

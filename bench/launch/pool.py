@@ -15,11 +15,12 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.utils import JobReturn, JobStatus, setup_globals
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import OmegaConf, open_dict
+from omegaconf import OmegaConf
 
 from bench import job
 from bench.config import BadInput
 from bench.launch import PLACE, sharing
+from bench.launch.lost import record_lost
 from bench.launch.payload import packed
 from bench.launch.process import Process, start_server
 from bench.launch.slots import slots
@@ -113,7 +114,8 @@ class Pool(Launcher):
         self.free.append(self.running.pop(process))
         told, seconds = process.told, time.monotonic() - process.started
         if reason:
-            told.append(Told(process.name, self._lost(process, reason, printed), seconds))
+            lost = record_lost(self.task, self.context, self.config, process.overrides, reason, printed)
+            told.append(Told(process.name, lost, seconds))
         elif printed:
             print(printed, end="", file=sys.stderr)
         endings = [one.finished for one in told]
@@ -134,15 +136,6 @@ class Pool(Launcher):
             return ""
         seconds = sum(self.worked) / len(self.worked) * math.ceil(jobs / self.at_once)
         return f"; about {duration(seconds)} left"
-
-    def _lost(self, process: Process, reason: str, printed: str) -> job.Finished:
-        if self.task is not job.job:
-            return job.Finished(None, "failed", reason)
-        composed = self.context.config_loader.load_sweep_config(self.config, list(process.overrides))
-        option = composed.hydra.runtime.choices.get("estimator")
-        with open_dict(composed):
-            del composed["hydra"]
-        return job.lost(composed, option, reason, printed)
 
 
 def duration(seconds: float) -> str:
