@@ -59,7 +59,7 @@ class Cluster(Launcher):
         self.inner.setup(hydra_context=hydra_context, task_function=self.task, config=config)
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        """Do all jobs and wait. Raises JobFailed where one of them was lost: what it was about nobody knows here."""
+        """Do all jobs and wait. Raises JobFailed where the launcher gives up, as at a job that was lost."""
         logging.getLogger("hydra_plugins").setLevel(logging.WARNING)  # else a line for each job, before it is done
         session = job.current()
         session.many = True
@@ -67,8 +67,8 @@ class Cluster(Launcher):
             returned = self.inner.launch(job_overrides, initial_job_idx)
         except Exception as error:
             raise job.JobFailed(
-                f"A job was lost ({type(error).__name__}: {first_line(error).rstrip('.')}); "
-                "when the others have ended, the same command runs what is missing."
+                f"hydra/launcher={self.extra} ended early ({type(error).__name__}: {first_line(error).rstrip('.')}); "
+                "when its other jobs have ended, the same command runs what is missing."
             ) from error
         return [self._ended(session, number, one) for number, one in enumerate(returned, 1)]
 
