@@ -13,7 +13,8 @@ from typing import Any
 from bench.rules import RULES, Rule
 from bench.schema import SCHEMA
 
-NUMBERS = 1  # raise whenever the same configuration gives other numbers than before
+NUMBERS = 2  # raise whenever the same configuration gives other numbers than before
+MILDEST = 1e-3  # kurtosis - 1 of a gradient with thousands of independent coordinates: no fewer draws will ever do
 # Where files lie and what a run is called, not what it computes:
 LABELS = ("option", "name", "output", "data.root", "data.download", "sweep.retry")
 
@@ -71,6 +72,7 @@ def check(config: dict[str, Any]) -> None:
     if len(betas) != 2 or max(betas) >= 1:
         raise BadInput(f"train.betas needs two numbers from 0 to below 1; got {betas}.")
     _check_reference(leaves["measure.reference"])
+    _check_precision(leaves)
     if leaves["device"] == "cuda" and not _has_cuda():
         raise BadInput("device=cuda was asked for and this machine has no CUDA device; device=cpu or device=auto runs.")
 
@@ -133,6 +135,21 @@ def _check_reference(name: str) -> None:
     if name not in {"none", "auto", "exact"} | unbiased:
         options = {"none", "auto", "exact", *unbiased}
         raise BadInput(f"measure.reference={name} is not an unbiased estimator: {nearest(name, options)}")
+
+
+def _check_precision(leaves: dict[str, Any]) -> None:
+    precision, draws, most = (leaves[f"measure.{key}"] for key in ("precision", "draws", "max_draws"))
+    if precision is None:
+        return
+    if draws > most:
+        raise BadInput(f"measure.precision begins with measure.draws={draws}; measure.max_draws={most} allows fewer.")
+    all_draws = leaves["measure.batches"] * most
+    if precision**2 * all_draws < MILDEST:
+        needed = math.ceil(MILDEST / precision**2 / leaves["measure.batches"])
+        raise BadInput(
+            f"measure.precision={precision:g} cannot be reached with measure.max_draws={most}: even the mildest tails "
+            f"need {needed} draws; ask for {math.sqrt(MILDEST / all_draws):.1g} or more, or allow more draws."
+        )
 
 
 def _has_cuda() -> bool:

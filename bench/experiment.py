@@ -1,5 +1,6 @@
 """The parts of a run, put together from a resolved config, and what is done at its stops."""
 
+import sys
 import time
 from collections.abc import Callable
 
@@ -12,6 +13,7 @@ from bench.evaluate import evaluate
 from bench.measure import Reference, measure, own_stream
 from bench.model import VAE
 from bench.objective import Objective
+from bench.papers import MovingMoments
 from bench.plugins import build, estimator
 from bench.schema import OWN
 from bench.timing import costs
@@ -47,6 +49,8 @@ class Experiment:
             if self.impossible() is None:
                 self._try_estimator()
         self.trainer = Trainer(self.objective, self._batches("training"), config["train"])
+        papers = config["measure"]["papers"]
+        self.moving = MovingMoments(self.model, config["train"]["batch_size"]) if papers else None
         self.reference = self._reference()
         self.rows: dict[str, list[dict]] = {"objective": [], "gradient": [], "cost": []}
         self.seconds = 0.0  # of training, without the stops
@@ -99,6 +103,8 @@ class Experiment:
         start = time.perf_counter()
         self.trainer.step()
         self.seconds += time.perf_counter() - start
+        if self.moving:
+            self.moving.update()
 
     def stops(self, step: int) -> bool:
         """Whether anything is evaluated or measured at this step."""
@@ -134,9 +140,16 @@ class Experiment:
             layers=settings["layers"],
             reference=reference,
             reference_draws=settings["reference_draws"],
+            precision=settings["precision"],
+            max_draws=settings["max_draws"],
         )
         about = {"seed": self.config["seed"], "step": step, "trained_with": trained_with}
-        self.rows["gradient"] += [about | row | {"estimator": self.config["option"]} for row in measured]
+        for row in measured:
+            row |= about | {"estimator": self.config["option"]}
+            row |= self.moving.columns(row["part"]) if self.moving else {}
+            if row["note"]:
+                print(f"Step {step}: {row['note']}", file=sys.stderr)
+        self.rows["gradient"] += measured
 
     def _evaluated(self, split: str) -> dict:
         settings = self.config["evaluate"]

@@ -93,6 +93,9 @@ RULES: dict[str, Rule] = {
     "measure.reference": TEXT,  # none, auto, exact or an unbiased estimator: see `_check_reference`
     "measure.reference_draws": _whole(2),
     "measure.memory": _whole(1),
+    "measure.precision": _real(0, above=True, optional=True),
+    "measure.max_draws": _whole(2),
+    "measure.papers": FLAG,
     "evaluate.at": FRACTIONS,
     "evaluate.examples": _whole(1, optional=True),
     "evaluate.samples": _whole(1),

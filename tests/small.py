@@ -43,19 +43,24 @@ def images(*lead: int) -> Tensor:
 
 
 def brute_force(gradients: list[np.ndarray], references: list[np.ndarray] | None = None) -> dict[str, float]:
-    """The statistics of explicit gradients: `[R, P]` for each probe batch, with the reference's mean `[P]` for each."""
-    found: dict[str, list[float]] = {"variance_noise": [], "norm_sq": [], "bias_sq": [], "cosine": []}
+    """The statistics of explicit gradients: `[R, P]` for each probe batch, with the reference for each: draws `[k, P]`,
+    or `[P]` where it is known."""
+    names = ("variance_noise", "norm_sq", "bias_sq", "inner", "reference_norm_sq")
+    found: dict[str, list[float]] = {name: [] for name in names}
     for m, g in enumerate(gradients):
         noise = g.var(0, ddof=1).sum() if np.ptp(g, 0).max() > 1e-12 else 0.0
         mean = g.mean(0)
         found["variance_noise"].append(noise)
         found["norm_sq"].append(mean @ mean - noise / len(g))
         if references is not None:
-            r = references[m]
-            found["bias_sq"].append((mean - r) @ (mean - r) - noise / len(g))
-            found["cosine"].append(mean @ r / np.sqrt((mean @ mean) * (r @ r)))
+            drawn = np.atleast_2d(references[m])
+            r, uncertain = drawn.mean(0), drawn.var(0, ddof=1).sum() / len(drawn) if len(drawn) > 1 else 0.0
+            found["bias_sq"].append((mean - r) @ (mean - r) - noise / len(g) - uncertain)
+            found["reference_norm_sq"].append(r @ r - uncertain)
+            found["inner"].append(mean @ r)
     result = {name: float(np.mean(values)) if values else np.nan for name, values in found.items()}
     with np.errstate(invalid="ignore"):
+        result["cosine"] = result.pop("inner") / np.sqrt(result["norm_sq"] * result["reference_norm_sq"])
         result["snr"] = result["norm_sq"] / result["variance_noise"] if result["variance_noise"] else np.nan
     result["mse"] = result["bias_sq"] + result["variance_noise"]
     if len(gradients) > 1:
@@ -77,7 +82,7 @@ def run_config(family: str, estimator: dict, **changes) -> dict:
         "train": TRAIN | {"steps": 12, "batch_size": 8},
         "measure": {
             "at": [0, 0.5, 1], "draws": 6, "batches": 2, "batch_size": 5, "layers": True, "reference": "auto",
-            "reference_draws": 7, "memory": 1,
+            "reference_draws": 7, "memory": 1, "precision": None, "max_draws": 24, "papers": True,
         },
         "evaluate": {"at": [0, 0.3, 1], "examples": 20, "samples": 3, "prior_samples": 4},
         "timing": {"repetitions": 2, "warmup": 1},

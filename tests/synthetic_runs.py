@@ -99,6 +99,7 @@ def tables(row: dict, variance=1.0, bias=0.0, evaluations=1.0, time=1.0, *, refe
                     "bias_sq_se": 0.004 * variance,
                     "reference": "exact",
                     "reference_draws": 0,
+                    "reference_norm_sq": size * scale * 0.4,
                 }
             gradient.append(
                 key | {"step": step, "estimator": row["estimator"], "trained_with": "own", "part": part} | measured

@@ -43,6 +43,8 @@ CASES = [
     ("measure.draws=0", "measure.draws needs a whole number, 2 or more; got 0"),
     ("measure.at=0.5", "measure.at needs a list"),
     ("evaluate.at=[0,2]", "evaluate.at needs a list, each a number from 0 to 1"),
+    ("measure.precision=0", "measure.precision needs a number above 0"),
+    ("measure.precision=1e-6", "need 250000000 draws; ask for 0.0001 or more"),
     ("measure.reference=rlo", "not an unbiased estimator: did you mean rloo?"),
     ("measure.reference=straight_through", "straight_through is not an unbiased estimator"),
     ("model.learn_std=maybe", "model.learn_std needs true or false"),
@@ -84,6 +86,10 @@ def refused(capsys, *arguments):
 def test_one_sentence(argument, sentence, capsys, tmp_path):
     assert sentence in refused(capsys, argument)
     assert [file for file in tmp_path.rglob("*") if file.is_file()] == []
+
+
+def test_a_precision_whose_cap_is_below_its_first_round(capsys):
+    assert "measure.max_draws=16384 allows fewer" in refused(capsys, "measure.precision=0.1", "measure.draws=20000")
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without CUDA")

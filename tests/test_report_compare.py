@@ -74,7 +74,7 @@ def test_an_invalid_timing_is_no_timing(tmp_path):
 
 
 def test_the_comparison_has_its_schema(collected):
-    table = to_arrow(comparison(collected))
+    table = to_arrow(comparison(collected), COMPARISON)
     assert table.column_names == list(COMPARISON)
     assert [field.type for field in table.schema] == [column.type for column in COMPARISON.values()]
     assert table["elbo_test"].null_count == 1  # arm on vq, which was skipped; NaN has become null

@@ -4,13 +4,13 @@ stream is put back."""
 from contextlib import contextmanager
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from bench.measure.draws import take
-from bench.measure.moments import BatchSums, statistics
-from bench.measure.tally import Tally
+from bench.measure.moments import statistics
+from bench.measure.parts import Tallies, batch_sums, mean_products, parts
+from bench.measure.precision import PART, until_precise
 from bench.objective import Objective
 
 __all__ = ["Reference", "draw_reference", "measure", "own_stream", "take"]
@@ -21,7 +21,7 @@ class Reference(NamedTuple):
 
     name: str
     draws: int  # per probe batch
-    tallies: list[dict[str, Tally]]  # one for each probe batch
+    tallies: list[Tallies]  # one for each probe batch
 
 
 @contextmanager
@@ -43,28 +43,41 @@ def measure(
     layers: bool = False,
     reference: Objective | Reference | None = None,
     reference_draws: int = 4096,
+    precision: float | None = None,
+    max_draws: int = 16384,
 ) -> list[dict]:
     """One row of statistics per part: `latent`, `encoder`, `decoder`, and each block of coordinates with `layers`.
 
     Args:
         objective: what is measured, left as it is.
         probe: `[M, B, X]` probe batches.
-        draws: R, independent draws per probe batch.
+        draws: R, independent draws per probe batch; where `precision` is given, the fewest.
         seed: of the draws' noise.
         memory: MiB that one chunk of draws may take.
         reference: the same objective under an unbiased estimator, for bias and cosine; or what was drawn of it.
         reference_draws: its draws per probe batch.
+        precision: relative standard error of the encoder's variance_noise at which drawing stops.
+        max_draws: per probe batch, where `precision` is given. Where they are too few, the encoder's row has a `note`.
     """
+
+    def take_more(number: int) -> list[Tallies]:
+        return [take(objective, x, number, memory=memory) for x in probe]
+
+    note = None
     with own_stream(seed):
-        taken = [take(objective, x, draws, memory=memory) for x in probe]
+        if precision is None:
+            taken = take_more(draws)
+        else:
+            taken, note = until_precise(take_more, draws, precision, max_draws)
         if isinstance(reference, Objective):
             reference = draw_reference(reference, probe, reference_draws, memory=memory)
     rows = []
-    for part, blocks in _parts(taken[0], layers).items():
-        sums = [_sums(t, blocks, reference.tallies[m] if reference else None) for m, t in enumerate(taken)]
-        rows.append({"part": part, **statistics(sums, None if part == "latent" else _means(taken, blocks))})
+    for part, blocks in parts(taken[0], layers).items():
+        sums = [batch_sums(t, blocks, reference.tallies[m] if reference else None) for m, t in enumerate(taken)]
+        rows.append({"part": part, **statistics(sums, None if part == "latent" else mean_products(taken, blocks))})
     for row in rows:
-        row |= {"batches": len(probe), "draws": draws, "estimator": objective.estimator.name}
+        row |= {"batches": len(probe), "draws": int(taken[0]["latent"].counts.sum())}
+        row |= {"estimator": objective.estimator.name, "note": note if row["part"] == PART else None}
         row["reference"] = None if reference is None else reference.name
         row["reference_draws"] = None if reference is None else reference.draws
     return rows
@@ -75,41 +88,3 @@ def draw_reference(objective: Objective, probe: Tensor, draws: int, *, memory: f
     tallies = [take(objective, x, draws, memory=memory) for x in probe]
     estimator = objective.estimator
     return Reference(estimator.name, 0 if estimator.noiseless else draws, tallies)
-
-
-def _parts(tallies: dict[str, Tally], layers: bool) -> dict[str, list[str]]:
-    encoder = [n for n in tallies if n.startswith("encoder.")]
-    decoder = [n for n in tallies if n != "latent" and n not in encoder]
-    parts = {"latent": ["latent"], "encoder": encoder, "decoder": decoder}
-    return parts | ({n: [n] for n in encoder + decoder} if layers else {})
-
-
-def _sums(taken: dict[str, Tally], blocks: list[str], reference: dict[str, Tally] | None) -> BatchSums:
-    """Squares and inner products of one probe batch, summed over the blocks of a part."""
-    squares, products = torch.zeros(()), torch.zeros(())
-    noise = 0.0
-    for name in blocks:
-        rows = taken[name].vectors().double()
-        if reference is not None:
-            tally = reference[name]
-            rows = torch.cat([rows, tally.mean().double()[None]])
-            noise += _noise_of_mean(tally)
-        products = products + (rows @ rows.mT).cpu()
-        squares = squares + taken[name].squares.cpu()
-    counts = taken[blocks[0]].counts
-    return BatchSums(counts.numpy(), squares.numpy(), products.numpy(), noise)
-
-
-def _noise_of_mean(tally: Tally) -> float:
-    n = int(tally.counts.sum())
-    total = tally.sums.double().sum(0)
-    return 0.0 if n < 2 else float(tally.squares.sum() - total @ total / n) / (n - 1) / n
-
-
-def _means(taken: list[dict[str, Tally]], blocks: list[str]) -> np.ndarray:
-    """Inner products `[M, M]` of the probe batches' mean gradients."""
-    products = torch.zeros(())
-    for name in blocks:
-        means = torch.stack([t[name].mean().double() for t in taken])
-        products = products + (means @ means.mT).cpu()
-    return products.numpy()

@@ -42,6 +42,18 @@ class Tally:
             self.sums = like.new_zeros(len(self.counts), like.shape[-1])
         return self.sums
 
+    def merge(self, other: "Tally") -> None:
+        """Add further, independent draws of the same block, by groups; its constant may be another."""
+        into = torch.arange(len(other.counts)) * len(self.counts) // len(other.counts)
+        mine, theirs, counts = self.vectors(), other.vectors().double(), other.counts.to(self.squares.device)
+        on_device, shift = into.to(self.squares.device), theirs[-1] - mine[-1].double()
+        squares = other.squares + 2 * theirs[:-1] @ shift + counts * (shift @ shift)
+        self.squares.index_add_(0, on_device, squares)
+        sums = theirs[:-1] + counts[:, None] * shift
+        self.sums, self.constant = mine[:-1].index_add(0, on_device, sums.to(mine.dtype)), mine[-1]
+        self.counts = self.counts.index_add(0, into, other.counts)
+        self.single = False
+
     def vectors(self) -> Tensor:
         """`[G + 1, P]`: the sums of the groups, then the constant."""
         width = max(self.sums.shape[1], len(self.constant))

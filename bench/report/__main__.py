@@ -10,8 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bench.report.collect import Collection, collect, find, save, widened
-from bench.report.compare import comparison, to_arrow
+from bench.report.compare import COMPARISON, comparison, to_arrow
 from bench.report.figures import FIGURES, SHARED, applicable, draw
+from bench.report.pairs import PAIRS, pairs
 from bench.report.show import show_comparison, show_endings
 from bench.report.style import looks
 from bench.report.style import save as save_figure
@@ -65,7 +66,8 @@ def report(options: argparse.Namespace) -> int:
     style = looks(collection.units.label)  # before choosing families, so that colours do not depend on the choice
     collection = _of_families(collection, options.families)
     compared = comparison(collection)
-    tables = collection.tables | {"runs": widened(collection.tables["runs"]), "comparison": to_arrow(compared)}
+    tables = collection.tables | {"runs": widened(collection.tables["runs"])}
+    tables |= {"comparison": to_arrow(compared, COMPARISON), "pairs": to_arrow(pairs(collection), PAIRS)}
     save(tables, out, as_csv=options.csv)
     show_comparison(compared)
     show_endings(collection.units)

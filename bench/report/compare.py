@@ -103,10 +103,10 @@ def comparison(collection: Collection) -> "pd.DataFrame":
     return table.sort_values([*PANEL, "elbo_test", "label"], ascending=order).reset_index(drop=True)
 
 
-def to_arrow(table: "pd.DataFrame") -> pa.Table:
-    """The comparison as an arrow table with the types of `COMPARISON`; NaN, and the checkpoint NONE, are null."""
+def to_arrow(table: "pd.DataFrame", columns: dict[str, Column]) -> pa.Table:
+    """A table of the report with the types of its columns; NaN, and the checkpoint NONE, are null."""
     table = table.assign(checkpoint=table.checkpoint.astype("Int64").mask(table.checkpoint == NONE))
-    schema = pa.schema([pa.field(name, column.type) for name, column in COMPARISON.items()])
+    schema = pa.schema([pa.field(name, column.type) for name, column in columns.items()])
     return pa.Table.from_pandas(table, schema, preserve_index=False).replace_schema_metadata(None)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from bench.report import points, temperature
+from bench.report import budget, points, temperature
 from bench.report.collect import UNIT, Collection
 from bench.report.panels import Missing, barred, clean_log_axis, grid, legend, panels, title
 from bench.report.statistics import summarise
@@ -47,9 +47,12 @@ FIGURES: dict[str, Callable[[Collection, dict[str, Look], str], "Figure"]] = {
     "variance_vs_seconds": points.variance_vs_seconds,
     "final_elbo": points.final_elbo,
     "bias": points.bias,
+    "error_vs_budget": budget.error_vs_budget,
     "bias_vs_temperature": temperature.bias_vs_temperature,
 }
-SHARED = {f"shared_{name}": name for name in ("variance_vs_evaluations", "variance_vs_seconds", "bias")}
+SHARED = {
+    f"shared_{name}": name for name in ("variance_vs_evaluations", "variance_vs_seconds", "bias", "error_vs_budget")
+}
 
 
 def applicable(collection: Collection) -> list[str]:

@@ -1,0 +1,42 @@
+"""From tallies of blocks to the sums of a part, such as the encoder: what the statistics are computed from."""
+
+import numpy as np
+import torch
+
+from bench.measure.moments import NOTHING, BatchSums
+from bench.measure.tally import Tally
+
+Tallies = dict[str, Tally]  # by block, of one probe batch
+
+
+def parts(tallies: Tallies, layers: bool) -> dict[str, list[str]]:
+    """The blocks of each part; with `layers`, every block but q's parameters is one more part."""
+    encoder = [n for n in tallies if n.startswith("encoder.")]
+    decoder = [n for n in tallies if n != "latent" and n not in encoder]
+    found = {"latent": ["latent"], "encoder": encoder, "decoder": decoder}
+    return found | ({n: [n] for n in encoder + decoder} if layers else {})
+
+
+def batch_sums(taken: Tallies, blocks: list[str], reference: Tallies | None = None) -> BatchSums:
+    """Squares and inner products of one probe batch, summed over the blocks of a part."""
+    squares, products, theirs = torch.zeros(()), torch.zeros(()), torch.zeros(())
+    for name in blocks:
+        rows = taken[name].vectors().double()
+        if reference is not None:
+            rows = torch.cat([rows, reference[name].vectors().double()])
+            theirs = theirs + reference[name].squares.cpu()
+        products = products + (rows @ rows.mT).cpu()
+        squares = squares + taken[name].squares.cpu()
+    own = BatchSums(taken[blocks[0]].counts.numpy(), squares.numpy(), products.numpy(), NOTHING, NOTHING)
+    if reference is None:
+        return own
+    return own._replace(reference_counts=reference[blocks[0]].counts.numpy(), reference_squares=theirs.numpy())
+
+
+def mean_products(taken: list[Tallies], blocks: list[str]) -> np.ndarray:
+    """Inner products `[M, M]` of the probe batches' mean gradients."""
+    products = torch.zeros(())
+    for name in blocks:
+        means = torch.stack([t[name].mean().double() for t in taken])
+        products = products + (means @ means.mT).cpu()
+    return products.numpy()

@@ -1,0 +1,66 @@
+"""The gradient's variance as papers have reported it: exponential moving averages along the training.
+
+For every parameter, averages of g and of g^2 with decay 0.999, g the gradient of a step's mean loss, divided by
+1 - 0.999^t because they start at zero; the variance is that of g^2 less the square of that of g, and its mean over
+parameters is reported. So Tucker et al. 2017 (REBAR, arXiv:1703.07370), who take the log and every parameter, Dong,
+Mnih & Tucker 2020 (DisARM, arXiv:2006.10680) and Shi et al. 2022 (RODEO, arXiv:2202.09497), who take the encoder's and
+sum over the batch. The noise of the minibatch and the drift of the parameters are in it, and it is a mean over
+coordinates: `variance` of the table is a trace. After few steps it is too small, by the sum of the squared weights.
+"""
+
+import math
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+DECAY = 0.999
+
+
+class MovingMoments:
+    """Averages of the gradients that a training leaves in `.grad`; it reads them and touches nothing.
+
+    Args:
+        model: its parameters under `encoder.` are the encoder's, all others the decoder's.
+        batch_size: B, which makes the gradient of a sum of that of a mean.
+    """
+
+    def __init__(self, model: nn.Module, batch_size: int):
+        named = [(n, p) for n, p in model.named_parameters() if p.requires_grad]
+        named.sort(key=lambda pair: not pair[0].startswith("encoder."))
+        self.encoder = sum(n.startswith("encoder.") for n, _ in named)  # how many come first
+        self.parameters, self.batch_size, self.steps = [p for _, p in named], batch_size, 0
+        self.means = [torch.zeros_like(p) for p in self.parameters]
+        self.squares = [torch.zeros_like(p) for p in self.parameters]
+
+    @torch.no_grad()
+    def update(self) -> None:
+        """Take in the gradient of a step."""
+        grads = [torch.zeros_like(p) if p.grad is None else p.grad for p in self.parameters]
+        torch._foreach_lerp_(self.means, grads, 1 - DECAY)
+        torch._foreach_mul_(self.squares, DECAY)
+        torch._foreach_addcmul_(self.squares, grads, grads, 1 - DECAY)
+        self.steps += 1
+
+    def columns(self, part: str) -> dict[str, float]:
+        """The columns `ema_*` of a row for this part; none for other parts, or before the first step."""
+        if not self.steps or part not in ("encoder", "decoder"):
+            return {}
+        sums = [self._variances(m, s) for m, s in zip(self.means, self.squares, strict=True)]
+        own = slice(0, self.encoder) if part == "encoder" else slice(self.encoder, None)
+        variance = _mean(sums[own], self.parameters[own])
+        return {
+            "ema_variance": variance,
+            "ema_variance_log": math.log(variance) if variance > 0 else math.nan,
+            "ema_variance_sum": variance * self.batch_size**2,
+            "ema_variance_all": _mean(sums, self.parameters),
+        }
+
+    def _variances(self, mean: Tensor, square: Tensor) -> Tensor:
+        correction = 1 - DECAY**self.steps
+        return (square.double() / correction - (mean.double() / correction) ** 2).sum()
+
+
+def _mean(sums: Iterable[Tensor], parameters: list[nn.Parameter]) -> float:
+    total = sum(float(s) for s in sums)
+    return total / sum(p.numel() for p in parameters) if parameters else math.nan
