@@ -160,7 +160,7 @@ def test_what_slurm_is_asked_for(tmp_path):
     *_, last = done.stderr.splitlines()
     assert last.startswith("hydra/launcher=slurm ended early (FailedJobError: refused);")
     asked = (tmp_path / "asked.sh").read_text()
-    for line in ("array=0-5%256", "partition=gpu", "cpus-per-task=3", "time=240", "mem=8GB", "gpus-per-node=1"):
+    for line in ("array=0-5%6", "partition=gpu", "cpus-per-task=3", "time=240", "mem=8GB", "gpus-per-node=1"):
         assert f"#SBATCH --{line}\n" in asked
 
 

@@ -91,7 +91,8 @@ class Pool(Launcher):
     def _all(self, waiting: "deque[tuple[int, Sequence[str]]]") -> None:
         fail_fast = OmegaConf.select(self.config, "sweep.fail_fast", default=False)
         while waiting or self.running:
-            if fail_fast and any(finished.status == "failed" for finished in self.session.finished):
+            if fail_fast and waiting and any(finished.status == "failed" for finished in self.session.finished):
+                print(f"sweep.fail_fast: a run failed, and {len(waiting)} jobs were not started.", file=sys.stderr)
                 waiting.clear()
             while waiting and self.free:
                 self._start(*waiting.popleft())
