@@ -22,7 +22,7 @@ from bench.config import BadInput
 from bench.launch import PLACE, sharing
 from bench.launch.lost import record_lost
 from bench.launch.payload import packed
-from bench.launch.process import Process, start_server
+from bench.launch.process import Process, start_server, uninterrupted
 from bench.launch.slots import slots
 from bench.launch.worker import Told
 
@@ -84,8 +84,9 @@ class Pool(Launcher):
         try:
             self._all(deque(enumerate(job_overrides, initial_job_idx)))
         finally:
-            for process in self.running:
-                process.end()
+            with uninterrupted():
+                for process in self.running:
+                    process.end()
         return self.returned
 
     def _all(self, waiting: "deque[tuple[int, Sequence[str]]]") -> None:
@@ -106,8 +107,9 @@ class Pool(Launcher):
     def _start(self, number: int, overrides: Sequence[str]) -> None:
         slot = self.free.pop(0)
         visible = {} if slot is None else {"CUDA_VISIBLE_DEVICES": slot}
-        process = Process(self.payload, number, overrides, self.environment | visible, self.time_limit)
-        self.running[process] = slot
+        with uninterrupted():
+            process = Process(self.payload, number, overrides, self.environment | visible, self.time_limit)
+            self.running[process] = slot
 
     def _finish(self, process: Process) -> None:
         """Tell how a job ended; record what it could not."""
