@@ -65,6 +65,7 @@ class Pool(Launcher):
         self.slots = slots(self.n_jobs, self.gpus, self.gpu_share, threads)
         if self.time_limit is not None and not self.time_limit > 0:
             raise BadInput(f"hydra.launcher.time_limit needs seconds, above 0, or null; got {self.time_limit:g}.")
+        start_server()  # which imports while the sweeper composes all jobs
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Do all jobs; how each ended is in the session of this process, too."""
@@ -80,7 +81,6 @@ class Pool(Launcher):
         self.running: dict[Process, str | None] = {}  # and its slot
         self.returned: list[JobReturn] = []
         self.worked: list[float] = []  # seconds of the jobs that were not there already
-        start_server()
         try:
             self._all(deque(enumerate(job_overrides, initial_job_idx)))
         finally:

@@ -13,11 +13,10 @@ import torch._dynamo  # the first step of an optimiser asks for it
 from hydra.core.plugins import Plugins
 
 from bench import launch, plugins, provenance, run
-from bench.launch.worker import die_with_parent
+from bench.launch import worker
 
-__all__ = ["pyarrow", "run", "sklearn", "torch"]
+__all__ = ["pyarrow", "run", "sklearn", "torch", "worker"]
 
-die_with_parent()
 with contextlib.redirect_stderr(io.StringIO()):  # the command has said it
     plugins.register()
 Plugins.instance()

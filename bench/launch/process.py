@@ -15,7 +15,7 @@ from typing import Any
 
 from bench.launch.worker import ENDED, STARTED, Told, work
 
-PRELOAD = ["bench.launch.preload"]
+PRELOAD = ["bench.launch.server", "bench.launch.preload"]
 CONTEXT = multiprocessing.get_context("forkserver")
 
 

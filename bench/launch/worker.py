@@ -1,6 +1,5 @@
 """What happens in a process of the pool: one job, told to the process of the command, and never outliving it."""
 
-import ctypes
 import faulthandler
 import os
 import pickle
@@ -13,8 +12,8 @@ from multiprocessing.connection import Connection, wait
 from typing import Any, NamedTuple
 
 from bench import job
+from bench.launch.bound import die_with_parent
 
-PR_SET_PDEATHSIG = 1
 STARTED, ENDED = "started", "ended"
 
 
@@ -78,12 +77,6 @@ def _run(payload: bytes, number: int, overrides: Sequence[str]) -> None:
             composed.sweep.fail_fast = False  # the pool decides, which sees all jobs
     done = run_job(task, composed, "hydra.sweep.dir", "hydra.sweep.subdir", context)
     _ = done.return_value  # raises what the job raised
-
-
-def die_with_parent() -> None:
-    """Where the system can, have it kill this process when the one that started it ends."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _watch() -> None:
