@@ -16,7 +16,8 @@ from bench.schema import SCHEMA
 NUMBERS = 2  # raise whenever the same configuration gives other numbers than before
 MILDEST = 1e-3  # kurtosis - 1 of a gradient with thousands of independent coordinates: no fewer draws will ever do
 # Where files lie and what a run is called, not what it computes:
-LABELS = ("option", "name", "output", "data.root", "data.download", "sweep.retry")
+LABELS = ("option", "name", "output", "data.root", "data.download",
+          "sweep.retry", "sweep.fail_fast", "sweep.time_limit", "sweep.checkpoint_seconds")  # fmt: skip
 
 
 class BadInput(ValueError):
@@ -75,6 +76,10 @@ def check(config: dict[str, Any]) -> None:
     _check_precision(leaves)
     if leaves["device"] == "cuda" and not _has_cuda():
         raise BadInput("device=cuda was asked for and this machine has no CUDA device; device=cpu or device=auto runs.")
+    if leaves["engine"] == "graph" and (leaves["device"] == "cpu" or not _has_cuda()):
+        raise BadInput(
+            "engine=graph records CUDA graphs, and this run is on the CPU; engine=eager or engine=compile runs."
+        )
 
 
 def check_keys(leaves: dict[str, Any], rules: dict[str, Rule]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bench import tables
+from bench import attempt, tables
 from bench.config import BadInput, Impossible, identity, prepare
 from bench.sentences import sentence
 
@@ -50,6 +50,13 @@ class JobFailed(BadInput):
         self.finished = list(finished)
 
 
+class Stopped(BaseException):
+    """A run of a sweep with sweep.fail_fast has failed; the argument is the number of jobs that were started.
+
+    No Exception, since Hydra would go on after one.
+    """
+
+
 _session: Session | None = None
 
 
@@ -74,8 +81,8 @@ def job(cfg: "DictConfig") -> list[Finished]:
 
 
 def perform(cfg: "DictConfig", work: Work) -> list[Finished]:
-    """Do `work(cfg, option, many)` and print a line for all that it finishes. In the process of the command nothing is
-    raised, so that a failed job never stops a sweep."""
+    """Do `work(cfg, option, many)` and print a line for all that it finishes. In the process of the command nothing but
+    Stopped is raised, so that a failed job never stops a sweep unless that was asked for."""
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
 
@@ -83,9 +90,10 @@ def perform(cfg: "DictConfig", work: Work) -> list[Finished]:
     many = settings.mode == RunMode.MULTIRUN
     session = _session if _session and _session.process == os.getpid() else Session()
     session.many = many
+    if many and cfg.sweep.fail_fast is True and any(finished.status == "failed" for finished in session.finished):
+        raise Stopped(settings.job.num)
     number = settings.job.num + 1 if many else None
     name = [o for o in settings.overrides.task if o not in sys.argv] if many else []
-
     mine: list[Finished] = []
 
     def note(finished: Finished) -> None:
@@ -112,8 +120,11 @@ def perform(cfg: "DictConfig", work: Work) -> list[Finished]:
 
 def explain(error: Exception) -> str:
     """The reason of a row: one sentence."""
+    from bench.failures import out_of_memory
+
     words = " ".join(str(error).split())
-    return sentence(error) or (words if isinstance(error, ValueError) else f"{type(error).__name__}: {words}")
+    known = sentence(error) or out_of_memory(error)
+    return known or (words if isinstance(error, ValueError) else f"{type(error).__name__}: {words}")
 
 
 def line(label: str, finished: Finished, seconds: float) -> str:
@@ -126,7 +137,13 @@ def _run(cfg: "DictConfig", option: str | None, many: bool) -> Iterator[Finished
     from omegaconf import OmegaConf
 
     composed: Any = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
-    yield _once(prepare(composed | {"option": option}), many)
+    config = prepare(composed | {"option": option})
+    if config["replicas"] > 1:
+        from bench.replicas.run import together
+
+        yield from together(config, many)
+    else:
+        yield _once(config, many)
 
 
 def _once(config: dict[str, Any], many: bool) -> Finished:
@@ -139,7 +156,11 @@ def _once(config: dict[str, Any], many: bool) -> Finished:
     if earlier and (earlier.status != "failed" or config["sweep"]["retry"] == "none"):
         if earlier.status == "skipped" and not many:
             raise Impossible(earlier.reason)
+        if earlier.status != "failed":
+            attempt.tidy(directory)
         return earlier
+    if other := attempt.worker(directory):
+        return Finished(directory, "running", f"{other} works on it.", already=True)
     try:
         outcome = run.run(config, directory, progress=not many and sys.stderr.isatty())
     except Exception as error:  # before the start: what goes wrong later is recorded by run itself
@@ -149,31 +170,10 @@ def _once(config: dict[str, Any], many: bool) -> Finished:
             raise
         status = "skipped" if isinstance(error, Impossible) else "failed"
         outcome = run.record(config, directory, status, explain(error))
-    return Finished(directory, outcome.status, outcome.reason)
-
-
-def lost(cfg: "DictConfig", option: str | None, reason: str, output: str) -> Finished:
-    """Record a run whose process ended without a word, unless its directory was complete by then.
-
-    Args:
-        cfg: of the job.
-        option: name of its estimator option.
-        reason: one sentence.
-        output: what the process printed, kept as `traceback.txt`.
-    """
-    from omegaconf import OmegaConf
-
-    from bench import run
-
-    composed: Any = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
-    config = prepare(composed | {"option": option})
-    directory = place(config)
-    earlier = earlier_run(directory)
-    if earlier and earlier.status != "failed":
-        return earlier._replace(already=False)
-    run.record(config, directory, "failed", reason)
-    tables.replace(directory / "traceback.txt", output.encode())
-    return Finished(directory, "failed", reason)
+    if outcome.status == "running":
+        now = None if attempt.worker(directory) else earlier_run(directory)
+        return now or Finished(directory, *outcome, already=True)
+    return Finished(directory, *outcome)
 
 
 def place(config: dict[str, Any]) -> Path:
@@ -186,7 +186,7 @@ def earlier_run(directory: Path) -> Finished | None:
     if not (directory / tables.MARKER).is_file():
         return None
     try:
-        [row] = tables.read(directory)["runs"].to_pylist()
+        [row] = tables.read_one(directory, "runs").to_pylist()
     except tables.SchemaError as error:
         raise BadInput(str(error)) from error
     return Finished(directory, row["status"], row["reason"] or "", already=True)

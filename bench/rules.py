@@ -43,6 +43,8 @@ RULES: dict[str, Rule] = {
     "output": TEXT,
     "seed": _whole(),
     **{f"seeds.{stream}": _whole() for stream in ("model", "data", "estimator", "measure")},
+    "engine": _one_of("eager", "compile", "graph"),
+    "replicas": _whole(1),
     "device": _one_of("auto", "cpu", "cuda"),
     "threads": _whole(1),
     "dtype": _one_of("float32", "float64"),
@@ -103,6 +105,9 @@ RULES: dict[str, Rule] = {
     "timing.repetitions": _whole(),
     "timing.warmup": _whole(),
     "sweep.retry": _one_of("failed", "none"),
+    "sweep.fail_fast": FLAG,
+    "sweep.time_limit": POSITIVE._replace(optional=True),
+    "sweep.checkpoint_seconds": _real(0, optional=True),
 }
 
 PROBE: dict[str, Rule] = {  # of `python -m bench.probe` alone

@@ -96,10 +96,10 @@ def test_each_job_sees_its_gpu(sweep, tmp_path):
 
 
 def test_fail_fast_starts_nothing_more(sweep, tmp_path, capfd):
-    assert sweep(POOL, "hydra.launcher.n_jobs=1", "++sweep.fail_fast=true", "estimator.how=fails,well,prints") == 1
+    assert sweep(POOL, "hydra.launcher.n_jobs=1", "sweep.fail_fast=true", "estimator.how=fails,well,prints") == 1
     said = capfd.readouterr()
     assert [line.split()[0] for line in said.out.splitlines() if "how=" in line] == ["1/3"]
-    assert said.err == "sweep.fail_fast: a run failed, and 2 jobs were not started.\n"
+    assert said.err == "sweep.fail_fast=true: a run failed, and 2 jobs were not started.\n"
 
 
 def descendants(pid: int) -> list[int]:

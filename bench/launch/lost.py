@@ -1,12 +1,13 @@
 """A job whose process ended without a word: what it was about is composed again, for its row."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import open_dict
+from omegaconf import OmegaConf
 
-from bench import job
+from bench import job, run, tables
+from bench.config import prepare
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -15,11 +16,16 @@ if TYPE_CHECKING:
 def record_lost(
     task: TaskFunction, context: HydraContext, config: "DictConfig", overrides: Sequence[str], reason: str, output: str
 ) -> job.Finished:
-    """The ending, and the row of it where the task was one run; `output` is what the process printed."""
+    """The ending, and its row where the task was one run; `output`, what the process printed, is `traceback.txt`."""
     if task is not job.job:
         return job.Finished(None, "failed", reason)
-    composed = context.config_loader.load_sweep_config(config, list(overrides))
-    option = composed.hydra.runtime.choices.get("estimator")
-    with open_dict(composed):
-        del composed["hydra"]
-    return job.lost(composed, option, reason, output)
+    cfg = context.config_loader.load_sweep_config(config, list(overrides))
+    option = cfg.hydra.runtime.choices.get("estimator")
+    plain = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
+    composed: Any = OmegaConf.to_container(plain, resolve=True, throw_on_missing=True)
+    resolved = prepare(composed | {"option": option})
+    directory = job.place(resolved)
+    outcome = run.record_lost(resolved, directory, reason)
+    if outcome.status == "failed":
+        tables.replace(directory / "traceback.txt", output.encode())
+    return job.Finished(directory, *outcome)

@@ -90,10 +90,10 @@ class Pool(Launcher):
         return self.returned
 
     def _all(self, waiting: "deque[tuple[int, Sequence[str]]]") -> None:
-        fail_fast = OmegaConf.select(self.config, "sweep.fail_fast", default=False)
+        fail_fast = self.config.sweep.fail_fast is True
         while waiting or self.running:
             if fail_fast and waiting and any(finished.status == "failed" for finished in self.session.finished):
-                print(f"sweep.fail_fast: a run failed, and {len(waiting)} jobs were not started.", file=sys.stderr)
+                print(f"sweep.fail_fast=true: a run failed, and {len(waiting)} jobs were not started.", file=sys.stderr)
                 waiting.clear()
             while waiting and self.free:
                 self._start(*waiting.popleft())

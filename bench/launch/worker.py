@@ -66,15 +66,13 @@ def work(
 def _run(payload: bytes, number: int, overrides: Sequence[str]) -> None:
     from hydra.core.global_hydra import GlobalHydra
     from hydra.core.utils import run_job, setup_globals
-    from omegaconf import OmegaConf, open_dict
+    from omegaconf import open_dict
 
     task, context, config, GlobalHydra.instance().hydra = pickle.loads(payload)
     setup_globals()
     composed = context.config_loader.load_sweep_config(config, list(overrides))
     with open_dict(composed):
         composed.hydra.job.id = composed.hydra.job.num = number
-        if OmegaConf.select(composed, "sweep.fail_fast"):
-            composed.sweep.fail_fast = False  # the pool decides, which sees all jobs
     done = run_job(task, composed, "hydra.sweep.dir", "hydra.sweep.subdir", context)
     _ = done.return_value  # raises what the job raised
 
