@@ -51,10 +51,7 @@ class JobFailed(BadInput):
 
 
 class Stopped(BaseException):
-    """A run of a sweep with sweep.fail_fast has failed; the argument is the number of jobs that were started.
-
-    No Exception, since Hydra would go on after one.
-    """
+    """With fail_fast a run has failed; the argument: how many jobs were started. Hydra goes on after an Exception."""
 
 
 _session: Session | None = None

@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn, JobStatus
 
 from bench import cli, job, launch, tables
@@ -46,10 +47,12 @@ def test_every_command_of_the_page_composes_its_jobs(arguments, monkeypatch, tmp
 
     for launcher in (Pool, clusters.Cluster, clusters.SlurmLocal, clusters.Ray):
         monkeypatch.setattr(launcher, "launch", record)
-    monkeypatch.setattr("hydra._internal.core_plugins.basic_launcher.BasicLauncher.launch", record)
     monkeypatch.setattr(clusters.Cluster, "setup", lambda self, **_: None)
-    legal = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper.validate_batch_is_legal"
-    monkeypatch.setattr(legal, lambda self, batch: _compose(self, batch[:2]))
+    Plugins.instance()  # which loads these two
+    core = "hydra._internal.core_plugins.basic_"
+    monkeypatch.setattr(sys.modules[f"{core}launcher"].BasicLauncher, "launch", record)
+    legal = lambda self, batch: _compose(self, batch[:2])  # noqa: E731
+    monkeypatch.setattr(sys.modules[f"{core}sweeper"].BasicSweeper, "validate_batch_is_legal", legal)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1,2,3")
     monkeypatch.setattr("bench.mirrors.find_spec", lambda package: None)
     assert cli.main([*arguments, f"output={tmp_path}"]) == 0
