@@ -148,7 +148,7 @@ def test_nothing_outlives_the_command(tmp_path, sent):
     out, err = command.communicate(timeout=60)
     if sent == signal.SIGINT:
         assert command.returncode == 130
-        assert (out, err) == ("", "Interrupted: finished runs are kept, and the same command runs the others.\n")
+        assert (out, err) == ("", "Interrupted: finished runs are kept, and the same command goes on.\n")
     deadline = time.monotonic() + 30
     while alive(below) and time.monotonic() < deadline:
         time.sleep(0.05)
