@@ -35,7 +35,7 @@ def elbo_vs_step(collection: Collection, looks: dict[str, Look], part: str) -> "
 
 
 def elbo_vs_seconds(collection: Collection, looks: dict[str, Look], part: str) -> "Figure":
-    """The same by training time."""
+    """The test bound along the training, by training time; runs whose timings are invalid are left out."""
     return _bound_curves(collection, looks, "seconds", "training time (s)")
 
 
@@ -80,6 +80,9 @@ def _bound_curves(collection: Collection, looks: dict[str, Look], x: str, label:
     rows = points.with_bound(collection.joined("objective"))
     split = "test" if (rows.split == "test").any() else "train"  # a problem without a VAE has nothing held out
     rows = rows[rows.split == split]
+    if x == "seconds":
+        cost = collection.joined("cost")
+        rows = rows[~rows.run.isin(cost.run[cost.valid.eq(False)])]
     summary = barred(summarise(rows, [*UNIT, "step"], "bound"))
     at = rows.groupby([*UNIT, "step"])[x if x != "step" else "seed"].mean()
     summary["x"] = (
