@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import torch
 
-from bench import checkpoint, tables
+from bench import checkpoint, images, tables
 from bench.config import Impossible, identity
 from bench.experiment import Experiment
 from bench.plugins import build
@@ -113,4 +113,5 @@ def _go(experiment: Experiment, progress: bool, directory: Path, checkpoints: Co
             advance(trainer.step_count)
         advance(steps, "timing")
         experiment.time()
+        images.save(directory, experiment)
     return None
