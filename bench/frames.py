@@ -31,11 +31,15 @@ def load(*directories: str | Path) -> Frames:
 
     found = find(map(Path, directories))
     if not found:
-        raise SchemaError(f"No complete run lies under {', '.join(map(str, directories))}; `python -m bench` makes one.")
+        raise SchemaError(
+            f"No complete run lies under {', '.join(map(str, directories))}; `python -m bench` makes one."
+        )
     collection, problems = collect(found)
     for line in problems:
         warnings.warn(line, stacklevel=2)
     about = collection.units[["run", "family", "setting", "label", "status"]]
     frames = {name: table.to_pandas() for name, table in collection.tables.items() if name != "runs"}
-    runs = widened(collection.tables["runs"]).to_pandas().merge(about[["run", "setting", "label"]], on="run", how="left")
+    runs = (
+        widened(collection.tables["runs"]).to_pandas().merge(about[["run", "setting", "label"]], on="run", how="left")
+    )
     return Frames(runs, **{name: frame.merge(about, on="run") for name, frame in frames.items()})

@@ -1,4 +1,4 @@
-"""A few pictures of a finished run, for people to look at: `images.npz` beside its tables. No number depends on them."""
+"""A few pictures of a finished run for people to look at: `images.npz` beside its tables. No number depends on them."""
 
 import io
 from pathlib import Path
@@ -32,7 +32,7 @@ def save(directory: Path, experiment: Experiment) -> None:
 
 @torch.no_grad()
 def pictures(model: VAE, x: Tensor, n: int, shape: tuple[int, int, int]) -> dict[str, np.ndarray]:
-    """`data`, `reconstruction` (through one sample of q) and `prior` (the decoder's means), each `[n, C, H, W]` of uint8.
+    """`data`, `reconstruction` (through one sample of q) and `prior` (the decoder's means): `[n, C, H, W]` of uint8.
 
     The n images are spread evenly over `x [N, X]`. VQ adds `codes [C]`: how often each code is the nearest, over all
     positions of all N images.

@@ -90,7 +90,7 @@ def collect(found: Iterable[Path]) -> tuple[Collection, list[str]]:
             best[row["run"]] = rank, tables
             directories[row["run"]] = directory
     if not best:
-        raise SchemaError("None of the run directories can be read.")
+        raise SchemaError(f"None of the run directories can be read: {problems[0]}")
     kept = [tables for _, tables in best.values()]
     merged = {
         name: pa.concat_tables([arrow_schema(name).empty_table(), *(t[name] for t in kept if name in t)])

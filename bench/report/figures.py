@@ -113,8 +113,8 @@ def _bound_curves(collection: Collection, looks: dict[str, Look], x: str, label:
 
 
 def limits(frame: "pd.DataFrame") -> tuple[float, float]:
-    """The ends of an axis of bounds: every curve that ends no lower than it began ends within, and neither the start nor
-    a curve that diverges flattens the others.
+    """The ends of an axis of bounds: every curve that ends no lower than it began ends within, and neither the start
+    nor a curve that diverges flattens the others.
 
     `frame` has columns label, step and mean. A quarter of the whole gain below the start still counts as the start.
     """

@@ -1,6 +1,7 @@
 """The tables of the page: cells with the text that is shown and the value that is sorted by."""
 
 import math
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bench.report.collect import NONE, PANEL, Collection
@@ -41,7 +42,9 @@ def number(value: Any) -> str:
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
     value = float(value)
-    if value == 0 or 1e-3 <= abs(value) < 1e5:
+    if value == 0:
+        return "0"
+    if 1e-3 <= abs(value) < 1e5:
         return (f"{value:.0f}" if abs(value) >= 1000 else f"{value:#.3g}".rstrip(".")).replace("-", "\N{MINUS SIGN}")
     return f"{value:.2g}".replace("-", "\N{MINUS SIGN}")
 
@@ -65,6 +68,10 @@ def _sortable(value: Any) -> float | None:
     return None if value is None or math.isnan(value) else float(value)
 
 
+def _rows(table: "pd.DataFrame") -> Iterator[Any]:
+    yield from table.itertuples()
+
+
 def name_of(row: Any) -> str:
     """The panel of a row, in one line."""
     return title(tuple(getattr(row, key) for key in PANEL)).replace("\n", "; ")
@@ -73,7 +80,7 @@ def name_of(row: Any) -> str:
 def comparison_listing(table: "pd.DataFrame") -> Listing:
     """Every configuration."""
     rows = []
-    for row in table.itertuples():
+    for row in _rows(table):
         bound = "iwae_test" if row.objective == "iwae" else "elbo_test"
         cells = [Cell(name_of(row)), Cell(row.label), Cell({True: "yes", False: "no"}.get(row.unbiased, ""))]
         cells.append(Cell(str(row.seeds), row.seeds))
@@ -99,8 +106,8 @@ def _ends(row: Any, column: str) -> tuple[float, float, float]:
 def pairs_listing(table: "pd.DataFrame", best: set[tuple]) -> Listing:
     """Every pair; of very many, those with one of `best`: the lowest measured, as (*panel, label)."""
     note = (
-        "A over B by paired seeds, [95 % Student-t intervals], and the probability that A is lower. Empty: one seed, or "
-        "no noise. Not corrected for the number of pairs."
+        "A over B by paired seeds, [95 % Student-t intervals], and the probability that A is lower. Empty: one seed, "
+        "or no noise. Not corrected for the number of pairs."
     )
     if len(table) > MOST_PAIRS:
         keys = [tuple(row) for row in table[PANEL].itertuples(index=False, name=None)]
@@ -108,7 +115,7 @@ def pairs_listing(table: "pd.DataFrame", best: set[tuple]) -> Listing:
         note += f" Of {len(table)} pairs these are the ones with a lowest measured; pairs.parquet has all."
         table = table[kept]
     rows = []
-    for row in table.itertuples():
+    for row in _rows(table):
         cells = [Cell(name_of(row)), Cell(row.A), Cell(row.B)]
         for q in QUANTITIES:
             ratio, low, high = (getattr(row, f"{q}_{end}") for end in ("ratio", "low", "high"))
@@ -160,7 +167,9 @@ def endings_listing(units: "pd.DataFrame") -> Listing | None:
     for (status, family, label, reason), of in units.groupby(["status", "family", "label", "reason"]):
         step = of.checkpoint.max()
         where = family if step == NONE else f"{family}, shared checkpoint"
-        rows.append([Cell(status), Cell(where), Cell(label), Cell(str(len(of)), len(of)), Cell(reason)])
+        rows.append(
+            [Cell(str(status)), Cell(str(where)), Cell(str(label)), Cell(str(len(of)), len(of)), Cell(str(reason))]
+        )
     columns = ["status", "family", "estimator", "runs", "reason"]
     note = "None of these counts in any mean."
     return Listing("endings", "What did not end well", note, columns, rows, [False, False, False, True, False])

@@ -7,24 +7,15 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bench.report.answer import CRITERIA, Verdict, verdicts
+from bench.report.answer import Verdict, verdicts
 from bench.report.captions import Caption, caption, setting
-from bench.report.collect import PANEL, Collection
+from bench.report.collect import PANEL, UNIT, Collection
+from bench.report.criteria import CRITERIA
 from bench.report.figures import SHARED
-from bench.report.listing import (
-    Cell,
-    Listing,
-    bounded,
-    comparison_listing,
-    endings_listing,
-    nats,
-    number,
-    pairs_listing,
-    percent,
-    runs_listing,
-)
+from bench.report.listing import comparison_listing, endings_listing, number, pairs_listing, runs_listing
 from bench.report.panels import title
 from bench.report.pictures import galleries
+from bench.report.shown import cell, details
 from bench.report.svg import inline
 from bench.schema import OWN
 
@@ -90,8 +81,8 @@ def page(
         setting=setting(collection),
         sections=_sections(found, drawn),
         criteria=CRITERIA,
-        details=_details(found),
-        galleries=galleries(collection, list(compared.sort_values("elbo_test", ascending=False).label)),
+        details=details(found),
+        galleries=galleries(collection, list(compared[UNIT].itertuples(index=False, name=None))),
         listings=[listing for listing in listings if listing.rows],
         endings=endings_listing(collection.units),
         provenance=_provenance(collection),
@@ -114,71 +105,14 @@ def _sections(found: list[Verdict], drawn: list[Drawn]) -> list[dict[str, Any]]:
             asked = [c for c in CRITERIA if any(v.criterion == c for v in of)]
             panels = list(dict.fromkeys(v.panel for v in of))
             rows = [
-                (title(panel), [next((_cell(v) for v in of if (v.panel, v.criterion) == (panel, c)), None) for c in asked])
+                (
+                    title(panel),
+                    [next((cell(v) for v in of if (v.panel, v.criterion) == (panel, c)), None) for c in asked],
+                )
                 for panel in panels
             ]
             sections.append({"shared": shared, "criteria": asked, "rows": rows, "figures": figures})
     return sections
-
-
-def _cell(verdict: Verdict) -> dict[str, Any]:
-    """One answer of the first screen."""
-    if not verdict.contenders:
-        return {"label": ", ".join(verdict.silent), "value": "no noise", "told": "", "sure": "", "silent": []}
-    first, tied = verdict.contenders[0], verdict.tied
-    if len(verdict.contenders) == 1:
-        told, sure = "the only one", "alone"
-    elif not verdict.enough:
-        told, sure = f"{_seeds(first.value.n)}: too few to tell", "few"
-    elif not tied:
-        told, sure = "told apart from all others", "yes"
-    else:
-        told = f"not told apart from {tied[0] if len(tied) == 1 else f'{len(tied)} others'}"
-        sure = "no"
-    unit = f" {verdict.criterion.unit}" if verdict.criterion.unit else ""
-    return {"label": first.label, "value": _valued(verdict, 0) + unit, "told": told, "sure": sure, "silent": verdict.silent}
-
-
-def _details(found: list[Verdict]) -> Listing:
-    """How sure each answer is."""
-    rows = []
-    for verdict in (v for v in found if v.contenders):
-        first = verdict.contenders[0]
-        criterion = verdict.criterion
-        cells = [Cell(title(verdict.panel).replace("\n", "; ")), Cell(criterion.title), Cell(first.label)]
-        cells.append(Cell(_valued(verdict, 0), first.value.mean))
-        if len(verdict.contenders) > 1:
-            second = verdict.contenders[1]
-            show = bounded if criterion.ratio or criterion.name == "bias" else nats
-            sign = "\N{MULTIPLICATION SIGN} " if criterion.ratio else ""
-            sure = second.probability
-            cells += [Cell(second.label), Cell(_valued(verdict, 1), second.value.mean)]
-            cells += [Cell(sign + show(*second.against[:3]), second.against.mean)]
-            cells += [Cell("" if sure != sure else percent(sure), None if sure != sure else sure)]
-        else:
-            cells += [Cell("")] * 4
-        basis = "draws" if verdict.by_draws else "seeds"
-        cells += [Cell(str(first.value.n), first.value.n), Cell(basis)]
-        cells.append(Cell(", ".join(verdict.tied) if verdict.enough else "too few seeds to tell"))
-        rows.append(cells)
-    columns = ["family and setting", "criterion", "best measured", "value", "runner-up", "its value",
-               "best to runner-up", "P(best is better)", "seeds", "interval by", "not told apart from"]  # fmt: skip
-    note = (
-        "[95 % intervals]: Student's t over seeds, or the draws' own error where the column says so. Best to runner-up: a "
-        "ratio (\N{MULTIPLICATION SIGN}) or a difference, by paired seeds or by the draws. The probability is that of "
-        "these two alone: nothing is corrected for having picked them among many."
-    )
-    numeric = [c in ("value", "its value", "best to runner-up", "P(best is better)", "seeds") for c in columns]
-    return Listing("answers", "How sure", note, columns, rows, numeric)
-
-
-def _valued(verdict: Verdict, i: int) -> str:
-    show = nats if verdict.criterion.name == "bound" else bounded
-    return show(*verdict.contenders[i].value[:3])
-
-
-def _seeds(n: int) -> str:
-    return f"{n} seed{'s' if n != 1 else ''}"
 
 
 def _standing(collection: Collection, unfinished: int) -> str:

@@ -14,6 +14,7 @@ from bench.schema import OWN
 MOST = 12  # estimators shown of a panel
 KINDS = {"data": "data", "reconstruction": "reconstructions", "prior": "prior samples"}
 GAP, GREY = 1, 128
+SIDE = 32  # pixels; smaller images are enlarged to about this, so that the gaps between them are narrow
 
 
 class Strip(NamedTuple):
@@ -44,15 +45,16 @@ class Gallery(NamedTuple):
     left_out: int
 
 
-def galleries(collection: Collection, order: list[str]) -> list[Gallery]:
-    """Of every panel of own trajectories whose runs have pictures; `order` says which labels come first."""
+def galleries(collection: Collection, order: list[tuple]) -> list[Gallery]:
+    """Of every panel of own trajectories whose runs have pictures; `order` has (*panel, label), those to show first in
+    front."""
     found = []
     units = collection.units[(collection.units.trained_with == OWN) & (collection.units.status == "done")]
-    ranks = {label: i for i, label in enumerate(order)}
+    ranks = {unit: i for i, unit in enumerate(order)}
     for key, panel in units.groupby(PANEL, sort=True):
         rows, data = [], None
         first = panel.sort_values("seed").drop_duplicates("label")  # one seed of each
-        for unit in sorted(first.itertuples(), key=lambda u: ranks.get(u.label, len(ranks))):
+        for unit in sorted(first.itertuples(), key=lambda u: ranks.get((*key, u.label), len(ranks))):
             if (images := _read(collection.directories.get(unit.run))) is None:
                 continue
             data = data or _strip(images["data"], "test images")
@@ -80,6 +82,8 @@ def _strip(images: np.ndarray, what: str) -> Strip:
     """`[n, C, H, W]` of uint8 side by side."""
     from PIL import Image
 
+    larger = max(1, SIDE // images.shape[-1])
+    images = images.repeat(larger, axis=2).repeat(larger, axis=3)
     n, channels, height, width = images.shape
     canvas = np.full((height, n * (width + GAP) - GAP, channels), GREY, np.uint8)
     for i, image in enumerate(images):

@@ -71,6 +71,7 @@ def save(figure: "Figure", directory: Path, name: str) -> list[Path]:
         content = io.BytesIO()
         with matplotlib.rc_context(RC):  # the fonts and ids of an SVG are settled when it is saved
             figure.savefig(content, format=kind, metadata=metadata)
+        figure.set_layout_engine("none")  # what the first has arranged holds for all
         path = directory / f"{name}.{kind}"
         replace(path, content.getvalue())
         paths.append(path)

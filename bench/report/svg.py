@@ -6,13 +6,14 @@ from xml.etree import ElementTree
 SVG, LINK = "http://www.w3.org/2000/svg", "{http://www.w3.org/1999/xlink}href"
 NUMBERS = {"d", "transform", "points", "x", "y", "width", "height", "x1", "x2", "y1", "y2", "cx", "cy", "r"}
 DIGITS = re.compile(r"-?\d+\.\d{3,}(?:e-?\d+)?")
+LARGER = 1.3  # than on paper, at most: a screen is further away
 ElementTree.register_namespace("", SVG)
 ElementTree.register_namespace("xlink", LINK[1:].partition("}")[0])
 
 
 def inline(svg: bytes, prefix: str, title: str) -> str:
-    """The `<svg>` element, named `title` for those who cannot see it. All ids begin with the prefix, so that several may
-    share a page; numbers are rounded to hundredths of a point."""
+    """The `<svg>` element, named `title` for those who cannot see it. All ids begin with the prefix, so that several
+    may share a page; numbers are rounded to hundredths of a point."""
     root = ElementTree.fromstring(svg)
     for parent in list(root.iter()):
         for child in list(parent):
@@ -31,7 +32,7 @@ def inline(svg: bytes, prefix: str, title: str) -> str:
     width = root.get("viewBox", "0 0 0 0").split()[2]
     for key in ("width", "height", "version"):
         root.attrib.pop(key, None)
-    root.attrib |= {"role": "img", "aria-label": title, "style": f"max-width: {float(width):.0f}pt"}
+    root.attrib |= {"role": "img", "aria-label": title, "style": f"max-width: {LARGER * float(width):.0f}pt"}
     return ElementTree.tostring(root, encoding="unicode")
 
 
