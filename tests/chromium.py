@@ -5,6 +5,7 @@ import os
 import select
 import shutil
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,12 @@ NAMES = ("chromium", "chromium-browser", "google-chrome")
 QUIET = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
          "--disable-background-networking", "--disable-component-update", "--disable-dev-shm-usage",
          "--hide-scrollbars", "--host-resolver-rules=MAP * ~NOTFOUND", "--remote-debugging-pipe"]  # fmt: skip
+PIPED = """import fcntl, os, sys
+high = [fcntl.fcntl(int(fd), fcntl.F_DUPFD, 10) for fd in sys.argv[1:3]]  # 3 and 4 may be among them
+for fd, wanted in zip(high, (3, 4)):
+    os.dup2(fd, wanted)
+os.execv(sys.argv[3], sys.argv[3:])
+"""  # Chromium reads commands on 3 and answers on 4
 PATIENCE = 60  # seconds for one answer
 
 
@@ -28,16 +35,27 @@ class Chromium:
         self.errors: list[str] = []
         self.requests: list[str] = []
         self.buffer, self.last = b"", 0
+        self.session: str | None = None
         from_us, self.out = os.pipe()
         self.into, to_us = os.pipe()
         command = [str(executable()), *QUIET, f"--user-data-dir={profile}", "about:blank"]
-        shell = ["sh", "-c", f'exec "$@" 3<&{from_us} 4>&{to_us}', "chromium", *command]
         self.process = subprocess.Popen(
-            shell, pass_fds=(from_us, to_us), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            [sys.executable, "-I", "-c", PIPED, str(from_us), str(to_us), *command],
+            pass_fds=(from_us, to_us),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
         os.close(from_us)
         os.close(to_us)
-        self.session: str | None = None
+        try:
+            self._attach()
+        except BaseException:
+            self.process.kill()
+            self.process.wait(PATIENCE)
+            raise
+
+    def _attach(self) -> None:
+        """Talk to its one page from now on."""
         [target] = [t for t in self.call("Target.getTargets")["targetInfos"] if t["type"] == "page"]
         self.session = self.call("Target.attachToTarget", targetId=target["targetId"], flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Log", "Network"):

@@ -3,7 +3,7 @@
 import base64
 import io
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -53,8 +53,8 @@ def galleries(collection: Collection, order: list[tuple]) -> list[Gallery]:
     ranks = {unit: i for i, unit in enumerate(order)}
     for key, panel in units.groupby(PANEL, sort=True):
         rows, data = [], None
-        first = panel.sort_values("seed").drop_duplicates("label")  # one seed of each
-        for unit in sorted(first.itertuples(), key=lambda u: ranks.get((*key, u.label), len(ranks))):
+        first: list[Any] = list(panel.sort_values("seed").drop_duplicates("label").itertuples())  # one seed of each
+        for unit in sorted(first, key=lambda u: ranks.get((*key, u.label), len(ranks))):
             if (images := _read(collection.directories.get(unit.run))) is None:
                 continue
             data = data or _strip(images["data"], "test images")

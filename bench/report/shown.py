@@ -52,8 +52,8 @@ def details(found: list[Verdict]) -> Listing:
                "P(best is better)", "not told from", "seeds", "interval by"]  # fmt: skip
     note = (
         "[95 % intervals]: Student's t over seeds, or the draws' own error where the column says so. Best to "
-        "runner-up: a ratio (\N{MULTIPLICATION SIGN}) or a difference, by paired seeds or by the draws. The probability "
-        "is that of these two alone: nothing is corrected for having picked them among many."
+        "runner-up: a ratio (\N{MULTIPLICATION SIGN}) or a difference, by paired seeds or by the draws. The "
+        "probability is that of these two alone: nothing is corrected for having picked them among many."
     )
     numeric = [c in ("value", "best to runner-up", "P(best is better)", "seeds") for c in columns]
     return Listing("answers", "How sure", note, columns, rows, numeric)
