@@ -120,7 +120,7 @@ def limits(frame: "pd.DataFrame") -> tuple[float, float]:
     """
     first, final = (frame[frame.step == frame.groupby("label").step.transform(end)]["mean"] for end in ("min", "max"))
     top = frame["mean"].max()
-    ended = final[final >= first.median() - 0.25 * (top - first.median())]
+    ended = final[(final >= first.median() - 0.25 * (top - first.median())) | (frame.step.nunique() == 1)]
     low = (ended if len(ended) else final).min()
     spread = max(top - low, 2.0)
     bottom = max(frame["mean"].min(), low - 0.5 * spread)
@@ -128,14 +128,17 @@ def limits(frame: "pd.DataFrame") -> tuple[float, float]:
 
 
 def _mark_leaving(ax, frame: "pd.DataFrame", low: float, looks: dict[str, Look]) -> None:
-    """A triangle on the lower edge where a curve goes through it on its way down."""
+    """A triangle on the lower edge where a curve that ends below goes through it, or where it ends."""
+    scale = ax.xaxis.get_transform()
     for name, curve in frame.sort_values("x").groupby("label"):
-        x, y = ax.xaxis.get_transform().transform(curve.x.to_numpy(float)), curve["mean"].to_numpy(float)
-        for i in range(len(y) - 1):
-            if y[i] >= low > y[i + 1]:
-                at = x[i] + (x[i + 1] - x[i]) * (y[i] - low) / (y[i] - y[i + 1])
-                at = ax.xaxis.get_transform().inverted().transform(at)
-                ax.plot(at, low, "v", color=looks[str(name)].colour, markersize=6, clip_on=False, zorder=5)
+        x, y = scale.transform(curve.x.to_numpy(float)), curve["mean"].to_numpy(float)
+        if y[-1] >= low:
+            continue
+        at = x[-1]
+        if (inside := (y >= low).nonzero()[0]).size:
+            i = inside[-1]
+            at = x[i] + (x[i + 1] - x[i]) * (y[i] - low) / (y[i] - y[i + 1])
+        ax.plot(scale.inverted().transform(at), low, "v", color=looks[str(name)].colour, clip_on=False, zorder=5)
 
 
 def _curves(
