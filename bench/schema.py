@@ -35,7 +35,7 @@ MOMENTS = {
     "norm_sq": "squared norm of the mean gradient, less its noise (nats^2)",
     "snr": "norm_sq / variance_noise",
     "bias_sq": "squared distance of the mean gradient from the reference, less the noise of both (nats^2)",
-    "cosine": "cosine of the mean gradient with the reference",
+    "cosine": "cosine of the mean gradient with the reference, less the noise of both; may exceed 1",
     "mse": "bias_sq + variance_noise (nats^2)",
 }
 PAPERS = {

@@ -45,7 +45,7 @@ def images(*lead: int) -> Tensor:
 def brute_force(gradients: list[np.ndarray], references: list[np.ndarray] | None = None) -> dict[str, float]:
     """The statistics of explicit gradients: `[R, P]` for each probe batch, with the reference for each: draws `[k, P]`,
     or `[P]` where it is known."""
-    names = ("variance_noise", "norm_sq", "bias_sq", "cosine", "reference_norm_sq")
+    names = ("variance_noise", "norm_sq", "bias_sq", "inner", "reference_norm_sq")
     found: dict[str, list[float]] = {name: [] for name in names}
     for m, g in enumerate(gradients):
         noise = g.var(0, ddof=1).sum() if np.ptp(g, 0).max() > 1e-12 else 0.0
@@ -57,9 +57,10 @@ def brute_force(gradients: list[np.ndarray], references: list[np.ndarray] | None
             r, uncertain = drawn.mean(0), drawn.var(0, ddof=1).sum() / len(drawn) if len(drawn) > 1 else 0.0
             found["bias_sq"].append((mean - r) @ (mean - r) - noise / len(g) - uncertain)
             found["reference_norm_sq"].append(r @ r - uncertain)
-            found["cosine"].append(mean @ r / np.sqrt((mean @ mean) * (r @ r)))
+            found["inner"].append(mean @ r)
     result = {name: float(np.mean(values)) if values else np.nan for name, values in found.items()}
     with np.errstate(invalid="ignore"):
+        result["cosine"] = result.pop("inner") / np.sqrt(result["norm_sq"] * result["reference_norm_sq"])
         result["snr"] = result["norm_sq"] / result["variance_noise"] if result["variance_noise"] else np.nan
     result["mse"] = result["bias_sq"] + result["variance_noise"]
     if len(gradients) > 1:

@@ -142,8 +142,8 @@ def test_every_experiment_composes(name):
     with initialize_config_dir(str(plugins.CONF), **plugins.VERSION_BASE):
         composed = compose("config", [f"experiment={name}"], return_hydra_config=True)
     assert composed.name == name
-    params = composed.hydra.sweeper.params
-    for estimator in params.estimator.split(","):
+    params = composed.hydra.sweeper.params or {}  # none: one run, or the trajectory of a probe
+    for estimator in params.get("estimator", composed.hydra.runtime.choices.estimator).split(","):
         for latent in params.get("latent", "").split(","):
             words = [f"experiment={name}", f"estimator={estimator}", *([f"latent={latent}"] if latent else [])]
             config(*words)  # checks every value

@@ -27,8 +27,8 @@ def bias_vs_temperature(collection: Collection, looks: dict[str, Look], part: st
     """Squared bias as a fraction of the squared mean gradient, and the cosine with the reference, against the
     temperature of the posterior, at the first and at the last step measured.
 
-    The bars are 95 % of the draws' own error, as in the figure `bias`. The cosine is that of a mean over draws, which
-    noise takes a little below 1 without any bias. A point is missing where the mean gradient is not above its noise.
+    The bars are 95 % of the draws' own error, as in the figure `bias`. A point is missing where the mean gradient is
+    not above its noise.
     """
     rows = _by_temperature(collection, part)
     rows = rows[rows.groupby(PANEL)[KEY].transform("nunique") > 1]
