@@ -12,8 +12,9 @@ import pytest
 from bench.report.__main__ import main, named
 from bench.report.figures import FIGURES, SHARED
 from bench.report.listing import nats, number, percent
+from bench.tables import write
 from tests.hostile_runs import REASON, TEXTS, hostile
-from tests.synthetic_runs import SOME, collection
+from tests.synthetic_runs import SOME, collection, config, place, runs_row
 
 CSS = (Path(__file__).resolve().parents[1] / "bench" / "report" / "page.css").read_text()
 DRAWN = ("variance_vs_step", "final_elbo", "shared_bias")
@@ -140,6 +141,22 @@ def test_the_path_of_the_page_is_printed_first(tmp_path, capsys):
     assert main([str(tmp_path), "--only", "final_elbo"]) == 0
     assert capsys.readouterr().out.splitlines()[0] == str(tmp_path / "report" / "report.html")
     assert (tmp_path / "report" / "report.html").read_text().startswith("<!doctype html>")
+
+
+def test_a_sweep_in_which_nothing_worked_has_a_page_too(tmp_path):
+    for seed, (status, name) in enumerate((("failed", "rloo"), ("skipped", "arm"), ("diverged", "a\x00b"))):
+        row = runs_row(config(name, "vq", seed), name, status=status, reason=f"no {name}")
+        write(tmp_path / row["run"], {"runs": [row]})
+    assert main([str(tmp_path)]) == 0
+    text = " ".join("".join(Page((tmp_path / "report" / "report.html").read_text()).text).split())
+    assert "3 runs, all complete: 1 failed, 1 diverged, 1 skipped" in text
+    assert "nothing to compare" in text
+    assert "no rloo" in text
+
+
+def test_control_characters_do_not_break_a_figure(tmp_path):
+    place(tmp_path, config("a", "bernoulli", 0), estimator="a\x00b\nc")
+    assert main([str(tmp_path), "--only", "final_elbo"]) == 0
 
 
 def test_only_takes_words_of_names():

@@ -83,7 +83,7 @@ def _literal(collection: Collection) -> Collection:
 
 
 def _escaped(text: str) -> str:
-    return text.replace("$", r"\$")
+    return "".join(c if c.isprintable() else " " for c in text).replace("$", r"\$")  # XML has no control characters
 
 
 def _bound_curves(collection: Collection, looks: dict[str, Look], x: str, label: str) -> "Figure":

@@ -17,7 +17,7 @@ from bench.report.panels import title
 from bench.report.pictures import galleries
 from bench.report.shown import cell, details
 from bench.report.svg import inline
-from bench.schema import OWN
+from bench.schema import OWN, STATUSES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -82,6 +82,7 @@ def page(
         sections=_sections(found, drawn),
         criteria=CRITERIA,
         details=details(found),
+        drawn=len(drawn),
         galleries=galleries(collection, list(compared[UNIT].itertuples(index=False, name=None))),
         listings=[listing for listing in listings if listing.rows],
         endings=endings_listing(collection.units),
@@ -120,7 +121,7 @@ def _standing(collection: Collection, unfinished: int) -> str:
     ended = Counter(run["status"] for run in _runs(collection))
     total = sum(ended.values())
     text = f"{total} of {total + unfinished} runs are complete" if unfinished else f"{total} runs, all complete"
-    return f"{text}: {', '.join(f'{n} {status}' for status, n in ended.most_common())}"
+    return f"{text}: {', '.join(f'{ended[s]} {s}' for s in STATUSES if ended[s])}"
 
 
 def _provenance(collection: Collection) -> list[tuple[str, str]]:
