@@ -11,7 +11,8 @@ from bench.report.compare import comparison
 from bench.report.pairs import pairs
 from bench.report.shown import cell, details
 from bench.schema import OWN
-from tests.synthetic_runs import ESTIMATORS, collection, config, place
+from bench.tables import write
+from tests.synthetic_runs import ESTIMATORS, collection, config, place, runs_row, tables
 from tests.test_report_shared import shared
 
 SEVERAL = tuple(e for e in ESTIMATORS if e[0] in ("disarm", "exact", "rloo", "straight_through", "gumbel_softmax"))
@@ -99,6 +100,17 @@ def test_equals_are_not_told_apart_and_unequals_are(tmp_path):
     assert {verdict.contenders[0].label, *verdict.tied} == {"rloo", "arm"}
     assert verdict.contenders[2].probability > 0.975
     assert cell(verdict)["told"] == f"not told from {verdict.tied[0]}"
+
+
+def test_a_bias_that_noise_made_small_does_not_lead(tmp_path):
+    for name, bias, error in (("st", 0.1, 0.01), ("noisy", -0.5, 2.0), ("gs", 0.4, 0.01)):
+        row = runs_row(config(name, "bernoulli", 0), name, unbiased=False)
+        made = tables(row)
+        made["gradient"] = [g | {"bias_sq": bias, "bias_sq_se": error} for g in made["gradient"]]
+        write(tmp_path / row["run"], made)
+    verdict = by_name(collect(find([tmp_path]))[0])["bias"]
+    assert [c.label for c in verdict.contenders] == ["st", "gs", "noisy"]
+    assert verdict.tied == ["noisy"]
 
 
 def test_at_a_shared_checkpoint_the_draws_judge_and_nothing_is_mixed(tmp_path):

@@ -53,7 +53,7 @@ class Verdict(NamedTuple):
     @property
     def tied(self) -> list[str]:
         """Whom 95 % of certainty do not tell from the best."""
-        return [c.label for c in self.contenders[1:] if not abs(c.probability - 0.5) > 0.475]
+        return [c.label for c in self.contenders[1:] if not c.probability > 0.975]
 
 
 def verdicts(collection: Collection) -> list[Verdict]:
@@ -85,7 +85,10 @@ def judge(panel: tuple, criterion: Criterion, rows: "pd.DataFrame", by_draws: bo
         rows = rows.assign(error=rows.error / rows.value, value=np.log(rows.value))
     tables: Any = rows.groupby(["label", "seed"])[["value", "error"]].mean().unstack("seed")
     values, errors = tables["value"], tables["error"]
-    order = values.mean(axis=1).sort_values(ascending=not criterion.highest, kind="stable").index
+    rank = values.mean(axis=1)
+    if criterion.by_upper_end and by_draws:
+        rank = rank + 1.96 * (errors**2).sum(axis=1).pow(0.5) / values.notna().sum(axis=1)
+    order = rank.sort_values(ascending=not criterion.highest, kind="stable").index
     back = np.exp if criterion.ratio else np.asarray
     contenders = []
     for label in order:

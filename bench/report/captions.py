@@ -61,7 +61,7 @@ def setting(collection: Collection) -> str:
 
 def _values(key: str, configs: list[labels.Config]) -> str:
     found = sorted({str(c[key]) for c in configs if c.get(key) is not None}, key=lambda v: (len(v), v))
-    word = "" if key in ("data.name", "data.binarisation", "model.arch") else f"{key.rpartition('.')[2]} "
+    word = "" if key in ("data.name", "model.arch") else f"{key.rpartition('.')[2].replace('_', ' ')} "
     return f"{word}{' | '.join(found)}" if found else ""
 
 
@@ -73,7 +73,7 @@ def _drawn(collection: Collection, part: str) -> str:
     text = f"{_range(rows.draws)} gradient draws on each of {_range(rows.batches)} probe batches at {_steps(rows)}, "
     text += f"{_seeds(rows)}; part: {part}."
     if references := sorted(rows.reference.dropna().unique()):
-        many = _range(rows.reference_draws[rows.reference_draws > 0])
+        many = _range(rows.reference_draws[rows.reference.notna() & (rows.reference != "exact")])
         text += f" Reference: {', '.join(references)}{f' ({many} draws a batch)' if many else ''}."
     return text
 
