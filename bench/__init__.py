@@ -3,7 +3,7 @@
 from typing import Any
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "estimator", "load"]
+__all__ = ["__version__", "compare", "estimator", "load"]
 
 
 def __getattr__(name: str) -> Any:
@@ -15,4 +15,8 @@ def __getattr__(name: str) -> Any:
         from bench.frames import load
 
         return load
+    if name == "compare":
+        from bench.own import compare
+
+        return compare
     raise AttributeError(f"module 'bench' has no attribute {name!r}")

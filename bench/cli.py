@@ -10,7 +10,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -29,6 +29,7 @@ COMMANDS = {
     "probe": "bench.probe",
     "report": "bench.report.__main__",
     "speed": "bench.speed",
+    "status": "bench.status",
 }
 TRACEBACKS = "HYDRA_FULL_ERROR"
 
@@ -54,17 +55,20 @@ def launch(arguments: list[str], config_name: str, task: "Task", show: "Callable
     try:
         return _launch(arguments, config_name, task, show)
     except KeyboardInterrupt:
-        print("Interrupted: finished runs are kept, and the same command runs the others.", file=sys.stderr)
+        print("Interrupted: finished runs are kept, and the same command goes on.", file=sys.stderr)
         return 130
 
 
 def _launch(arguments: list[str], config_name: str, task: "Task", show: "Callable[[Session], None]") -> int:
-    from bench.job import JobFailed, Session, start
+    from bench.job import JobFailed, Session, Stopped, start
     from bench.sentences import sentence
 
     session = start(Session())
     try:
         _hydra(arguments, config_name, task, session)
+    except Stopped as stopped:
+        left = session.total - stopped.args[0]
+        print(f"sweep.fail_fast=true: a run failed, and {left} jobs were not started.", file=sys.stderr)
     except Exception as error:
         message = sentence(error)
         if message is None or os.environ.get(TRACEBACKS) == "1":
@@ -77,17 +81,18 @@ def _launch(arguments: list[str], config_name: str, task: "Task", show: "Callabl
 
 def _summary(session: "Session") -> None:
     """The table at the end of a sweep."""
-    from bench.summary import show
+    from bench.summary import show, show_unfinished
 
     if session.many:
         show([job.directory for job in session.finished if job.directory])
+        show_unfinished(session.finished)
 
 
 def _hydra(arguments: list[str], config_name: str, task: "Task", session: "Session") -> None:
     import hydra
     from hydra._internal.utils import get_args_parser
 
-    from bench import plugins
+    from bench import plan, plugins
     from bench.config import BadInput
     from bench.sentences import first_line
 
@@ -105,7 +110,7 @@ def _hydra(arguments: list[str], config_name: str, task: "Task", session: "Sessi
     settings = {k: v for k, v in settings.items() if k in inspect.signature(hydra.main).parameters}
     settings |= {"config_path": str(plugins.CONF), "config_name": config_name, **plugins.VERSION_BASE}
     command = hydra.main(**settings)(task)
-    with _quiet(arguments, session):
+    with _quiet(arguments, session), plan.kept(arguments) if config_name == "config" else nullcontext():
         try:
             command()
         except BadInput:

@@ -16,7 +16,8 @@ from bench.schema import SCHEMA
 NUMBERS = 2  # raise whenever the same configuration gives other numbers than before
 MILDEST = 1e-3  # kurtosis - 1 of a gradient with thousands of independent coordinates: no fewer draws will ever do
 # Where files lie, what a run is called and what of it is drawn, not what it computes:
-LABELS = ("option", "name", "output", "data.root", "data.download", "sweep.retry", "evaluate.images")
+LABELS = ("option", "name", "output", "data.root", "data.download", "evaluate.images",
+          "sweep.retry", "sweep.fail_fast", "sweep.time_limit", "sweep.checkpoint_seconds")  # fmt: skip
 
 
 class BadInput(ValueError):
@@ -75,15 +76,19 @@ def check(config: dict[str, Any]) -> None:
     _check_precision(leaves)
     if leaves["device"] == "cuda" and not _has_cuda():
         raise BadInput("device=cuda was asked for and this machine has no CUDA device; device=cpu or device=auto runs.")
+    if leaves["engine"] == "graph" and (leaves["device"] == "cpu" or not _has_cuda()):
+        raise BadInput(
+            "engine=graph records CUDA graphs, and this run is on the CPU; engine=eager or engine=compile runs."
+        )
 
 
 def check_keys(leaves: dict[str, Any], rules: dict[str, Rule]) -> None:
     """Raise BadInput at the first dotted key that the rules do not have, or whose value they refuse."""
-    known = {k: r for k, r in rules.items() if r.only is None or leaves.get(r.only[0]) == r.only[1]}
+    known = {k: r for k, r in rules.items() if r.only is None or leaves.get(r.only[0]) in r.only[1:]}
     for key, value in leaves.items():
         if key not in known:
             if key in rules and (owner := rules[key].only):
-                raise BadInput(f"{key} belongs to {owner[0]}={owner[1]}, and {owner[0]} is {leaves.get(owner[0])}.")
+                raise BadInput(f"{key} belongs to {owner[0]}={' or '.join(owner[1:])}, not {leaves.get(owner[0])}.")
             raise BadInput(f"There is no key {key}: {nearest_key(key, known)}")
         _check_value(key, value, known[key])
     if missing := [key for key, rule in known.items() if key not in leaves and not rule.optional]:

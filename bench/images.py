@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from bench.data import Data
 from bench.experiment import Experiment
 from bench.measure import own_stream
 from bench.model import VAE
@@ -17,13 +18,14 @@ NAME = "images.npz"
 
 
 def save(directory: Path, experiment: Experiment) -> None:
-    """Write what `pictures` gives for `evaluate.images` test images; nothing where that is 0."""
+    """Write what `pictures` gives for `evaluate.images` test images; nothing where that is 0, or without a VAE."""
     settings, seeds = experiment.config["evaluate"], experiment.config["seeds"]
-    if not settings["images"]:
+    model, data = experiment.model, experiment.data
+    if not settings["images"] or not isinstance(model, VAE) or not isinstance(data, Data):
         return
-    x = experiment.data.fixed("test", settings["examples"], seeds["data"])
+    x = data.fixed("test", settings["examples"], seeds["data"])
     with own_stream(seeds["measure"]):
-        found = pictures(experiment.model, x, settings["images"], experiment.data.shape)
+        found = pictures(model, x, settings["images"], data.shape)
     content = io.BytesIO()
     np.savez_compressed(content, allow_pickle=False, **found)
     directory.mkdir(parents=True, exist_ok=True)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bench import tables
+from bench import attempt, tables
 from bench.config import BadInput, Impossible, identity, prepare
 from bench.sentences import sentence
 
@@ -40,6 +40,13 @@ class JobFailed(BadInput):
     """A job failed in a process of a launcher: raised there, so that Hydra tells the process of the command."""
 
 
+class Stopped(BaseException):
+    """A run of a sweep with sweep.fail_fast has failed; the argument is the number of jobs that were started.
+
+    No Exception, since Hydra would go on after one.
+    """
+
+
 _session: Session | None = None
 
 
@@ -59,8 +66,8 @@ def job(cfg: "DictConfig") -> None:
 
 
 def perform(cfg: "DictConfig", work: Work) -> None:
-    """Do `work(cfg, option, many)` and print a line for all that it finishes. In the process of the command nothing is
-    raised, so that a failed job never stops a sweep."""
+    """Do `work(cfg, option, many)` and print a line for all that it finishes. In the process of the command nothing but
+    Stopped is raised, so that a failed job never stops a sweep unless that was asked for."""
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
 
@@ -68,6 +75,8 @@ def perform(cfg: "DictConfig", work: Work) -> None:
     many = settings.mode == RunMode.MULTIRUN
     session = _session if _session and _session.process == os.getpid() else Session()
     session.many = many
+    if many and cfg.sweep.fail_fast is True and any(finished.status == "failed" for finished in session.finished):
+        raise Stopped(settings.job.num)
     name = []
     if many:
         of = f"/{session.total}" if session.total else ""
@@ -95,8 +104,11 @@ def perform(cfg: "DictConfig", work: Work) -> None:
 
 def explain(error: Exception) -> str:
     """The reason of a row: one sentence."""
+    from bench.failures import out_of_memory
+
     words = " ".join(str(error).split())
-    return sentence(error) or (words if isinstance(error, ValueError) else f"{type(error).__name__}: {words}")
+    known = sentence(error) or out_of_memory(error)
+    return known or (words if isinstance(error, ValueError) else f"{type(error).__name__}: {words}")
 
 
 def _line(label: str, finished: Finished, seconds: float) -> str:
@@ -108,7 +120,13 @@ def _run(cfg: "DictConfig", option: str | None, many: bool) -> Iterator[Finished
     from omegaconf import OmegaConf
 
     composed: Any = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
-    yield _once(prepare(composed | {"option": option}), many)
+    config = prepare(composed | {"option": option})
+    if config["replicas"] > 1:
+        from bench.replicas.run import together
+
+        yield from together(config, many)
+    else:
+        yield _once(config, many)
 
 
 def _once(config: dict[str, Any], many: bool) -> Finished:
@@ -121,7 +139,11 @@ def _once(config: dict[str, Any], many: bool) -> Finished:
     if earlier and (earlier.status != "failed" or config["sweep"]["retry"] == "none"):
         if earlier.status == "skipped" and not many:
             raise Impossible(earlier.reason)
+        if earlier.status != "failed":
+            attempt.tidy(directory)
         return earlier
+    if other := attempt.worker(directory):
+        return Finished(directory, "running", f"{other} works on it.", already=True)
     try:
         outcome = run.run(config, directory, progress=not many and sys.stderr.isatty())
     except Exception as error:  # before the start: what goes wrong later is recorded by run itself
@@ -131,7 +153,10 @@ def _once(config: dict[str, Any], many: bool) -> Finished:
             raise
         status = "skipped" if isinstance(error, Impossible) else "failed"
         outcome = run.record(config, directory, status, explain(error))
-    return Finished(directory, outcome.status, outcome.reason)
+    if outcome.status == "running":
+        now = None if attempt.worker(directory) else earlier_run(directory)
+        return now or Finished(directory, *outcome, already=True)
+    return Finished(directory, *outcome)
 
 
 def earlier_run(directory: Path) -> Finished | None:
@@ -139,7 +164,7 @@ def earlier_run(directory: Path) -> Finished | None:
     if not (directory / tables.MARKER).is_file():
         return None
     try:
-        [row] = tables.read(directory)["runs"].to_pylist()
+        [row] = tables.read_one(directory, "runs").to_pylist()
     except tables.SchemaError as error:
         raise BadInput(str(error)) from error
     return Finished(directory, row["status"], row["reason"] or "", already=True)

@@ -10,6 +10,7 @@ coordinates: `variance` of the table is a trace. After few steps it is too small
 
 import math
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -41,6 +42,16 @@ class MovingMoments:
         torch._foreach_mul_(self.squares, DECAY)
         torch._foreach_addcmul_(self.squares, grads, grads, 1 - DECAY)
         self.steps += 1
+
+    def state_dict(self) -> dict[str, Any]:
+        """What `load_state_dict` continues from."""
+        return {"means": self.means, "squares": self.squares, "steps": self.steps}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue the averages bit for bit."""
+        for own, held in zip([*self.means, *self.squares], [*state["means"], *state["squares"]], strict=True):
+            own.copy_(held)
+        self.steps = state["steps"]
 
     def columns(self, part: str) -> dict[str, float]:
         """The columns `ema_*` of a row for this part; none for other parts, or before the first step."""

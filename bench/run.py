@@ -4,6 +4,7 @@ import json
 import time
 import traceback
 from collections.abc import Collection
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -11,10 +12,13 @@ from typing import NamedTuple
 
 import torch
 
-from bench import checkpoint, images, tables
+from bench import attempt, checkpoint, images, tables
 from bench.config import Impossible, identity
 from bench.experiment import Experiment
+from bench.failures import out_of_memory
+from bench.guard import Guard, TimeLimit
 from bench.plugins import build
+from bench.problems import family
 from bench.progress import progress_bar
 from bench.provenance import provenance
 from bench.schema import SCHEMA
@@ -23,14 +27,15 @@ LOOK_EVERY = 100  # training steps between two looks at the loss
 
 
 class Outcome(NamedTuple):
-    status: str  # done | diverged | skipped | failed
+    status: str  # done | diverged | skipped | failed; running, where another process works on it
     reason: str  # one sentence, or ""
 
 
 def run(config: dict, directory: Path, progress: bool = False, checkpoints: Collection[int] = ()) -> Outcome:
     """Train, measure, evaluate and time as `config` says, and write the tables.
 
-    What goes wrong after the start is recorded: status `failed`, the reason, and `traceback.txt`.
+    What goes wrong after the start is recorded: status `failed`, the reason, and `traceback.txt`. A run that was
+    interrupted continues where it last wrote down its state.
 
     Args:
         config: resolved and checked.
@@ -44,26 +49,58 @@ def run(config: dict, directory: Path, progress: bool = False, checkpoints: Coll
     """
     started, clock = datetime.now(UTC), time.perf_counter()
     torch.set_num_threads(config["threads"])
+    before = tables.version(directory)
     experiment = Experiment(config)
     if reason := experiment.impossible():
         raise Impossible(reason)
-    status, reason = "done", ""
-    try:
-        diverged = _go(experiment, progress, directory, checkpoints)
-        if diverged is not None:
-            status, reason = "diverged", f"The loss was not finite at step {diverged}."
-    except Exception as error:
-        status, reason = "failed", note_failure(error, directory)
-    row = {"step": experiment.trainer.step_count, "started": started.isoformat(timespec="seconds")}
-    row |= {"seconds": time.perf_counter() - clock}
-    return record(config, directory, status, reason, row, experiment.rows)
+    trainer = experiment.trainer
+    about = {"command": provenance(config["device"], config["threads"])["command"], "steps": config["train"]["steps"]}
+    about["label"] = f"{config['option']} on {config['latent']['family']}, seed {config['seed']}"
+    with attempt.claim(directory, about, lambda: trainer.step_count) as other:
+        if other or tables.version(directory) != before:
+            return Outcome("running", f"{other} works on it." if other else "Another process has just ended it.")
+        status, reason = "done", ""
+        guard = Guard(experiment, directory, checkpoints, started, clock)
+        try:
+            diverged = _go(experiment, progress, directory, checkpoints, guard)
+            if diverged is not None:
+                status, reason = "diverged", f"The loss was not finite at step {diverged}."
+        except Exception as error:
+            status, reason = "failed", note_failure(error, directory)
+        row = {"step": trainer.step_count, "started": guard.started, "seconds": guard.seconds()}
+        return record(config, directory, status, reason, row, experiment.rows)
 
 
 def note_failure(error: Exception, directory: Path) -> str:
     """Write `traceback.txt` of the exception being handled; the reason of the row, one line."""
     directory.mkdir(parents=True, exist_ok=True)
+    if isinstance(error, TimeLimit):
+        (directory / "traceback.txt").unlink(missing_ok=True)
+        return str(error)
     tables.replace(directory / "traceback.txt", traceback.format_exc().encode())
-    return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+    return out_of_memory(error) or f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+
+
+def record_lost(config: dict, directory: Path, reason: str) -> Outcome:
+    """Write the failed row of a run whose process is gone, for whoever started that process.
+
+    What the process had finished, or another one works on, stays as it is. `resume.pt` stays too.
+
+    Args:
+        config: resolved and checked.
+        directory: of the run.
+        reason: one sentence.
+    """
+    last = attempt.read(directory) or {}
+    if other := attempt.worker(directory):
+        return Outcome("running", f"{other} works on it.")
+    (directory / attempt.FILE).unlink(missing_ok=True)
+    if (directory / tables.MARKER).is_file():
+        [row] = tables.read(directory)["runs"].to_pylist()
+        if row["status"] != "failed":
+            return Outcome(row["status"], row["reason"] or "")
+    (directory / "traceback.txt").unlink(missing_ok=True)
+    return record(config, directory, "failed", reason, {k: last[k] for k in ("step", "started") if k in last})
 
 
 def record(
@@ -78,7 +115,7 @@ def record(
         "status": status,
         "reason": reason or None,
         "estimator": config["option"],
-        "family": config["latent"]["family"],
+        "family": family(config),
         "unbiased": estimator.unbiased,
         "objective": estimator.objective,
         "seed": config["seed"],
@@ -89,16 +126,21 @@ def record(
     found = {name: [{"run": run_id} | r for r in table] for name, table in (rows or {}).items()}
     tables.write(directory, {"runs": [about], **found})
     if status != "failed":
-        (directory / "traceback.txt").unlink(missing_ok=True)
+        for left in ("traceback.txt", attempt.RESUME):
+            with suppress(OSError):
+                (directory / left).unlink()
     return Outcome(status, reason)
 
 
-def _go(experiment: Experiment, progress: bool, directory: Path, checkpoints: Collection[int]) -> int | None:
+def _go(
+    experiment: Experiment, progress: bool, directory: Path, checkpoints: Collection[int], guard: Guard
+) -> int | None:
     """The whole training with its stops; the step of divergence, or None."""
     trainer, steps = experiment.trainer, experiment.config["train"]["steps"]
-    title = f"{experiment.config['option']} on {experiment.config['latent']['family']}"
-    with progress_bar(title, steps, progress) as advance, experiment.noise():
+    title = f"{experiment.config['option']} on {family(experiment.config)}"
+    with progress_bar(title, steps, progress) as advance, experiment.noise(), guard:
         while True:
+            guard.look()
             step = trainer.step_count
             look = step % LOOK_EVERY == 0 or experiment.stops(step) or step in checkpoints
             diverged = trainer.diverged() if look else None
@@ -106,12 +148,12 @@ def _go(experiment: Experiment, progress: bool, directory: Path, checkpoints: Co
                 return diverged
             if step in checkpoints:
                 checkpoint.save(directory, experiment.model, experiment.config, step)
-            experiment.stop(partial(advance, step))
+            experiment.stop(guard.saying(partial(advance, step)))
             if step >= steps:
                 break
-            experiment.train_step()
+            guard.step()
             advance(trainer.step_count)
-        advance(steps, "timing")
+        guard.saying(partial(advance, steps))("timing")
         experiment.time()
         images.save(directory, experiment)
     return None

@@ -4,9 +4,12 @@ import json
 import math
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bench import tables
+
+if TYPE_CHECKING:
+    from bench.job import Finished
 
 COLUMNS = ("run", "estimator", "family", "seed", "status", "test ELBO", "log10 var", "ms/step")
 
@@ -28,6 +31,17 @@ def show(directories: Iterable[Path]) -> None:
             table.add_row(*summary(directory))
     if table.row_count:
         Console().print(table)
+
+
+def show_unfinished(finished: Iterable["Finished"]) -> None:
+    """Print how many runs failed, each with its reason, and how many another process works on."""
+    finished = list(finished)
+    if failed := [job for job in finished if job.status == "failed"]:
+        print(f"{len(failed)} failed:")
+    for job in failed:
+        print(f"  {job.directory or 'a job that could not start'}: {job.reason}")
+    if running := sum(job.status == "running" for job in finished):
+        print(f"{running} left to another process, which works on them.")
 
 
 def summary(directory: Path) -> list[str]:

@@ -7,6 +7,8 @@ marker the directory is not complete, whatever else lies in it. The columns are 
 import json
 import math
 import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
@@ -36,14 +38,16 @@ def write(directory: str | Path, tables: dict[str, list[dict[str, Any]]]) -> Non
     run = arrays["runs"].to_pylist()[0]
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
-    (directory / MARKER).unlink(missing_ok=True)  # from here until the new marker the directory is incomplete
-    for name in TABLES:
-        if name in arrays:
-            replace(directory / f"{name}.parquet", parquet(arrays[name]))
-        else:
-            (directory / f"{name}.parquet").unlink(missing_ok=True)
     marker = {"run": run["run"], "status": run["status"], "schema": SCHEMA, "tables": list(arrays)}
-    replace(directory / MARKER, json.dumps(marker).encode())
+    contents = {f"{name}.parquet": parquet(array) for name, array in arrays.items()}
+    with ExitStack() as stack:  # all is on the disk before the first old file goes
+        beside = {n: stack.enter_context(_beside(directory / n, content)) for n, content in contents.items()}
+        beside[MARKER] = stack.enter_context(_beside(directory / MARKER, json.dumps(marker).encode()))
+        (directory / MARKER).unlink(missing_ok=True)  # from here until the new marker the directory is incomplete
+        for name in TABLES.keys() - arrays.keys():
+            (directory / f"{name}.parquet").unlink(missing_ok=True)
+        for name, temporary in beside.items():
+            os.replace(temporary, directory / name)
 
 
 def read(directory: str | Path) -> dict[str, pa.Table]:
@@ -52,6 +56,27 @@ def read(directory: str | Path) -> dict[str, pa.Table]:
     Raises SchemaError where the directory is not complete, of another schema version, or a file is damaged.
     """
     directory = Path(directory)
+    return {name: _read(directory / f"{name}.parquet", name) for name in _names(directory)}
+
+
+def read_one(directory: Path, name: str) -> pa.Table:
+    """One table of a complete run directory; raises as `read`, and where it has no such table."""
+    if name not in _names(directory):
+        raise SchemaError(f"{directory} has no table {name}.")
+    return _read(directory / f"{name}.parquet", name)
+
+
+def version(directory: Path) -> tuple[int, int] | None:
+    """Changes whenever the run directory is written anew; None where it is not complete."""
+    try:
+        status = (directory / MARKER).stat()
+    except FileNotFoundError:
+        return None
+    return status.st_ino, status.st_mtime_ns
+
+
+def _names(directory: Path) -> list[str]:
+    """The tables of a complete run directory."""
     if not (directory / MARKER).is_file():
         raise SchemaError(f"{directory} is not a complete run: it has no {MARKER}.")
     try:
@@ -68,7 +93,7 @@ def read(directory: str | Path) -> dict[str, pa.Table]:
             f"{directory} has tables of schema {version}, and this version reads schema {SCHEMA}: "
             "run it again, or read it with the version that wrote it."
         )
-    return {name: _read(directory / f"{name}.parquet", name) for name in names}
+    return names
 
 
 def parquet(table: pa.Table) -> bytes:
@@ -79,14 +104,41 @@ def parquet(table: pa.Table) -> bytes:
 
 
 def replace(path: Path, content: bytes) -> None:
-    """Write beside `path` under a hidden name, flush to the disk, rename into place: whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with open(temporary, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+    """Write beside `path` under a hidden name, flush to the disk, rename into place: whole or not at all.
+
+    Raises OSError, which names the file also where the disk is full.
+    """
+    with _beside(path, content) as temporary:
         os.replace(temporary, path)
+
+
+def write_exclusively(path: Path, content: bytes) -> bool:
+    """Write a file that is not there yet, whole or not at all; False where it is there, whoever was first."""
+    with _beside(path, content) as temporary:
+        try:
+            os.link(temporary, path)
+        except FileExistsError:
+            return False
+        except OSError:  # a file system without hard links, where two may both be first
+            if path.exists():
+                return False
+            os.replace(temporary, path)
+    return True
+
+
+@contextmanager
+def _beside(path: Path, content: bytes) -> Iterator[Path]:
+    """A hidden file with this content, flushed to the disk, for as long as nobody has renamed it."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{os.urandom(4).hex()}.tmp")
+    try:
+        try:
+            with open(temporary, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(path)) from error
+        yield temporary
     finally:
         temporary.unlink(missing_ok=True)
 

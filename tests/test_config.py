@@ -2,16 +2,17 @@
 
 import itertools
 import json
+import re
 
 import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from bench import plugins
-from bench.config import BadInput, check, flatten, identity, prepare
+from bench.config import NUMBERS, BadInput, check, flatten, identity, prepare
 from bench.rules import RULES
 
-GROUPS = ("latent", "model", "data", "objective", "estimator", "experiment")
+GROUPS = ("problem", "latent", "model", "data", "objective", "estimator", "experiment")
 OPTIONS = [f"{group}={file.stem}" for group in GROUPS for file in sorted((plugins.CONF / group).glob("*.yaml"))]
 
 
@@ -35,7 +36,7 @@ def test_every_rule_is_a_key_of_conf():
 
 def test_every_rule_refuses_something():
     config = prepare(resolved("latent=vq"))
-    keys = {key for key, rule in RULES.items() if rule.only in (None, ("latent.family", "vq"))} - {"option"}
+    keys = {key for key, _ in flatten(config)} & RULES.keys() - {"option"}
     assert len(keys) > 50
     for key in keys:
         for wrong in ({"not": "a value"}, [["nested"]], float("nan")):
@@ -52,6 +53,7 @@ def test_every_rule_refuses_something():
 def test_the_identity_depends_on_what_changes_a_number_and_on_nothing_else():
     base = ["device=cpu"]
     same = ["name=other", "output=elsewhere", "data.root=there", "sweep.retry=none", "data.download=false"]
+    same += ["sweep.fail_fast=true", "sweep.time_limit=9", "sweep.checkpoint_seconds=null"]
     same += ["objective.beta=1", "evaluate.at=[0,0.1,0.2,0.5,1.0]", "estimator.k=4", "estimator=rloo", "device=auto"]
     other = ["seed=1", "seeds.measure=1", "train.lr=2e-3", "estimator.k=5", "estimator=reinforce", "threads=1"]
     other += ["dtype=float64", "latent.dim=3", "data=static_mnist", "measure.draws=8", "evaluate.at=[0]"]
@@ -70,6 +72,17 @@ def test_the_identity_changes_with_the_versions(monkeypatch):
         with monkeypatch.context() as patch:
             patch.setattr(f"bench.config.{constant}", 99)
             assert identity(config) != before
+
+
+def numbers_after(changelog: str) -> int:
+    """1, and one more for every entry that is marked."""
+    return 1 + len(re.findall(r"^\* .*?\*\*\[numbers\]\*\*", changelog, re.MULTILINE))
+
+
+def test_every_mark_in_the_changelog_has_changed_the_identities():
+    changelog = (plugins.ROOT / "CHANGELOG.md").read_text()
+    assert numbers_after(changelog) == NUMBERS
+    assert numbers_after(f"{changelog}* **[numbers]** The noise is drawn otherwise.\n") == NUMBERS + 1
 
 
 def test_an_identity_has_no_infinity():

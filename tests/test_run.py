@@ -126,7 +126,7 @@ def test_a_killed_run_leaves_nothing_half_written_and_is_done_again(tmp_path):
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert not list(tmp_path.rglob("*.parquet"))
-    assert not list(tmp_path.rglob("*.json"))
+    assert not list(tmp_path.rglob(tables.MARKER))
     again = [*words, "train.steps=12", "evaluate.at=[0,1]", "measure.at=[0,1]"]
     assert subprocess.run([sys.executable, "-m", "bench", *again], cwd=ROOT, check=False).returncode == 0
     [directory] = (tmp_path / "k").iterdir()

@@ -22,7 +22,7 @@ TITLES = {
     "bias_vs_temperature": "Bias against temperature",
 }
 BOUNDS = ("elbo_vs_step", "elbo_vs_seconds", "final_elbo")  # of table `objective`; all others of `gradient`
-TOLD = ("data.name", "data.binarisation", "latent.dim", "latent.categories", "latent.positions", "latent.codes",
+TOLD = ("problem.name", "data.name", "data.binarisation", "latent.dim", "latent.categories", "latent.positions", "latent.codes",
         "model.arch", "model.hidden", "objective.kl", "train.steps", "train.batch_size", "train.lr")  # fmt: skip
 
 
@@ -61,7 +61,8 @@ def setting(collection: Collection) -> str:
 
 def _values(key: str, configs: list[labels.Config]) -> str:
     found = sorted({str(c[key]) for c in configs if c.get(key) is not None}, key=lambda v: (len(v), v))
-    word = "" if key in ("data.name", "model.arch") else f"{key.rpartition('.')[2].replace('_', ' ')} "
+    found = [name for name in found if key != "problem.name" or name != "vae"]
+    word = "" if key in ("problem.name", "data.name", "model.arch") else f"{key.rpartition('.')[2].replace('_', ' ')} "
     return f"{word}{' | '.join(found)}" if found else ""
 
 

@@ -1,0 +1,124 @@
+"""Who works on a run: the file `running.json` in its directory, while it lasts and after an interruption.
+
+It keeps two processes from computing the same run at once, and tells `bench.status` what is under way. A process of
+this machine is alive if the system says so, one of another machine if it wrote less than STALE seconds ago.
+"""
+
+import json
+import os
+import platform
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from bench.tables import replace, write_exclusively
+
+FILE = "running.json"
+RESUME = "resume.pt"  # of `bench.resume`
+BEAT, STALE = 20.0, 90.0  # seconds between two signs of life, and without one
+
+
+def read(directory: Path) -> dict[str, Any] | None:
+    """The last attempt at this run: host, pid (None: interrupted), started, command, label, step, steps; or None."""
+    try:
+        found = json.loads((directory / FILE).read_text())
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def worker(directory: Path) -> str | None:
+    """The living process, other than this one, that works on the run, in words; or None."""
+    found = read(directory)
+    if found is None or found.get("pid") is None or (found["pid"] == os.getpid() and _here(found)):
+        return None
+    if _here(found):
+        alive = process(found["pid"]) == found.get("process")
+    else:
+        with suppress(FileNotFoundError):
+            age = time.time() - (directory / FILE).stat().st_mtime
+            alive = age < STALE
+    return f"process {found['pid']} of {found['host']}" if alive else None
+
+
+@contextmanager
+def claim(directory: Path, about: dict[str, Any], step: Callable[[], int]) -> Iterator[str | None]:
+    """Work on a run. Yields None, or who else works on it; then nothing is to be done.
+
+    An interruption leaves the file, so that the run is seen to be unfinished.
+
+    Args:
+        directory: of the run.
+        about: command, label and steps, for whoever reads the file.
+        step: says how far the work is.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    mine = {"host": platform.node(), "pid": os.getpid(), "process": process(os.getpid())} | about
+    mine |= {"started": datetime.now(UTC).isoformat(timespec="seconds")}
+    path = directory / FILE
+    while not write_exclusively(path, json.dumps(mine | {"step": step()}).encode()):
+        if other := worker(directory):
+            yield other
+            return
+        path.unlink(missing_ok=True)
+    _remove(directory.glob(".*.tmp"))  # of a process that was killed while writing
+    over = threading.Event()
+
+    def note(**change: Any) -> None:
+        with suppress(OSError):  # a full disk is told where results are written
+            replace(path, json.dumps(mine | {"step": step()} | change).encode())
+
+    def beat() -> None:
+        while not over.wait(BEAT):
+            note()
+
+    beating = threading.Thread(target=beat, daemon=True)
+    beating.start()
+    try:
+        yield None
+    except BaseException:
+        over.set()
+        beating.join()
+        note(pid=None)
+        raise
+    over.set()
+    beating.join()
+    path.unlink(missing_ok=True)
+
+
+def tidy(directory: Path) -> None:
+    """Remove from a run that is done what a process left there that was killed at the very end."""
+    _remove([directory / FILE, directory / RESUME, *directory.glob(".*.tmp")])
+
+
+def _remove(files: Iterable[Path]) -> None:
+    for file in files:
+        with suppress(OSError):
+            file.unlink()
+
+
+def process(pid: int) -> str | None:
+    """What tells this process from all others that have had its number; None where there is none that lives."""
+    try:
+        after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return None if after_name[0] in "ZX" else f"{boot} {after_name[19]}"  # 19: the start, in ticks since the boot
+    except OSError:
+        pass
+    if Path("/proc/self/stat").exists():
+        return None
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return "alive"
+    except OSError:
+        return None
+    return "alive"
+
+
+def _here(found: dict[str, Any]) -> bool:
+    return found.get("host") == platform.node()

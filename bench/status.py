@@ -1,0 +1,146 @@
+"""`python -m bench.status DIR...`: how far the sweeps in these folders are, why runs failed, what finishes them."""
+
+import argparse
+import os
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any, NamedTuple, NoReturn
+
+from bench import attempt, plan, tables
+
+STATES = ("done", "running", "failed", "diverged", "skipped", "interrupted", "missing")
+UNFINISHED = ("missing", "interrupted", "failed")  # what the same command runs
+
+
+class Run(NamedTuple):
+    """A run that was started, or that a plan names."""
+
+    state: str
+    reason: str = ""
+    label: str = ""
+    command: str = ""
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in one sentence, without the usage."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}.\n")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Exit status: 0, or 2 where there is nothing to look at."""
+    parser = Parser(prog="python -m bench.status", description=__doc__.partition(": ")[2])
+    parser.add_argument("directories", nargs="+", type=Path, metavar="DIR", help="searched for runs, recursively")
+    directories = parser.parse_args(argv).directories
+    experiments: dict[Path, tuple[dict[str, Run], list[dict[str, Any]]]] = {}
+    for directory in directories:
+        if not directory.is_dir():
+            print(f"python -m bench.status: there is no directory {directory}.", file=sys.stderr)
+            return 2
+        experiments |= {folder: examine(folder, runs, plans) for folder, runs, plans in find(directory)}
+    if not experiments:
+        places = ", ".join(map(str, directories))
+        print(f"python -m bench.status: no run lies under {places}; `python -m bench` makes one.", file=sys.stderr)
+        return 2
+    show({folder: runs for folder, (runs, _) in experiments.items()})
+    for folder, (runs, plans) in experiments.items():
+        show_reasons(folder, runs)
+        show_commands(runs, plans)
+    return 0
+
+
+def find(directory: Path) -> Iterator[tuple[Path, list[Path], list[Path]]]:
+    """Every folder with runs or plans: the folder, its run directories, its plans. A run directory is a folder too."""
+    found: dict[Path, tuple[list[Path], list[Path]]] = {}
+    for place, _, files in os.walk(directory.resolve()):
+        if {tables.MARKER, attempt.FILE, attempt.RESUME} & set(files):
+            found.setdefault(Path(place).parent, ([], []))[0].append(Path(place))
+        elif plans := [Path(place) / file for file in sorted(files) if fnmatch(file, plan.PATTERN)]:
+            found.setdefault(Path(place), ([], []))[1].extend(plans)
+    for folder in sorted(found):
+        yield folder, *found[folder]
+
+
+def examine(folder: Path, directories: list[Path], files: list[Path]) -> tuple[dict[str, Run], list[dict[str, Any]]]:
+    """The runs of an experiment by their identity, those its plans name and nobody has started among them; the plans,
+    the latest first."""
+    runs = {directory.name: _run(directory) for directory in sorted(directories)}
+    plans = sorted(filter(None, map(plan.read, files)), key=lambda p: str(p.get("started")), reverse=True)
+    for planned in plans:
+        for job in planned["jobs"]:
+            label = " ".join(job["overrides"])
+            if job["run"] is None:
+                runs.setdefault(f"{planned['command']} {label}", Run("failed", job.get("reason", ""), label))
+            elif not named(job) & runs.keys():
+                runs[job["run"]] = Run("missing", "", label, planned["command"])
+    return runs, plans
+
+
+def named(job: dict[str, Any]) -> set[str]:
+    """The run of a planned job; with device=auto there are two that it may be, by the machine that does it."""
+    return {job["run"], job.get("on_the_other_device", job["run"])}
+
+
+def _run(directory: Path) -> Run:
+    last = attempt.read(directory) or {}
+    label, command = str(last.get("label", "")), str(last.get("command", ""))
+    if worker := attempt.worker(directory):
+        return Run("running", f"{worker} is at step {last.get('step')} of {last.get('steps')}", label, command)
+    if not (directory / tables.MARKER).is_file():
+        return Run("interrupted", "", label, command)
+    try:
+        [row] = tables.read_one(directory, "runs").to_pylist()
+    except tables.SchemaError as error:
+        return Run("failed", str(error), label, command)
+    label = f"{row['estimator']} on {row['family']}, seed {row['seed']}"
+    return Run(row["status"], row["reason"] or "", label, row["command"] or "")
+
+
+def show(experiments: dict[Path, dict[str, Run]]) -> None:
+    """A row for each experiment: how many runs are in which state."""
+    from rich.console import Console
+    from rich.table import Column, Table
+
+    numbers = (Column(state, justify="right") for state in STATES)
+    table = Table(Column("experiment", overflow="fold"), *numbers, box=None, padding=(0, 1, 0, 0))
+    for folder, runs in experiments.items():
+        count = Counter(run.state for run in runs.values())
+        table.add_row(_short(folder), *(str(count[state] or "-") for state in STATES))
+    Console().print(table)
+
+
+def show_reasons(folder: Path, runs: dict[str, Run]) -> None:
+    """What there is to say of each state, the same reason once with the number of its runs and one of them."""
+    for state in STATES:
+        reasons = Counter(run.reason for run in runs.values() if run.state == state and run.reason)
+        for reason, count in reasons.most_common():
+            name, run = next((n, r) for n, r in runs.items() if (r.state, r.reason) == (state, reason))
+            which = f"{run.label or '?'}: {_short(folder / name) if (folder / name).is_dir() else 'not started'}"
+            print(f"{count} {state}: {reason} ({which}{', and others' if count > 1 else ''})")
+
+
+def show_commands(runs: dict[str, Run], plans: list[dict[str, Any]]) -> None:
+    """Print each command that would finish something; a run counts for the latest command that has it."""
+    commands: dict[str, list[str]] = {}
+    for name, run in runs.items():
+        if run.state in UNFINISHED:
+            planned = (p["command"] for p in plans if any(name in named(job) for job in p["jobs"]))
+            if command := next(planned, run.command):
+                commands.setdefault(command, []).append(run.state)
+    for command, states in commands.items():
+        count = Counter(states)
+        what = ", ".join(f"{count[state]} {state}" for state in UNFINISHED if count[state])
+        print(f"{what}: {command}")
+
+
+def _short(path: Path) -> str:
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) and path != here else str(path)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,183 @@
+"""`python -m tests.kills 50 --launcher basic --out FILE.csv`: kill a small sweep (SIGKILL) at random moments, give the
+same command again until it is done, and compare its tables with those of a sweep that nobody disturbed.
+
+A row of the CSV is a kill: of which sweep, whom and when, how many runs were done before and could be continued after;
+whether the sweep's tables came out the same in the end, save for times; and how many processes it left behind.
+"""
+
+import argparse
+import csv
+import json
+import os
+import random
+import signal
+import sys
+import tempfile
+import time
+import traceback
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from bench import attempt, cli, tables
+
+ROOT = Path(__file__).resolve().parents[1]
+SWEEP = (
+    "-m", "estimator=nvil", "seed=0,1,2", "latent=bernoulli_small", "model.hidden=[16]", "threads=1",
+    "train.steps=60", "train.batch_size=50", "measure.draws=8", "measure.batches=2", "evaluate.examples=50",
+    "evaluate.samples=5", "evaluate.prior_samples=0", "timing.repetitions=0", "sweep.checkpoint_seconds=0.05",
+    "output=out", "device=cpu",
+)  # fmt: skip
+TIMES = {"seconds", "started", "command"}
+GRACE = 15.0  # seconds in which a worker may notice that its parent is gone
+
+
+class Command:
+    """The sweep as a process in a session of its own: a new interpreter, or for speed a fork of this one."""
+
+    def __init__(self, folder: Path, words: list[str], *, forked: bool):
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder, self.status = folder, None
+        self.pid = os.fork()
+        if self.pid:
+            return
+        try:
+            os.setsid()
+            os.chdir(folder)
+            log = os.open("log.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+            os.dup2(log, 1)
+            os.dup2(log, 2)
+            if forked:
+                sys.argv = ["bench", *words]
+                status = cli.main(words)
+            else:
+                os.environ["PYTHONPATH"] = str(ROOT)
+                os.execv(sys.executable, [sys.executable, "-m", "bench", *words])
+        except BaseException:
+            traceback.print_exc()
+            status = 70
+        sys.stdout.flush()
+        os._exit(status)
+
+    def wait(self, seconds: float = float("inf")) -> bool:
+        """Whether it ended within these seconds."""
+        end = time.monotonic() + seconds
+        while self.status is None and time.monotonic() < end:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            self.status = os.waitstatus_to_exitcode(status) if pid else None
+            time.sleep(0.002)
+        return self.status is not None
+
+    def session(self) -> list[int]:
+        """The processes that live in its session."""
+        found = []
+        for place in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                state, _, _, session = (place / "stat").read_text().rpartition(")")[2].split()[:4]
+                found += [int(place.name)] * (int(session) == self.pid and state not in "ZX")
+        return found
+
+    def orphans(self) -> int:
+        """How many processes outlive it by more than the grace; they are ended."""
+        end = time.monotonic() + GRACE
+        while (left := self.session()) and time.monotonic() < end:
+            time.sleep(0.05)
+        for pid in left:
+            os.kill(pid, signal.SIGKILL)
+        return len(left)
+
+
+def numbers(folder: Path) -> dict[str, Any]:
+    """The tables of each complete run, save for times."""
+    found = {}
+    for marker in folder.rglob(tables.MARKER):
+        read = {name: table.to_pylist() for name, table in tables.read(marker.parent).items()}
+        found[marker.parent.name] = {
+            name: [{key: value for key, value in row.items() if key not in TIMES} for row in rows]
+            for name, rows in read.items()
+        }
+    return found
+
+
+def kill(command: Command, victim: str, chance: random.Random) -> str:
+    """SIGKILL for the parent or, where there is one, for a worker; who it was."""
+    workers = [pid for pid in command.session() if pid != command.pid] if victim == "worker" else []
+    os.kill(chance.choice(sorted(workers)) if workers else command.pid, signal.SIGKILL)
+    command.wait()
+    return "worker" if workers else "parent"
+
+
+def kills(count: int, folder: Path, launcher: str = "basic", seed: int = 0, forked: bool = False) -> list[dict]:
+    """Kill `count` times; a row for each. `victim` alternates between the parent and a worker of the pool."""
+    if forked:
+        preload()
+    words = [*SWEEP, *([] if launcher == "basic" else [f"hydra/launcher={launcher}"])]
+    chance, rows, sweep = random.Random(seed), [], 0
+    whole = Command(folder / "undisturbed", words, forked=forked)
+    began = time.monotonic()
+    while not list(whole.folder.rglob(attempt.FILE)) and not whole.wait(0.01):
+        pass
+    first = time.monotonic() - began
+    whole.wait()
+    duration, undisturbed = time.monotonic() - began, numbers(whole.folder)
+    if whole.status:
+        raise SystemExit((whole.folder / "log.txt").read_text())
+    while len(rows) < count:
+        sweep += 1
+        place, of_this = folder / f"sweep_{sweep}", []
+        while True:
+            done = len(numbers(place))
+            command = Command(place, words, forked=forked)
+            moment = chance.uniform(0.8 * first, duration)
+            last = len(rows) + len(of_this) == count
+            if last or command.wait(moment):
+                command.wait()
+                break
+            victim = kill(command, chance.choice(["parent", "worker"]) if launcher != "basic" else "parent", chance)
+            row = {"kill": len(rows) + len(of_this) + 1, "sweep": sweep, "launcher": launcher, "victim": victim}
+            row |= {"after_seconds": round(moment, 3), "done_before": done, "orphans": command.orphans()}
+            row |= {"done_after": len(numbers(place)), "with_checkpoint": len(list(place.rglob(attempt.RESUME)))}
+            of_this.append(row)
+        same = command.status == 0 and numbers(place) == undisturbed
+        left = [file for name in (attempt.FILE, attempt.RESUME, ".*.tmp") for file in place.rglob(name)]
+        rows += [row | {"identical": same, "files_left": len(left)} for row in of_this]
+    return rows
+
+
+def preload() -> None:
+    """Import what a run needs, so that a fork starts at once; nothing is computed."""
+    import sklearn.datasets  # noqa: F401
+    import torch._dynamo  # noqa: F401  # by the first optimiser
+    from hydra.core.plugins import Plugins
+
+    import bench.run  # noqa: F401
+    from bench import plugins
+
+    Plugins.instance()
+    plugins.register()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.kills", description=__doc__)
+    parser.add_argument("kills", type=int)
+    parser.add_argument("--launcher", default="basic", help="basic, or another of hydra/launcher")
+    parser.add_argument("--seed", type=int, default=0, help="of the moments")
+    parser.add_argument("--forked", action="store_true", help="fork this process instead of starting a new interpreter")
+    parser.add_argument("--out", type=Path, help="a CSV file")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        rows = kills(options.kills, Path(folder), options.launcher, options.seed, options.forked)
+    if options.out:
+        options.out.parent.mkdir(parents=True, exist_ok=True)
+        with options.out.open("w", newline="") as file:
+            writer = csv.DictWriter(file, list(rows[0]))
+            writer.writeheader()
+            writer.writerows(rows)
+    different, orphans = sum(not row["identical"] for row in rows), sum(row["orphans"] for row in rows)
+    continued = sum(row["with_checkpoint"] > 0 for row in rows)
+    print(json.dumps({"kills": len(rows), "with_checkpoint": continued, "different": different, "orphans": orphans}))
+    return int(different + orphans > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,199 @@
+"""How far a sweep is: every run counted once, with its reason and the command that finishes it."""
+
+import json
+import platform
+import subprocess
+import sys
+
+import pytest
+
+from bench import attempt, cli, plan, status, tables
+from bench.plugins import ROOT
+from bench.report.collect import collect, find
+from tests.stand_in import stand_in_command
+from tests.stopped import living
+
+
+@pytest.fixture
+def command(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    return stand_in_command(tmp_path / "out", monkeypatch)
+
+
+def told(capsys, *words):
+    """Exit status; the numbers of each experiment; the lines below; standard error."""
+    capsys.readouterr()
+    code = status.main([str(word) for word in words])
+    out, err = capsys.readouterr()
+    head, *lines = out.splitlines() or [""]
+    rows = [line.split() for line in lines if len(line.split()) == 8]
+    named = {name: dict(zip(status.STATES, (int(n.replace("-", "0")) for n in ns), strict=True)) for name, *ns in rows}
+    assert not out or head.split() == ["experiment", *status.STATES]
+    return code, named, lines[len(rows) :], err
+
+
+def some(**counts):
+    return dict.fromkeys(status.STATES, 0) | counts
+
+
+def directory_of(tmp_path, steps):
+    """Of the run that has so many training steps."""
+    [found] = [
+        marker.parent
+        for marker in (tmp_path / "out").rglob(tables.MARKER)
+        if json.loads(tables.read(marker.parent)["runs"]["config"][0].as_py())["train"]["steps"] == steps
+    ]
+    return found
+
+
+def test_every_state_is_counted_and_explained(command, tmp_path, capsys):
+    assert command("-m", "train.steps=5,8") == 130  # the stand-in is interrupted by 5
+    command("-m", "train.steps=1,2,3,4,6")
+    running, interrupted = directory_of(tmp_path, 1), directory_of(tmp_path, 3)
+    (interrupted / tables.MARKER).unlink()
+    (interrupted / attempt.FILE).write_text(json.dumps({"host": platform.node(), "pid": None}))
+    with living() as claim:
+        about = {"step": 7, "steps": 10, "label": "rloo on bernoulli, seed 0"}
+        (running / attempt.FILE).write_text(json.dumps(claim | about))
+        code, named, lines, err = told(capsys, tmp_path / "out")
+    assert (code, err) == (0, "")
+    assert named == {"out/runs": some(running=1, failed=2, skipped=1, interrupted=1, missing=2)}
+    assert lines[0] == (
+        f"1 running: process {claim['pid']} of {platform.node()} is at step 7 of 10 "
+        f"(rloo on bernoulli, seed 0: {running.relative_to(tmp_path)})"
+    )
+    assert lines[1].startswith("1 failed: It broke. (rloo on bernoulli, seed 0: out/runs/")
+    assert lines[2].startswith("1 failed: There is no such file. (")
+    assert lines[3].startswith("1 skipped: These two do not go together. (")
+    output = f"output={tmp_path}/out device=cpu"
+    assert sorted(lines[4:]) == [
+        f"1 interrupted, 2 failed: python -m bench -m train.steps=1,2,3,4,6 {output}",
+        f"2 missing: python -m bench -m train.steps=5,8 {output}",
+    ]
+
+
+def test_a_finished_sweep_has_nothing_left(command, tmp_path, capsys):
+    command("-m", "train.steps=1,3")
+    assert told(capsys, "out") == (
+        0,
+        {"out/runs": some(done=1, diverged=1)},
+        [f"1 diverged: The loss was not finite at step 5. (rloo on bernoulli, seed 0: {_relative(tmp_path, 3)})"],
+        "",
+    )
+    command("-m", "train.steps=1,3", "name=other")
+    assert told(capsys, "out")[1].keys() == {"out/other", "out/runs"}
+    assert told(capsys, "out/other")[1] == {"out/other": some(done=1, diverged=1)}
+
+
+def _relative(tmp_path, steps):
+    return directory_of(tmp_path, steps).relative_to(tmp_path)
+
+
+def test_what_may_be_damaged_is_told_and_breaks_nothing(command, tmp_path, capsys):
+    command("-m", "train.steps=1,2")
+    directory = directory_of(tmp_path, 1)
+    (directory / "runs.parquet").write_bytes(b"PAR1")
+    (directory / attempt.FILE).write_text("[")
+    (directory.parent / "sweep_00000000.json").write_text("{}")
+    (directory.parent / "sweep_00000001.json").write_text("half")
+    code, named, lines, err = told(capsys, "out")
+    assert (code, err, named) == (0, "", {"out/runs": some(failed=2)})
+    assert any("runs.parquet is missing, truncated or not Parquet" in line for line in lines)
+
+
+def test_a_job_with_a_bad_value_is_a_failure_that_was_not_started(command, capsys):
+    command("-m", "train.steps=1,-1")
+    code, named, lines, _ = told(capsys, "out")
+    assert (code, named) == (0, {"out/runs": some(done=1, failed=1)})
+    assert lines == ["1 failed: train.steps needs a whole number, 0 or more; got -1. (train.steps=-1: not started)"]
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["nowhere"], "python -m bench.status: there is no directory nowhere.\n"),
+        (["."], "python -m bench.status: no run lies under .; `python -m bench` makes one.\n"),
+        ([], "python -m bench.status: the following arguments are required: DIR.\n"),
+    ],
+)
+def test_bad_input_is_one_sentence(words, sentence, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    try:
+        code = status.main(words)
+    except SystemExit as ended:
+        code = ended.code
+    assert (code, capsys.readouterr().err) == (2, sentence)
+
+
+def test_it_starts_without_torch():
+    program = "import sys, bench.status; sys.exit(bool({'torch', 'hydra', 'pandas'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", program], cwd=ROOT).returncode == 0
+
+
+def test_a_report_during_a_sweep_shows_what_is_there(command, tmp_path):
+    command("-m", "train.steps=1,2,3")
+    unfinished = tmp_path / "out" / "runs" / "0123456789ab"
+    unfinished.mkdir()
+    for name, content in ((attempt.FILE, b"{}"), (attempt.RESUME, b"half"), (".runs.parquet.7.tmp", b"P")):
+        (unfinished / name).write_bytes(content)
+    collection, problems = collect(find([tmp_path / "out"]))
+    assert problems == []
+    assert sorted(collection.units.status) == ["diverged", "done", "failed"]
+
+
+# The plan
+
+
+def plans(tmp_path):
+    return [plan.read(path) for path in sorted((tmp_path / "out").rglob(plan.PATTERN))]
+
+
+def test_a_plan_names_every_run_before_the_first_starts(command, tmp_path):
+    command("-m", "train.steps=1,3", "seed=0,1")
+    [planned] = plans(tmp_path)
+    assert [job["overrides"] for job in planned["jobs"]] == [
+        [f"train.steps={steps}", f"seed={seed}"] for steps in (1, 3) for seed in (0, 1)
+    ]
+    assert {job["run"] for job in planned["jobs"]} == {m.parent.name for m in tmp_path.rglob(tables.MARKER)}
+    command("-m", "train.steps=1,3", "seed=0,1")
+    assert len(plans(tmp_path)) == 1
+    command("-m", "train.steps=1", "seed=0,1")
+    assert sorted(len(p["jobs"]) for p in plans(tmp_path)) == [2, 4]
+
+
+def test_a_run_on_another_kind_of_machine_is_not_missing(command, tmp_path, capsys):
+    command("-m", "train.steps=1,3")
+    [file] = (tmp_path / "out").rglob(plan.PATTERN)
+    planned = json.loads(file.read_text())
+    assert all("on_the_other_device" not in job for job in planned["jobs"])
+    jobs = [{"overrides": [], "run": "0" * 12, "on_the_other_device": job["run"]} for job in planned["jobs"]]
+    file.write_text(json.dumps(planned | {"jobs": [*jobs, {"overrides": ["seed=9"], "run": "1" * 12}]}))
+    assert told(capsys, "out")[1] == {"out/runs": some(done=1, diverged=1, missing=1)}
+
+
+def test_batches_of_jobs_are_one_plan(command, tmp_path):
+    assert command("-m", "seed=0,1,2", "train.steps=1", "hydra.sweeper.max_batch_size=2") == 0
+    [planned] = plans(tmp_path)
+    assert len({job["run"] for job in planned["jobs"]}) == 3
+
+
+def test_each_job_is_composed_once(command, monkeypatch):
+    from hydra._internal.config_loader_impl import ConfigLoaderImpl
+
+    composed, compose = [], ConfigLoaderImpl.load_sweep_config
+
+    def counted(self, master_config, sweep_overrides):
+        composed.append(sweep_overrides)
+        return compose(self, master_config, sweep_overrides)
+
+    monkeypatch.setattr(ConfigLoaderImpl, "load_sweep_config", counted)
+    command("-m", "seed=0,1,2", "train.steps=1")
+    assert len(composed) == 3
+    assert [config["seed"] for config in command.runs] == [0, 1, 2]
+
+
+def test_one_run_and_other_commands_have_no_plan(command, tmp_path):
+    command("train.steps=1")
+    assert plans(tmp_path) == []
+    assert cli.COMMANDS["status"] == "bench.status"

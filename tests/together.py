@@ -1,0 +1,46 @@
+"""`python -m tests.together DIR`: 8 processes with 25 runs of their own each, and then those of their neighbour."""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import torch
+
+from bench import job
+from tests.kills import preload
+from tests.test_run import config
+
+PROCESSES, RUNS = 8, 25
+TINY = ("train.steps=1", "evaluate.at=[1]", "evaluate.prior_samples=0", "measure.at=[]", "timing.repetitions=0",
+        "model.hidden=[4]", "latent=bernoulli_small")  # fmt: skip
+
+
+def work(composed: dict, number: int) -> dict[str, int]:
+    """How many runs ended how in process `number`: its own from the first, its neighbour's from the last."""
+    neighbour = (number + 1) % PROCESSES
+    seeds = [number * RUNS + i for i in range(RUNS)] + [neighbour * RUNS + i for i in reversed(range(RUNS))]
+    ended: dict[str, int] = {}
+    for seed in seeds:
+        chosen = composed | {"seed": seed, "seeds": dict.fromkeys(composed["seeds"], seed)}
+        finished = job._once(chosen, many=True)
+        how = f"{'already ' * finished.already}{finished.status}"
+        ended[how] = ended.get(how, 0) + 1
+    return ended
+
+
+def main(folder: Path) -> int:
+    """Prints a line of JSON for each process; the exit status is the number of those that broke."""
+    preload()
+    composed, pids = config(*TINY, f"output={folder}"), []
+    for number in range(PROCESSES):
+        if not (pid := os.fork()):
+            torch.set_num_threads(1)
+            print(json.dumps(work(composed, number)), flush=True)
+            os._exit(0)
+        pids.append(pid)
+    return sum(os.waitpid(pid, 0)[1] != 0 for pid in pids)
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))
