@@ -35,7 +35,7 @@ def elbo_vs_step(collection: Collection, looks: dict[str, Look], part: str) -> "
 
 
 def elbo_vs_seconds(collection: Collection, looks: dict[str, Look], part: str) -> "Figure":
-    """The test bound (where there is none, the training bound) by training time; runs with invalid timings are left out."""
+    """The test bound (where there is none, the training bound) by training time; no runs with invalid timings."""
     return _bound_curves(collection, looks, "seconds", "training time (s)")
 
 
