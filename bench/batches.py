@@ -29,11 +29,15 @@ class Batches(Iterator[Tensor]):
         self.start = 0  # of the next batch in `order`
 
     def __next__(self) -> Tensor:
+        return self.data.binarised(self.data.train[self.choose()], self.generator)
+
+    def choose(self) -> Tensor:
+        """The numbers `[batch_size]` of the next images."""
         if self.start + self.batch_size > len(self.order):
             self.order, self.start = self._shuffle(), 0
         chosen = self.order[self.start : self.start + self.batch_size]
         self.start += self.batch_size
-        return self.data.binarised(self.data.train[chosen], self.generator)
+        return chosen
 
     def _shuffle(self) -> Tensor:
         return torch.randperm(len(self.data.train), generator=self.generator, device=self.generator.device)

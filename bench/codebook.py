@@ -97,11 +97,16 @@ class Codebook(nn.Module):
             total = total + self.config["codebook_weight"] * (q.params.detach() - code).square().sum((-2, -1))
         return total
 
+    @property
+    def moves(self) -> bool:
+        """Whether `update` does anything."""
+        return self.rule == "ema" or self.config["restart"] > 0
+
     @torch.no_grad()
     def update(self, q: VQ) -> None:
         """One step of the moving averages and the restart of dead codes, from one batch `q.params [B, N, d]`."""
         decay, restart = self.config["decay"], self.config["restart"]
-        if self.rule != "ema" and not restart:
+        if not self.moves:
             return
         vectors = q.params.flatten(0, -2)  # [B N, d]
         assigned = q.nearest().flatten(0, -2)  # [B N, C]

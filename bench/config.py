@@ -76,6 +76,10 @@ def check(config: dict[str, Any]) -> None:
     _check_precision(leaves)
     if leaves["device"] == "cuda" and not _has_cuda():
         raise BadInput("device=cuda was asked for and this machine has no CUDA device; device=cpu or device=auto runs.")
+    if leaves["engine"] == "graph" and (leaves["device"] == "cpu" or not _has_cuda()):
+        raise BadInput(
+            "engine=graph records CUDA graphs, and this run is on the CPU; engine=eager or engine=compile runs."
+        )
 
 
 def check_keys(leaves: dict[str, Any], rules: dict[str, Rule]) -> None:

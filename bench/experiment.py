@@ -5,10 +5,13 @@ import time
 from collections.abc import Callable
 
 import torch
+from torch import Tensor
 
 from bench import data as datasets
 from bench.batches import Batches
+from bench.capture import obstacle
 from bench.config import Impossible
+from bench.engine import Engine, engine, prepare
 from bench.evaluate import evaluate
 from bench.measure import Reference, measure, own_stream
 from bench.model import VAE
@@ -45,15 +48,19 @@ class Experiment:
             self.model.to(self.device, dtype)
             self.estimator = build(config["estimator"]).to(self.device, dtype)
             self.objective = Objective(self.model, self.estimator, **config["objective"])
-            self.q = self.model.encode(self.probe[0])
+            with torch.no_grad():  # a graph kept alive would tie the parameters' gradients to this stream
+                self.q = self.model.encode(self.probe[0])
             if self.impossible() is None:
                 self._try_estimator()
         self.trainer = Trainer(self.objective, self._batches("training"), config["train"])
+        self.engine = self._engine()
         papers = config["measure"]["papers"]
         self.moving = MovingMoments(self.model, config["train"]["batch_size"]) if papers else None
         self.reference = self._reference()
         self.rows: dict[str, list[dict]] = {"objective": [], "gradient": [], "cost": []}
         self.seconds = 0.0  # of training, without the stops
+        self.compiling: float | None = None  # seconds
+        self.ready = False  # whether the engine is, for the training's clock
 
     def impossible(self) -> str | None:
         """One sentence saying why these parts do not go together, or None."""
@@ -61,13 +68,24 @@ class Experiment:
 
     def _try_estimator(self) -> None:
         """One estimate: it gives lazy layers their size, and shows whether the shapes are those of the interface."""
-        estimate, wanted = self.objective.estimate(self.q, self.probe[0]), tuple(self.q.batch_shape)
+        q, wanted = self.model.encode(self.probe[0]), tuple(self.q.batch_shape)
+        estimate = self.objective.estimate(q, self.probe[0])
         for name, value in estimate._asdict().items():
             if value is not None and value.shape != wanted:
                 raise ValueError(
                     f"{self.config['option']} returned a {name} of shape {list(value.shape)}; the interface asks for "
                     f"one value per example, {list(wanted)}."
                 )
+
+    def _engine(self) -> Engine:
+        name = self.config["engine"]
+        if name == "graph" and self.impossible() is None and (reason := obstacle(self.trainer, self._example())):
+            raise Impossible(f"engine=graph cannot record {reason}; engine=eager and engine=compile run.")
+        return engine(self.trainer, name)
+
+    def _example(self) -> Tensor:
+        """`[B, X]`, of the shape of a training batch."""
+        return self.data.train[: self.config["train"]["batch_size"]]
 
     def _batches(self, purpose: str) -> Batches:
         seed = self.config["seeds"]["data"] + (purpose != "training")
@@ -100,8 +118,10 @@ class Experiment:
 
     def train_step(self) -> None:
         """One step, on the training's clock."""
+        if not self.ready:
+            self.compiling, self.ready = prepare(self.engine, self._example()), True
         start = time.perf_counter()
-        self.trainer.step()
+        self.engine.step()
         self.seconds += time.perf_counter() - start
         if self.moving:
             self.moving.update()
@@ -162,7 +182,14 @@ class Experiment:
         settings = self.config["timing"]
         if settings["repetitions"]:
             seed = self.config["seeds"]["measure"]
-            timed = costs(self.trainer, self._batches("timing"), seed=seed, **settings)
+            timed = costs(
+                self.trainer,
+                self._batches("timing"),
+                seed=seed,
+                name=self.config["engine"],
+                compiling=self.compiling,
+                **settings,
+            )
             self.rows["cost"] += [{"estimator": self.config["option"], **row} for row in timed]
 
     def settle(self) -> None:

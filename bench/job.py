@@ -120,7 +120,13 @@ def _run(cfg: "DictConfig", option: str | None, many: bool) -> Iterator[Finished
     from omegaconf import OmegaConf
 
     composed: Any = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
-    yield _once(prepare(composed | {"option": option}), many)
+    config = prepare(composed | {"option": option})
+    if config["replicas"] > 1:
+        from bench.replicas.run import together
+
+        yield from together(config, many)
+    else:
+        yield _once(config, many)
 
 
 def _once(config: dict[str, Any], many: bool) -> Finished:

@@ -61,7 +61,7 @@ class VAE(nn.Module):
 
     def encode(self, x: Tensor) -> Latent:
         """`x [B, X]` -> q with `params [B, *]`."""
-        params = self.encoder(x - self.centre).unflatten(-1, self.params_shape)
+        params = torch.unflatten(self.encoder(x - self.centre), -1, self.params_shape)
         return self.posterior(params if self.codebook is None else self.codebook.bound(params))
 
     def posterior(self, params: Tensor) -> Latent:

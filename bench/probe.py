@@ -60,6 +60,10 @@ def probes(cfg: "DictConfig", option: str | None, many: bool) -> "Iterator[Finis
         if not settings[key]:
             raise BadInput(f"{key} needs a list of one or more; got [].")
     config = prepare(composed | {"option": option})
+    if config["replicas"] > 1:
+        raise BadInput(
+            f"bench.probe measures one seed at a time and not {config['replicas']} replicas; set replicas=1."
+        )
     chosen, shown = estimators(cfg, settings["probe.estimators"]), not many and sys.stderr.isatty()
     place = Path(config["output"]) / config["name"]
     require_writable(place)

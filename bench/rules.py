@@ -43,6 +43,8 @@ RULES: dict[str, Rule] = {
     "output": TEXT,
     "seed": _whole(),
     **{f"seeds.{stream}": _whole() for stream in ("model", "data", "estimator", "measure")},
+    "engine": _one_of("eager", "compile", "graph"),
+    "replicas": _whole(1),
     "device": _one_of("auto", "cpu", "cuda"),
     "threads": _whole(1),
     "dtype": _one_of("float32", "float64"),

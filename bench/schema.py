@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-SCHEMA = 3  # raise whenever a column changes its name, type or meaning
+SCHEMA = 4  # raise whenever a column changes its name, type or meaning
 STATUSES = ("done", "failed", "diverged", "skipped")
 OWN = "own"  # trained_with, where the gradient was measured along the run's own training
 
@@ -125,17 +125,20 @@ TABLES: dict[str, dict[str, Column]] = {
         "run": RUN,
         "estimator": Column(TEXT, "name of the estimator timed"),
         "what": Column(TEXT, "what was timed", True, ("step", "gradient")),
-        "engine": Column(TEXT, "how it was executed: eager, compiled, ..."),
+        "engine": Column(TEXT, "how it was executed: eager, compile or graph"),
         **DEVICE,
         "batch_size": Column(INT, "examples of the batch"),
         "seconds": Column(FLOAT, "median over repetitions (s)"),
         "seconds_q1": Column(FLOAT, "first quartile over repetitions (s)"),
         "seconds_q3": Column(FLOAT, "third quartile over repetitions (s)"),
+        "seconds_compile": Column(
+            FLOAT, "compiling, or capturing, with the first calls; less where compiled code was on the disk (s)"
+        ),
         "repetitions": Column(INT, "timed repetitions"),
         "valid": Column(BOOL, "whether threads x parallel jobs <= cores, without which a timing means little"),
         "evaluations_forward": Column(FLOAT, "evaluations of the cost per example and gradient"),
         "evaluations_backward": Column(FLOAT, "evaluations of the cost that are differentiated with respect to z"),
-        "peak_memory": Column(INT, "peak memory (bytes)"),
+        "peak_memory": Column(INT, "peak memory (bytes); not known of engine graph"),
     },
 }
 

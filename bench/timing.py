@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from bench.engine import WARM_UP, engine, prepare
 from bench.measure import own_stream
 from bench.objective import Objective
 from bench.provenance import device_name
@@ -70,10 +71,20 @@ def timed(work: Callable[[], object], device: torch.device, repetitions: int, wa
     return {"seconds": median, "seconds_q1": q1, "seconds_q3": q3, "repetitions": repetitions}
 
 
+def _total(work: Callable[[], object], device: torch.device, calls: int) -> float:
+    """Seconds of so many calls."""
+    start = time.perf_counter()
+    for _ in range(calls):
+        work()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter() - start
+
+
 def compare(
     ours: Callable[[], object], plain: Callable[[], object], device: torch.device, repetitions: int
 ) -> dict[str, float]:
-    """Medians of both, taken in turn, and the quartiles of the ratio plain / ours."""
+    """Median seconds of `ours` and of the `reference`, taken in turn; median and quartiles of reference / ours."""
     pairs = []
     for i in range(repetitions + 1):
         pair = [timed(work, device, 1, 0)["seconds"] for work in (ours, plain)]
@@ -81,11 +92,14 @@ def compare(
             pairs.append(pair)
     seconds = np.array(pairs)
     q1, median, q3 = np.quantile(seconds[:, 1] / seconds[:, 0], [0.25, 0.5, 0.75])
-    return {"ours": np.median(seconds[:, 0]), "plain": np.median(seconds[:, 1]), "ratio": median, "q1": q1, "q3": q3}
+    ours_median, plain_median = np.median(seconds, 0).tolist()
+    return {"ours": ours_median, "reference": plain_median, "ratio": float(median), "q1": float(q1), "q3": float(q3)}
 
 
-def peak_memory(work: Callable[[], object], device: torch.device) -> int:
-    """Bytes of tensors that `work` holds at its peak beyond those held before it."""
+def peak_memory(work: Callable[[], object], device: torch.device, before_it: Callable[[], object] | None = None) -> int:
+    """Bytes of tensors that `work` holds at its peak beyond those held before it. On the CPU `before_it` is run first,
+    by default `work` itself: the profiler sees only the end of blocks whose beginning it saw, such as gradients left by
+    the last call."""
     if device.type == "cuda":
         torch.cuda.synchronize()
         before = torch.cuda.memory_allocated()
@@ -95,7 +109,7 @@ def peak_memory(work: Callable[[], object], device: torch.device) -> int:
         return torch.cuda.max_memory_allocated() - before
     activities = [torch.profiler.ProfilerActivity.CPU]
     with _quiet(), torch.profiler.profile(activities=activities, profile_memory=True) as profile:
-        work()  # the profiler sees only the end of blocks whose beginning it saw: gradients left by the last call
+        (before_it or work)()
         with torch.profiler.record_function(PEAK):
             work()
     events = sorted(profile.profiler.kineto_results.events(), key=lambda e: e.start_ns())
@@ -123,8 +137,19 @@ def _quiet():
         os.close(nowhere)
 
 
-def costs(trainer: Trainer, batches: Iterator[Tensor], *, repetitions: int, warmup: int, seed: int) -> list[dict]:
+def costs(
+    trainer: Trainer,
+    batches: Iterator[Tensor],
+    *,
+    repetitions: int,
+    warmup: int,
+    seed: int,
+    name: str = "eager",
+    compiling: float | None = None,
+) -> list[dict]:
     """Rows of table `cost` for a training step and for a gradient (all of a step but the optimisers and the state).
+
+    `name` is that of the engine, and `compiling` the seconds it has spent on that, where it has.
 
     Everything is timed on a copy, with `batches` in place of the training's own, so that the training goes on as if
     nothing had happened. The clock is read with the device idle.
@@ -136,10 +161,17 @@ def costs(trainer: Trainer, batches: Iterator[Tensor], *, repetitions: int, warm
         twin = copy.deepcopy(trainer, {id(trainer.batches): batches})
         x = next(batches)
         forward, backward = evaluations(twin.objective, twin.model.encode(x), x)
-        for what, work in (("gradient", lambda: twin.gradient(x)), ("step", twin.step)):
-            row = {"what": what, "engine": "eager", "batch_size": len(x), "threads": threads}
+        executed = engine(twin, name)
+        works: dict[str, Callable[[], object]] = {"gradient": lambda: executed.gradient(x), "step": executed.step}
+        if name == "graph":
+            compiling = sum(_total(work, device, WARM_UP + 1) for work in works.values())
+        else:
+            compiling = compiling or prepare(executed, x)
+        for what, work in works.items():
+            row = {"what": what, "engine": name, "batch_size": len(x), "threads": threads, "seconds_compile": compiling}
             row |= {"device": device.type, "device_name": device_name(device.type)}
             row |= {"evaluations_forward": float(forward), "evaluations_backward": float(backward)}
             row |= {"valid": threads <= len(os.sched_getaffinity(0)), **timed(work, device, repetitions, warmup)}
-            rows.append(row | {"peak_memory": peak_memory(work, device)})  # warm: what is allocated once is there
+            # Warm, since what is allocated once is there; a graph holds its memory all the time.
+            rows.append(row | {"peak_memory": None if name == "graph" else peak_memory(work, device)})
     return rows

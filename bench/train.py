@@ -1,14 +1,23 @@
 """Training: a loop with nothing in it that is not training."""
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from bench.objective import Objective
-from estimators import VQ, Estimate, Latent
+from estimators import Estimate
 
 CHECK_EVERY = 100  # steps between two looks at the losses: looking waits for the device
+
+
+class Drawn(NamedTuple):
+    """The forward pass of a training step."""
+
+    params: Tensor  # [B, *] of q
+    estimate: Estimate
+    loss: Tensor  # mean over the batch
 
 
 class Trainer:
@@ -25,35 +34,66 @@ class Trainer:
         self.model, self.estimator = objective.model, objective.estimator
         self.learned = [p for p in self.model.parameters() if p.requires_grad]
         self.tuned = [p for p in self.estimator.parameters() if p.requires_grad]
-        self.optimisers = [_optimiser(self.learned, config["lr"], config)]
+        self.optimisers = [make_optimiser(self.learned, config["lr"], config)]
         if self.tuned:
-            self.optimisers.append(_optimiser(self.tuned, config["tuning_lr"], config))
+            self.optimisers.append(make_optimiser(self.tuned, config["tuning_lr"], config))
         self.step_count = 0
         self.losses = torch.zeros(CHECK_EVERY, device=self.learned[0].device)
 
-    def gradient(self, x: Tensor) -> tuple[Latent, Estimate, Tensor]:
-        """The gradients of one batch, left in `.grad`: q, the estimate, and the mean loss."""
+    def forward(self, x: Tensor) -> Drawn:
+        """What one batch `x [B, X]` costs, with the graph of its gradients."""
+        return self.compute(*self.inputs(x))
+
+    def inputs(self, x: Tensor) -> tuple:
+        """What `compute` takes for a batch."""
+        return (x,)
+
+    def compute(self, x: Tensor) -> Drawn:
+        """The forward pass: what an engine may compile."""
         q = self.model.encode(x)
         estimate = self.objective.estimate(q, x)
-        loss = (estimate.loss + self.objective.fixed(q)).mean()
-        tuning = estimate.tuning if self.tuned else None
+        return Drawn(q.params, estimate, (estimate.loss + self.objective.fixed(q)).mean())
+
+    def gradient(self, x: Tensor) -> Drawn:
+        """The gradients of one batch, left in `.grad`."""
+        return self.backward(self.forward(x))
+
+    def backward(self, drawn: Drawn) -> Drawn:
+        """The gradients of a forward pass, left in `.grad`."""
+        tuning = drawn.estimate.tuning if self.tuned else None
         for optimiser in self.optimisers:
             optimiser.zero_grad(set_to_none=True)
-        loss.backward(inputs=self.learned, retain_graph=tuning is not None)
+        drawn.loss.backward(inputs=self.learned, retain_graph=tuning is not None)
         if tuning is not None:
             tuning.mean().backward(inputs=self.tuned)
-        return q, estimate, loss.detach()
+        return drawn
 
-    def step(self) -> None:
-        """One step of everything: parameters, the estimator's own parameters, its state, the codebook's."""
-        q, estimate, loss = self.gradient(next(self.batches))
+    def advance(self, drawn: Drawn) -> None:
+        """Everything that moves: parameters, the estimator's own parameters, its state, the codebook's."""
         for optimiser in self.optimisers:
             optimiser.step()
-        self.estimator.update(estimate)
-        if self.model.codebook is not None and isinstance(q, VQ):
-            self.model.codebook.update(q)
+        self.update(drawn)
+
+    def update(self, drawn: Drawn) -> None:
+        """What moves without a gradient: the estimator's state and the codebook's."""
+        self.estimator.update(drawn.estimate)
+        if self.model.codebook is not None and self.model.codebook.moves:
+            self.model.codebook.update(self.model.posterior(drawn.params))  # type: ignore[arg-type]
+
+    def generators(self) -> list[torch.Generator]:
+        """Streams of noise beside PyTorch's own."""
+        return []
+
+    def note(self, loss: Tensor) -> None:
+        """Count a step, and keep its loss for `diverged`."""
         self.losses[self.step_count % CHECK_EVERY] = loss
         self.step_count += 1
+
+    def step(self) -> None:
+        """One step of everything."""
+        drawn = self.gradient(next(self.batches))
+        self.advance(drawn)
+        self.note(drawn.loss.detach())
 
     def tune(self) -> None:
         """One step of the estimator's own parameters and state alone; the model stays as it is, to the bit."""
@@ -74,7 +114,7 @@ class Trainer:
         return first + finite.index(False) if False in finite else None
 
 
-def _optimiser(parameters: list[nn.Parameter], lr: float, config: dict) -> torch.optim.Optimizer:
+def make_optimiser(parameters: list[nn.Parameter], lr: float, config: dict) -> torch.optim.Optimizer:
     betas, eps = tuple(config["betas"]), config["eps"]
     match config["optimiser"]:
         case "adam":

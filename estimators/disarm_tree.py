@@ -4,6 +4,8 @@
   arXiv:2106.08056.
 """
 
+from functools import cache
+
 import torch
 from torch import Tensor
 
@@ -69,8 +71,10 @@ class DisarmTree(Estimator):
         return both * (b - antithetic) * torch.maximum(p, 1 - p) + alone
 
 
+@cache
 def branches(categories: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Which categories lie to the left and which to the right of each node of a binary tree, `[C - 1, C]` of bool."""
+    """Which categories lie to the left and which to the right of each node of a binary tree, `[C - 1, C]` of bool; made
+    and sent to the device once."""
     left = torch.zeros(categories - 1, categories, dtype=torch.bool)
     right = left.clone()
     spans, node = [(0, categories)], 0

@@ -59,7 +59,7 @@ class QMC(Estimator):
     def noise(self, q: Gaussian) -> Tensor:
         """Normals `[K, ..., B, D]`, standard one by one and evenly spread together."""
         shift = torch.special.ndtr(q.normal(1).double()) * 2**BITS  # [1, ..., B, D], uniform
-        points = sobol(self.k, q.mean.shape[-1]).to(shift.device)  # [K, D]
+        points = sobol(self.k, q.mean.shape[-1], shift.device)  # [K, D]
         points = points.view(self.k, *[1] * len(q.batch_shape), -1)
         digits = shift.floor()
         u = ((points ^ digits.long()) + (shift - digits)) / 2**BITS
@@ -68,6 +68,6 @@ class QMC(Estimator):
 
 
 @cache
-def sobol(k: int, size: int) -> Tensor:
-    """The first k Sobol points as integers `[K, D]` of 30 binary digits."""
-    return (SobolEngine(size).draw(k, dtype=torch.float64) * 2**BITS).long()
+def sobol(k: int, size: int, device: torch.device) -> Tensor:
+    """The first k Sobol points as integers `[K, D]` of 30 binary digits, sent to the device once."""
+    return (SobolEngine(size).draw(k, dtype=torch.float64) * 2**BITS).long().to(device)

@@ -66,7 +66,7 @@ class UnorderedSet(Estimator):
         first, second = order(log_p, torch.zeros_like(rest) if self.k == q.states else rest)
         signal = c.detach()
         if self.baseline:
-            others = (second.to(c.dtype) * signal[successors(self.k, 1)[0].to(c.device)]).sum(1)  # [K, ..., B]
+            others = (second.to(c.dtype) * signal[successors(self.k, 1, c.device)[0]]).sum(1)  # [K, ..., B]
             signal = -torch.expm1(log_p).to(c.dtype) * (signal - others)  # cost - b
         loss = first.to(c.dtype) * (signal * q.log_prob(z) + c)  # c differentiates the decoder
         return Estimate(loss=loss.sum(0), cost=(first.to(c.dtype) * c).sum(0))

@@ -94,7 +94,7 @@ def order(log_p: Tensor, rest: Tensor) -> tuple[Tensor, Tensor]:
     log_rest, completion = rest.log(), torch.zeros_like(log_p[:1])  # [N, ...]: a row for each subset of this size
     turns = log_p.new_zeros(1, 0, *log_p.shape[1:])  # [N, K - drawn, ...]
     for drawn in range(k - 1, 0, -1):
-        next_state, grown = (i.to(log_p.device) for i in successors(k, drawn))  # [N, K - drawn] each
+        next_state, grown = successors(k, drawn, log_p.device)  # [N, K - drawn] each
         log_next = log_p[next_state]  # [N, K - drawn, ...]
         left = torch.logaddexp(log_next.logsumexp(1), log_rest)
         turns = log_next + completion[grown]
@@ -103,11 +103,12 @@ def order(log_p: Tensor, rest: Tensor) -> tuple[Tensor, Tensor]:
 
 
 @cache
-def successors(k: int, drawn: int) -> tuple[Tensor, Tensor]:
-    """For each subset of `drawn` of k states: the others, and the numbers of the subsets grown by one of them."""
+def successors(k: int, drawn: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """For each subset of `drawn` of k states: the others, and the numbers of the subsets grown by one of them; sent to
+    the device once."""
     row = {subset: i for i, subset in enumerate(combinations(range(k), drawn + 1))}
     others, grown = [], []
     for subset in combinations(range(k), drawn):
         others.append([t for t in range(k) if t not in subset])
         grown.append([row[tuple(sorted((*subset, t)))] for t in others[-1]])
-    return torch.tensor(others), torch.tensor(grown)
+    return torch.tensor(others).to(device), torch.tensor(grown).to(device)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.objective import Objective
-from estimators import Estimate, Estimator
+from estimators import Estimate, Estimator, Gaussian
 from tests.planted import Planted
 
 SOURCES = {
@@ -30,10 +30,12 @@ def numbered(estimator: Estimator, first: int = 0):
             original = getattr(type(q), name)
 
             def noise(self, k: int) -> Tensor:
-                shape, request = original(self, k).shape, next(requests)
-                one = [k, *shape[2:]] if len(q.batch_shape) > 1 else shape
+                shape, request = list(original(self, k).shape), next(requests)
+                one, axis = shape.copy(), len(self.batch_shape) - 1  # of the replicas, whatever stands before them
+                if len(q.batch_shape) > 1:
+                    del one[axis]
                 rows = [SOURCES[name](*one, generator=_generator(n, request), dtype=torch.float64) for n in draws]
-                return torch.stack(rows, 1).view(shape)
+                return (torch.stack(rows, axis) if one != shape else rows[0]).to(self.params.dtype)
 
             return noise
 
@@ -88,3 +90,27 @@ class CostInsideVjp(Planted):
         (slope,) = pull_back(torch.ones_like(c))
         reward = c.detach() - baseline + 0.1 * slope.detach().flatten(c.ndim).sum(-1)
         return Estimate((reward * q.log_prob(z) + c).mean(0), c.mean(0))
+
+
+class Slope(Planted):
+    """A term of the loss holds the derivative of the cost with respect to z: the decoder gets a second derivative."""
+
+    latents = (Gaussian,)
+
+    def forward(self, q, cost, x):
+        z = q.mean + q.std * q.normal(self.k)
+        c = cost(z, q)
+        (slope,) = torch.autograd.grad(c.sum(), z, create_graph=True)
+        return Estimate((c + 0.1 * (slope**2).sum(-1)).mean(0), c.mean(0))
+
+
+class SlopeInsideVjp(Planted):
+    """The same, inside a functional transform."""
+
+    latents = (Gaussian,)
+
+    def forward(self, q, cost, x):
+        z = q.mean + q.std * q.normal(self.k)
+        c, pull_back = torch.func.vjp(cost, z)
+        (slope,) = pull_back(torch.ones_like(c))
+        return Estimate((c + 0.1 * (slope**2).sum(-1)).mean(0), c.mean(0))

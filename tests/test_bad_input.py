@@ -30,6 +30,9 @@ CASES = [
     ("estimator.k=abc", "'abc' of type 'str' could not be converted to Integer"),
     ("estimator.k=2.5", "could not be converted to Integer"),
     ("estimator._target_=os.system", "_target_ os.system is not"),
+    ("engine=foo", "engine=foo does not exist: there is compile, eager, graph."),
+    ("replicas=0", "replicas needs a whole number, 1 or more; got 0"),
+    ("replicas=1.5", "replicas needs a whole number"),
     ("train.batch_size=-3", "train.batch_size needs a whole number, 1 or more; got -3"),
     ("train.batch_size=1.5", "a whole number"),
     ("train.steps=true", "train.steps needs a whole number"),
@@ -95,6 +98,13 @@ def test_a_precision_whose_cap_is_below_its_first_round(capsys):
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without CUDA")
 def test_cuda_where_there_is_none(capsys):
     assert "this machine has no CUDA device; device=cpu or device=auto runs." in refused(capsys, "device=cuda")
+
+
+@pytest.mark.parametrize("device", ["auto", "cpu"])
+def test_graphs_on_the_cpu(capsys, device, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: device == "cpu")  # a GPU at hand is not asked for either
+    said = refused(capsys, "engine=graph", f"device={device}")
+    assert "this run is on the CPU; engine=eager or engine=compile runs." in said
 
 
 @pytest.mark.parametrize("nested", ["", "/below"])

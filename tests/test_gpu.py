@@ -58,3 +58,57 @@ def test_the_clock_waits_for_the_device():
     a = torch.randn(8192, 8192, device="cuda")
     row = timed(lambda: a @ a, a.device, repetitions=5, warmup=2)
     assert row["seconds"] > 2 * 8192**3 / 2e15  # no device multiplies float32 at 2 PFLOP/s; a launch alone would
+
+
+ENGINES = [("gaussian", "reparam"), ("bernoulli", "nvil"), ("categorical", "rebar"), ("vq", "vq_straight_through")]
+
+
+@pytest.mark.parametrize("optimiser", ["adam", "radam", "sgd"])
+@pytest.mark.parametrize(("family", "estimator"), ENGINES)
+def test_a_graph_trains_like_eager(family, estimator, optimiser):
+    found = {}
+    for name in ("eager", "graph"):
+        more = [f"engine={name}", f"train.optimiser={optimiser}", "latent.codebook=ema"][: 3 if family == "vq" else 2]
+        experiment = Experiment(config("cuda", family, estimator, *more))
+        with experiment.noise():
+            for step in range(12):  # three as they are written, one captured, and replays
+                if step == 8:
+                    experiment._evaluated("test")  # other work, with noise of its own, between two replays
+                experiment.train_step()
+            found[name] = [
+                p.detach().clone() for p in (*experiment.model.parameters(), *experiment.estimator.buffers())
+            ]
+            found[name].append(experiment.trainer.losses[:12].clone())
+    for a, b in zip(found["eager"], found["graph"], strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["eager", "graph"])
+def test_replicas_on_the_gpu_are_runs_alone(name):
+    from bench.replicas.run import Together, replica
+
+    whole = config("cuda", "bernoulli", "rloo", "replicas=3", f"engine={name}")
+    configs = [replica(whole, number) for number in range(3)]
+    group = Together(configs, [])
+    for _ in range(12):
+        group.engine.step()
+    for number, chosen in enumerate(configs):
+        alone = Experiment(chosen | {"engine": "eager"})
+        with alone.noise():
+            for _ in range(12):
+                alone.train_step()
+        together = group.trainer.losses[:12, number]
+        torch.testing.assert_close(together, alone.trainer.losses[:12], rtol=1e-3, atol=1e-4)
+
+
+def test_a_graph_steps_without_waiting_for_the_device():
+    experiment = Experiment(config("cuda", "bernoulli", "rloo", "engine=graph"))
+    with experiment.noise():
+        for _ in range(5):
+            experiment.train_step()
+        torch.cuda.set_sync_debug_mode("error")
+        try:
+            for _ in range(5):
+                experiment.train_step()
+        finally:
+            torch.cuda.set_sync_debug_mode("default")

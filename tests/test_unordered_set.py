@@ -54,7 +54,7 @@ class ExcludingSelf(UnorderedSet):
         z = unordered_set.without_replacement(q, self.k)
         c, log_p = cost(z), joint_log_probs(q, z)
         first, second = order(log_p, remainder(log_p))
-        others = (second * c.detach()[without_replacement.successors(self.k, 1)[0]]).sum(1)
+        others = (second * c.detach()[without_replacement.successors(self.k, 1, c.device)[0]]).sum(1)
         loss = (first * ((c.detach() - others) * q.log_prob(z) + c)).sum(0)
         return Estimate(loss, (first * c).sum(0))
 

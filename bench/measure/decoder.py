@@ -5,6 +5,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from bench.measure.graph import reached
 from bench.measure.layers import Call, gradients, gram_pays, recorded, squared_norms
 from bench.measure.tally import Tally
 from bench.model import VAE
@@ -15,12 +16,18 @@ FORMED = 8  # gradients of a layer formed at a time
 
 
 class Generative:
-    """The parameters of a model outside its encoder: which of them sit in linear layers, and which are loose."""
+    """The parameters of a model outside its encoder: which of them sit in linear layers, and which are loose.
 
-    def __init__(self, model: VAE):
-        self.model = model
+    Attributes:
+        measured: whether they get a gradient at all.
+        plain: whether each draw takes a backward pass of its own to all of them.
+    """
+
+    def __init__(self, model: VAE, measured: bool):
+        self.model, self.measured, self.plain = model, measured, False
         self.named = [(n, p) for n, p in model.named_parameters() if p.requires_grad and not n.startswith("encoder.")]
         self.loose = [n for n, _ in self.named if not isinstance(self._owner(n), nn.Linear)]
+        self.dense = [p for n, p in self.named if n not in self.loose]
         self.convolutional = any(p.ndim > 3 for _, p in self.named)
 
     def _owner(self, name: str) -> nn.Module:
@@ -40,7 +47,24 @@ class Generative:
         return found
 
     @contextmanager
-    def replicated(self, draws: int):
+    def prepared(self, draws: int):
+        """What `draws` draws at once need of these parameters: copies of the loose ones, or no gradient at all."""
+        if self.measured:
+            with self._replicated(draws) as copies:
+                yield copies
+            return
+        try:
+            self._require(False)
+            yield {}
+        finally:
+            self._require(True)
+
+    def _require(self, gradient: bool) -> None:
+        for _, parameter in self.named:
+            parameter.requires_grad_(gradient)
+
+    @contextmanager
+    def _replicated(self, draws: int):
         """Give each draw its own copy of the loose parameters, `{name: [r, ...]}`; a single draw uses the originals."""
         originals: dict[str, Tensor] = {name: self.model.get_parameter(name) for name in self.loose}
         copies: dict[str, Tensor] = {**originals}
@@ -79,27 +103,31 @@ class Drawn:
     Attributes:
         cotangents: `[r, B, *]` of q.params.
         calls: the decoder's uses of linear layers, each with its cotangent.
-        loose: gradients `[r, P]` of its other parameters.
+        loose: gradients `[r, P]` of its other parameters; of all, where draws are plain.
         separable: whether the draws' shares of the decoder's gradient can be told apart.
-        values: numbers held per draw, about.
     """
 
-    def __init__(self, objective: Objective, q: Latent, x: Tensor, draws: int, generative: Generative | None):
+    def __init__(self, objective: Objective, q: Latent, x: Tensor, draws: int, generative: Generative):
         leaf = q.params.detach().expand(draws, *q.params.shape).clone().requires_grad_()
-        with recorded(objective.model) as calls, counted_outputs() as outputs_of_modules:
-            if generative is None:
-                loss, copies = objective.estimate(q.with_params(leaf), x).loss, {}
-            else:
-                with generative.replicated(draws) as copies:
-                    loss = objective.estimate(q.with_params(leaf), x).loss  # [r, B]
-        outputs = [c.output for c in calls] if generative is not None else []
-        grads = torch.autograd.grad(loss.mean(-1).sum(), [leaf, *outputs, *copies.values()], allow_unused=True)
-        first, layers, rest = grads[0], grads[1 : 1 + len(outputs)], grads[1 + len(outputs) :]
-        self.cotangents = torch.zeros_like(leaf) if first is None else first
-        self.calls = [(c, d) for c, d in zip(calls, layers, strict=False) if d is not None]
+        with generative.prepared(draws) as copies, recorded(objective.model) as calls:
+            loss = objective.estimate(q.with_params(leaf), x).loss  # [r, B]
+        self.loss, self.recorded, self.generative = loss, list(calls), generative
+        wanted, total = [leaf, *(c.output for c in calls), *copies.values()], loss.mean(-1).sum()
+        grads: tuple[Tensor | None, ...] = (None,) * len(wanted)
+        if loss.requires_grad:
+            grads = torch.autograd.grad(total, wanted, allow_unused=True, retain_graph=generative.plain)
+        layers, rest = grads[1 : 1 + len(self.recorded)], grads[1 + len(self.recorded) :]
+        self.cotangents = torch.zeros_like(leaf) if grads[0] is None else grads[0]
+        self.calls = [(c, d) for c, d in zip(self.recorded, layers, strict=True) if d is not None]
         self.loose = {n: g.reshape(draws, -1) for n, g in zip(copies, rest, strict=True) if g is not None}
-        self.separable = all(c.output.ndim > 3 and c.output.shape[1] == draws for c in calls)
-        self.values = sum(outputs_of_modules) // draws + 4 * leaf[0].numel()
+        self.separable = all(c.output.ndim > 3 and c.output.shape[1] == draws for c in self.recorded)
+        if generative.plain and loss.requires_grad:
+            self.calls, self.loose = [], {n: g[None] for n, g in generative.fixed(total).items()}
+
+    def first_order(self) -> bool:
+        """Whether linear layers enter the loss by their outputs alone. They do not where an estimator differentiates a
+        derivative of the cost; then the cotangents of the outputs are not the whole gradient."""
+        return not (self.generative.measured and reached(self.loss, self.recorded, self.generative.dense))
 
     def tally(self, block, groups: Tensor) -> None:
         """Add the decoder's gradients to the tallies `block(name)`; `groups [r]` of the draws: on host, sorted."""
@@ -125,8 +153,8 @@ class Drawn:
 def _joined(uses: list[tuple[Call, Tensor]], draws: int) -> tuple[Tensor, Tensor, bool]:
     """All rows that passed through a layer, by draw: inputs `[r, n, in]`, cotangents `[r, n, out]`."""
 
-    def by_draw(rows: Tensor) -> Tensor:  # [K, r, B, width]
-        return (rows[None] if draws == 1 else rows.movedim(1, 0)).reshape(draws, -1, rows.shape[-1])
+    def by_draw(all_rows: list[Tensor]) -> Tensor:  # of [K, r, B, width]
+        parts = [(r[None] if draws == 1 else r.movedim(1, 0)).reshape(draws, -1, r.shape[-1]) for r in all_rows]
+        return parts[0] if len(parts) == 1 else torch.cat(parts, 1)
 
-    inputs = torch.cat([by_draw(c.inputs) for c, _ in uses], 1)
-    return inputs, torch.cat([by_draw(d) for _, d in uses], 1), uses[0][0].bias
+    return by_draw([c.inputs for c, _ in uses]), by_draw([d for _, d in uses]), uses[0][0].bias

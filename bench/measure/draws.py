@@ -7,13 +7,14 @@ The encoder runs once. All draws of a chunk are one batched computation along a 
 import torch
 from torch import Tensor
 
-from bench.measure.decoder import Drawn, Generative
+from bench.measure.decoder import Drawn, Generative, counted_outputs
 from bench.measure.encoder import EncoderPull
-from bench.measure.layers import squared_length
+from bench.measure.heap import keep_freed_blocks
 from bench.measure.tally import Tally
 from bench.objective import Objective
 
 GROUPS = 32  # of draws, for the jackknife
+CACHE = 48  # MiB: on a processor, more draws at once are computed no faster
 
 
 def take(
@@ -30,6 +31,7 @@ def take(
         encoder, decoder: whether these parts are measured.
         memory: MiB that one chunk of draws may take.
     """
+    keep_freed_blocks()
     pull = EncoderPull(objective.model, x)
     estimator = objective.estimator
     if estimator.noiseless or (pull.q.deterministic and not estimator.own_noise):
@@ -38,44 +40,44 @@ def take(
     tallies: dict[str, Tally] = {}
 
     def block(name: str) -> Tally:
-        return tallies.setdefault(name, Tally(torch.bincount(groups), x.device))
+        if name not in tallies:
+            tallies[name] = Tally(torch.bincount(groups), x.device)
+        return tallies[name]
 
-    generative = Generative(objective.model) if decoder else None
+    generative = Generative(objective.model, decoder)
     fixed = objective.fixed(pull.q).mean()
     fixed_latent = torch.zeros_like(pull.q.params)
     if fixed.requires_grad:
         (fixed_latent,) = torch.autograd.grad(fixed, [pull.q.params], retain_graph=True)
-        for name, grad in generative.fixed(fixed).items() if generative else ():
+        for name, grad in generative.fixed(fixed).items() if decoder else ():
             block(name).constant = grad
 
     q = pull.q.detach()
-    alone = generative is not None and generative.convolutional  # a convolution sees one draw at a time
-    drawn = Drawn(objective, q, x, 1 if alone else min(2, draws), generative)
-    if generative is not None and not alone and not drawn.separable:
-        alone, drawn = True, Drawn(objective, q, x, 1, generative)
+    alone = decoder and generative.convolutional  # a convolution sees one draw at a time
+    with counted_outputs() as outputs:
+        drawn = Drawn(objective, q, x, 1 if alone else min(2, draws), generative)
+    values = sum(outputs) // len(drawn.cotangents) + 4 * q.params.numel()  # held per draw, about
+    first_order = drawn.first_order()
+    if not (first_order and (alone or drawn.separable)):
+        alone, generative.plain = True, not first_order
+        drawn = Drawn(objective, q, x, 1, generative)
     shift = drawn.cotangents.mean(0)  # near the mean: subtracting it keeps precision
-    chunk = 1 if alone else max(1, int(memory * 2**20 / (2 * drawn.values * x.element_size())))
+    room = min(memory, CACHE) if x.device.type == "cpu" else memory
+    chunk = 1 if alone else max(1, int(room * 2**20 / (2 * values * x.element_size())))
     start = 0
     while True:
-        part = groups[start : start + len(drawn.cotangents)]
-        cotangents = drawn.cotangents - shift
-        block("latent").add_vectors(part.to(x.device), cotangents.flatten(1))
-        if encoder and not block("latent").single:
-            for name, squares in pull.squares(cotangents).items():
-                block(name).add_squares(part.to(x.device), squares)
-        if generative is not None:
-            drawn.tally(block, part)
+        on_host = groups[start : start + len(drawn.cotangents)]
+        part, cotangents = on_host.to(x.device), drawn.cotangents - shift
+        block("latent").add_vectors(part, cotangents.flatten(1))
+        if encoder:
+            pull.tally(block, part, cotangents)
+        drawn.tally(block, on_host)
         start += len(part)
         if start == draws:
             break
         drawn = Drawn(objective, q, x, min(chunk, draws - start), generative)
 
-    latent = block("latent")
-    latent.constant = (shift + fixed_latent).flatten()
+    block("latent").constant = (shift + fixed_latent).flatten()
     if encoder:
-        stacked = torch.cat([latent.sums, latent.constant[None]]).unflatten(1, q.params.shape)
-        for name, vectors in pull.vectors(stacked).items():
-            block(name).sums, block(name).constant = vectors[:-1], vectors[-1]
-            if latent.single:
-                block(name).squares = squared_length(vectors[:-1])
+        pull.constant(block, shift + fixed_latent)
     return tallies

@@ -1,9 +1,12 @@
 """From cotangents of q.params to gradients of the encoder, which are linear in them."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
-from bench.measure.layers import gradients, recorded, squared_length, squared_norms
+from bench.measure.layers import form, gram_pays, norms_by_gram, recorded, with_ones
+from bench.measure.tally import Tally
 from bench.model import VAE
 
 
@@ -20,22 +23,32 @@ class EncoderPull:
         linear = {c.layer for c in self.calls}
         named = [(f"encoder.{n}", p) for n, p in model.encoder.named_parameters()]
         self.others = [(n, p) for n, p in named if n.rpartition(".")[0] not in linear]
+        self.inputs = [with_ones(c.inputs) if c.bias else c.inputs for c in self.calls]  # [B, in]
+        self.grams = [inputs @ inputs.mT for inputs in self.inputs]
 
-    def _pull(self, cotangents: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+    def _pull(self, cotangents: Tensor) -> tuple[list[Tensor], dict[str, Tensor]]:
+        """Cotangents of the linear layers, and gradients `[r, P]` of all other parameters."""
         wanted = [c.output for c in self.calls] + [p for _, p in self.others]
         grads = torch.autograd.grad(self.q.params, wanted, cotangents, is_grads_batched=True, retain_graph=True)
-        return list(grads[: len(self.calls)]), list(grads[len(self.calls) :])
+        rest = zip(self.others, grads[len(self.calls) :], strict=True)
+        return list(grads[: len(self.calls)]), {name: grad.flatten(1) for (name, _), grad in rest}
 
-    def squares(self, cotangents: Tensor) -> dict[str, Tensor]:
-        """Squared norm of each draw's gradient `[r]`, by block."""
+    def tally(self, block: Callable[[str], Tally], groups: Tensor, cotangents: Tensor) -> None:
+        """Add draws of the encoder's gradient to the tallies `block(name)`; `groups [r]` of the draws."""
         layers, others = self._pull(cotangents)
-        found = {c.layer: squared_norms(c.inputs, d, c.bias) for c, d in zip(self.calls, layers, strict=True)}
-        for (name, _), grad in zip(self.others, others, strict=True):
-            found[name] = squared_length(grad.flatten(1))
-        return found
+        for c, inputs, gram, d in zip(self.calls, self.inputs, self.grams, layers, strict=True):
+            if gram_pays(c.inputs, d):
+                block(c.layer).add_cotangents(groups, norms_by_gram(gram, d), inputs, d)
+            else:
+                block(c.layer).add_vectors(groups, form(inputs, d))
+        for name, grad in others.items():
+            block(name).add_vectors(groups, grad)
 
-    def vectors(self, cotangents: Tensor) -> dict[str, Tensor]:
-        """The gradients themselves `[r, P]`, by block."""
-        layers, others = self._pull(cotangents)
-        found = {c.layer: gradients(c.inputs, d, c.bias) for c, d in zip(self.calls, layers, strict=True)}
-        return found | {n: g.flatten(1) for (n, _), g in zip(self.others, others, strict=True)}
+    def constant(self, block: Callable[[str], Tally], cotangent: Tensor) -> None:
+        """Give the tallies their constant: what `cotangent [B, *]` contributes to every draw."""
+        layers, others = self._pull(cotangent[None])
+        for c, inputs, d in zip(self.calls, self.inputs, layers, strict=True):
+            tally = block(c.layer)
+            tally.constant = (form(inputs, d) if tally.inputs is None else d.flatten(1))[0]
+        for name, grad in others.items():
+            block(name).constant = grad[0]

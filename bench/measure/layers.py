@@ -63,14 +63,26 @@ def squared_norms(inputs: Tensor, cotangents: Tensor, bias: bool) -> Tensor:
     `cotangents [r, n, out]`; by whichever of the two exact ways costs fewer operations."""
     if not gram_pays(inputs, cotangents):
         return squared_length(gradients(inputs, cotangents, bias))
-    gram = inputs @ inputs.mT + float(bias)
+    return norms_by_gram(inputs @ inputs.mT + float(bias), cotangents)
+
+
+def norms_by_gram(gram: Tensor, cotangents: Tensor) -> Tensor:
+    """The same from A A' + 1, `[n, n]` or `[r, n, n]`."""
     return ((cotangents @ cotangents.mT) * gram).sum((-2, -1), dtype=torch.float64)
 
 
 def gradients(inputs: Tensor, cotangents: Tensor, bias: bool) -> Tensor:
     """The gradients themselves, flattened `[g, (in + bias) out]`, from `inputs [n, in]` or `[g, n, in]`."""
-    if bias:
-        inputs = torch.cat([inputs, torch.ones_like(inputs[..., :1])], -1)
+    return form(with_ones(inputs) if bias else inputs, cotangents)
+
+
+def with_ones(inputs: Tensor) -> Tensor:
+    """The bias as one more input."""
+    return torch.cat([inputs, torch.ones_like(inputs[..., :1])], -1)
+
+
+def form(inputs: Tensor, cotangents: Tensor) -> Tensor:
+    """`[g, in out]` from `inputs [n, in]` or `[g, n, in]`, where a bias is among the inputs."""
     return (inputs.mT @ cotangents).flatten(1)
 
 

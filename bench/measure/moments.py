@@ -31,7 +31,7 @@ class BatchSums(NamedTuple):
     reference_squares: np.ndarray = NOTHING  # [H]
 
 
-def _noise(counts: np.ndarray, squares: np.ndarray, products: np.ndarray) -> float:
+def noise_of(counts: np.ndarray, squares: np.ndarray, products: np.ndarray) -> float:
     """Trace of the covariance of a draw, from the sums over some groups and their inner products `[g, g]`."""
     n = counts.sum()
     if n < 2:
@@ -46,7 +46,7 @@ def _one_batch(sums: BatchSums, own: np.ndarray, other: np.ndarray) -> np.ndarra
     with the reference, and the reference's squared norm, less its noise."""
     groups, products = len(own), sums.products
     n = sums.counts[own].sum()
-    noise = _noise(sums.counts[own], sums.squares[own], products[:groups, :groups][np.ix_(own, own)])
+    noise = noise_of(sums.counts[own], sums.squares[own], products[:groups, :groups][np.ix_(own, own)])
     mean = np.zeros(len(products))
     mean[:groups], mean[groups] = own / n, 1.0
     square = mean @ products @ mean
@@ -54,7 +54,7 @@ def _one_batch(sums: BatchSums, own: np.ndarray, other: np.ndarray) -> np.ndarra
         return np.array([noise, square - noise / n, np.nan, np.nan, np.nan])
     k, theirs = sums.reference_counts[other].sum(), slice(groups + 1, -1)
     among = products[theirs, theirs][np.ix_(other, other)]
-    uncertain = _noise(sums.reference_counts[other], sums.reference_squares[other], among) / k
+    uncertain = noise_of(sums.reference_counts[other], sums.reference_squares[other], among) / k
     reference = np.zeros(len(products))
     reference[theirs], reference[-1] = other / k, 1.0
     error, length = mean - reference, reference @ products @ reference - uncertain
@@ -86,7 +86,7 @@ def kurtosis(batches: list[BatchSums]) -> float:
         with_total = sums.products[:groups, :groups].sum(1)
         distances = sums.squares - 2 * with_total / n + sums.counts * with_total.sum() / n**2  # [G] sums of d^2
         mean = distances.sum() / n
-        if groups < 2 or not _noise(sums.counts, sums.squares, sums.products[:groups, :groups]):
+        if groups < 2 or not noise_of(sums.counts, sums.squares, sums.products[:groups, :groups]):
             return float("nan")
         spread += (sums.counts * (distances / sums.counts - mean) ** 2).sum() / (groups - 1)
         level += mean**2

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from bench.measure.moments import NOTHING, BatchSums
+from bench.measure.moments import NOTHING, BatchSums, noise_of
 from bench.measure.tally import Tally
 
 Tallies = dict[str, Tally]  # by block, of one probe batch
@@ -21,11 +21,11 @@ def batch_sums(taken: Tallies, blocks: list[str], reference: Tallies | None = No
     """Squares and inner products of one probe batch, summed over the blocks of a part."""
     squares, products, theirs = torch.zeros(()), torch.zeros(()), torch.zeros(())
     for name in blocks:
-        rows = taken[name].vectors().double()
+        rows = taken[name].rows().double()
         if reference is not None:
-            rows = torch.cat([rows, reference[name].vectors().double()])
+            rows = torch.cat([rows, reference[name].rows().double()])
             theirs = theirs + reference[name].squares.cpu()
-        products = products + (rows @ rows.mT).cpu()
+        products = products + (rows @ taken[name].weighed(rows).mT).cpu()
         squares = squares + taken[name].squares.cpu()
     own = BatchSums(taken[blocks[0]].counts.numpy(), squares.numpy(), products.numpy(), NOTHING, NOTHING)
     if reference is None:
@@ -40,3 +40,13 @@ def mean_products(taken: list[Tallies], blocks: list[str]) -> np.ndarray:
         means = torch.stack([t[name].mean().double() for t in taken])
         products = products + (means @ means.mT).cpu()
     return products.numpy()
+
+
+def noise_alone(taken: Tallies, blocks: list[str]) -> float:
+    """variance_noise of one probe batch without its standard error, for which the sum over all draws is enough."""
+    squares = products = 0.0
+    for name in blocks:
+        total = taken[name].sums.sum(0, dtype=torch.float64)[None]
+        products += float(total @ taken[name].weighed(total).mT)
+        squares += float(taken[name].squares.sum())
+    return noise_of(taken[blocks[0]].counts.numpy(), np.array(squares), np.array(products))

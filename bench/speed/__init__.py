@@ -1,115 +1,108 @@
-"""`python -m bench.speed`: gradient draws and training steps against what a user would write, in one run, as ratios."""
+"""`python -m bench.speed`: gradient draws, training steps and memory against what a user would write and against what
+this device can do at most, in one run, to a table and a figure."""
 
 import argparse
 from collections.abc import Iterator
-from itertools import groupby, repeat
-from typing import Any
+from itertools import chain, groupby
+from pathlib import Path
+from typing import Any, NoReturn
 
-import pandas as pd
 import torch
-from torch import Tensor
 
-from bench.measure import own_stream, take
-from bench.model import VAE
-from bench.objective import Objective
-from bench.plugins import estimator, registry
-from bench.provenance import device_name
+from bench.plugins import registry
+from bench.provenance import commit, device_name
+from bench.speed.ceilings import bandwidth
+from bench.speed.draws import draws_rows, memory_rows
 from bench.speed.options import rows as option_rows
-from bench.speed.plain import BareLoop, plain_draws
-from bench.timing import compare
-from bench.train import Trainer
+from bench.speed.problems import LEAD, OTHERS
+from bench.speed.steps import ENGINES, step_rows
+from bench.speed.table import write
 
-MODEL = {
-    "arch": "mlp", "hidden": [200, 200], "activation": "leaky_relu", "slope": 0.3, "init": "glorot",
-    "likelihood": "bernoulli", "std": 1.0, "learn_std": False, "prior": "fixed", "center_input": False,
-    "signed_latent": False, "output_bias": "none",
-}  # fmt: skip
-TRAIN: dict[str, Any] = {
-    "optimiser": "adam",
-    "lr": 1e-3,
-    "tuning_lr": 1e-3,
-    "betas": [0.9, 0.999],
-    "eps": 1e-8,
-    "momentum": 0.9,
+FULL: dict[str, Any] = {
+    "draws": [2, 16, 128, 1024],
+    "others": [16, 128],
+    "memory": [100, 1000, 10_000],
+    "repetitions": 5,
 }
+QUICK: dict[str, Any] = {"draws": [2, 16], "others": [16], "memory": [100, 400], "repetitions": 2}
 
 
-def problem(device: torch.device, name: str = "rloo", **hyper) -> tuple[Objective, Tensor]:
-    """The Bernoulli VAE 784-200-200-200 and a batch of 100 random binary images."""
-    with own_stream(0):
-        x = (torch.rand(100, 784) < 0.13).float().to(device)
-        model = VAE({"family": "bernoulli", "dim": 200}, MODEL, (1, 28, 28), x.mean(0).cpu()).to(device)
-        return Objective(model, estimator(name, **hyper).to(device)), x
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in one sentence, without the usage."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}\n")
 
 
-def draws_rows(device: torch.device, counts: list[int], repetitions: int) -> Iterator[dict]:
-    """Encoder-gradient and full-gradient draws of RLOO-2 against the plain loop."""
-    objective, x = problem(device, k=2)
-    named = list(objective.model.named_parameters())
-    for what, parts in (("encoder", ("encoder.",)), ("encoder + decoder", ("encoder.", "decoder."))):
-        parameters = [p for n, p in named if n.startswith(parts)]
-        decoder = "decoder." in parts
-        for draws in counts:
-
-            def ours(draws=draws, decoder=decoder):
-                return take(objective, x, draws, decoder=decoder)
-
-            def plain(draws=draws, parameters=parameters):
-                return plain_draws(objective, x, draws, parameters)
-
-            yield {"what": f"gradient draws, {what}", "size": draws, **compare(ours, plain, device, repetitions)}
-
-
-def step_row(device: torch.device, repetitions: int) -> dict:
-    """A training step against the bare loop, 20 steps at a time."""
-    objective, x = problem(device, k=2)
-    twin, _ = problem(device, k=2)
-    trainer = Trainer(objective, repeat(x), TRAIN)
-    bare = BareLoop(twin.model.encoder, twin.model.decoder, repeat(x), TRAIN["lr"])
-
-    def ours():
-        for _ in range(20):
-            trainer.step()
-
-    def plain():
-        for _ in range(20):
-            bare.step()
-
-    return {"what": "20 training steps", "size": 1, **compare(ours, plain, device, repetitions)}
+def arguments(argv: list[str] | None) -> argparse.Namespace:
+    """What was asked, checked, with the sizes filled in."""
+    parser = Parser(prog="python -m bench.speed", description=__doc__)
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="CPU threads")
+    parser.add_argument("--draws", type=int, nargs="+", help="draws per measurement, default 2 16 128 1024")
+    parser.add_argument("--repetitions", type=int, help="timed repetitions of each pair, default 5")
+    parser.add_argument("--quick", action="store_true", help="few draws, two repetitions: to see that it works")
+    parser.add_argument("--per-estimator", action="store_true", help="what each option costs per draw, instead")
+    parser.add_argument("--replicas", type=int, nargs="+", default=[1, 100, 10_000], help="for --per-estimator")
+    parser.add_argument("--out", type=Path, default=Path("outputs/speed"), help="directory of the table and the figure")
+    chosen = parser.parse_args(argv)
+    chosen.sizes = QUICK if chosen.quick else FULL
+    if chosen.repetitions is None:
+        chosen.repetitions = chosen.sizes["repetitions"]
+    if chosen.device == "cuda" and not torch.cuda.is_available():
+        parser.error("--device cuda was asked for and this machine has none; --device cpu works.")
+    for name, least in (("threads", 1), ("repetitions", 1), ("replicas", 1), ("draws", 2)):
+        given = getattr(chosen, name)
+        for value in given if isinstance(given, list) else [given]:
+            if value is not None and value < least:
+                parser.error(f"--{name} {value} is too few; {least} is the least.")
+    if chosen.draws:
+        chosen.sizes = chosen.sizes | {"draws": chosen.draws}
+    try:
+        chosen.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        parser.error(f"--out {chosen.out} cannot be made a directory: {error.strerror}.")
+    return chosen
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="bench.speed", description=__doc__)
-    parser.add_argument("--device", choices=("cpu", "cuda"), default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="CPU threads")
-    parser.add_argument("--draws", type=int, nargs="+", default=[2, 16, 128, 1024], help="draws per measurement")
-    parser.add_argument("--repetitions", type=int, default=5, help="timed repetitions of each pair")
-    parser.add_argument("--per-estimator", action="store_true", help="what each option costs per draw, instead")
-    parser.add_argument("--replicas", type=int, nargs="+", default=[1, 100, 10_000], help="for --per-estimator")
-    parser.add_argument("--csv", help="write the table to this file too")
-    chosen = parser.parse_args(argv)
-    if chosen.device == "cuda" and not torch.cuda.is_available():
-        parser.error("device cuda was asked for and this machine has none; --device cpu works.")
-    if min([chosen.threads, chosen.repetitions, *chosen.draws]) < 1 or min(chosen.draws) < 2:
-        parser.error("--threads and --repetitions are 1 or more, and --draws 2 or more.")
+    """Exit status: 0, or 2 at bad arguments."""
+    chosen = arguments(argv)
     torch.set_num_threads(chosen.threads)
     device = torch.device(chosen.device)
-    where = {"device": device_name(chosen.device), "threads": chosen.threads, "torch": torch.__version__}
+    where = {"device": chosen.device, "device_name": device_name(chosen.device), "threads": chosen.threads}
+    where |= {"torch": torch.__version__, "commit": commit()}
     print(", ".join(f"{k} {v}" for k, v in where.items()))
-    table = options if chosen.per_estimator else against_plain
-    rows = [row | where for row in table(device, chosen)]
-    if chosen.csv:
-        pd.DataFrame(rows).to_csv(chosen.csv, index=False)
+    if chosen.per_estimator:
+        rows, name = options(device, chosen), "options"
+    else:
+        rows, name = against_plain(device, chosen.sizes, chosen.repetitions), "speed"
+    for path in write([row | where for row in rows], chosen.out, name):
+        print(path)
     return 0
 
 
-def against_plain(device: torch.device, chosen: argparse.Namespace) -> Iterator[dict]:
-    """Gradient draws and training steps, printed as they come."""
-    print("Bernoulli VAE 784-200-200-200, batch 100, RLOO with 2 samples; ratio = plain / ours, more than 1 is faster")
-    print(f"{'what':34} {'size':>5} {'ours, s':>9} {'plain, s':>9} {'ratio':>6}   quartiles")
-    for r in (*draws_rows(device, chosen.draws, chosen.repetitions), step_row(device, chosen.repetitions)):
-        times = f"{r['ours']:9.4f} {r['plain']:9.4f} {r['ratio']:6.2f}   {r['q1']:.2f} - {r['q3']:.2f}"
-        print(f"{r['what']:34} {r['size']:5} {times}", flush=True)
+def against_plain(device: torch.device, sizes: dict, repetitions: int) -> Iterator[dict]:
+    """Gradient draws, training steps and peak memory, printed as they come."""
+    print(f"A copy moves {bandwidth(device) / 1e9:.1f} GB/s.")
+    if device.type != "cuda":
+        print("On a GPU: not measured.")
+    print("A VAE 784-200-200-200, batch 100. ratio = reference / ours for times: above 1 is faster than the plain loop")
+    print("floor: the matrix products that cannot be left out, at their measured rate; %: how much of ours that is")
+    heads = f"{'what':31} {'estimator':20} {'size':>6} {'ours':>10} {'reference':>10} {'ratio':>6} {'quartiles':>11}"
+    print(f"{heads}  % floor")
+    rows = chain(
+        draws_rows(device, [LEAD], sizes["draws"], repetitions),
+        step_rows(device, ENGINES, repetitions),
+        draws_rows(device, OTHERS, sizes["others"], repetitions),
+        memory_rows(device, sizes["memory"]),
+    )
+    for r in rows:
+        unit = (lambda v: f"{v / 2**20:7.1f}MiB") if r["unit"] == "bytes" else (lambda v: f"{v:9.4f}s")
+        cells = f"{r['what']:31} {r['estimator']:20} {r['size']:6} {unit(r['ours'])} {unit(r['reference'])}"
+        quartiles = f"{r['q1']:5.2f}-{r['q3']:5.2f}" if "q1" in r else ""
+        percent = f"{r['fraction_of_floor']:8.0%}" if "fraction_of_floor" in r else ""
+        print(f"{cells} {r['ratio']:6.2f} {quartiles:>11} {percent}", flush=True)
         yield r
 
 

@@ -1,0 +1,84 @@
+"""Every replica's noise from its own stream, so that a replica draws what a run of its seed alone draws."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+
+class Draw(NamedTuple):
+    """One random tensor that a step asks for; `fill` writes it."""
+
+    fill: Callable[[Tensor, torch.Generator], object]
+    like: Tensor  # of its shape, dtype and device, and of no other meaning
+
+
+def _rand(out: Tensor, stream: torch.Generator) -> None:
+    torch.rand(out.shape, generator=stream, out=out)
+
+
+def _randn(out: Tensor, stream: torch.Generator) -> None:
+    torch.randn(out.shape, generator=stream, out=out)
+
+
+def _exponential(out: Tensor, stream: torch.Generator) -> None:
+    out.exponential_(generator=stream)
+
+
+def _randint(high: int) -> Callable[[Tensor, torch.Generator], None]:
+    def fill(out: Tensor, stream: torch.Generator) -> None:
+        torch.randint(high, out.shape, generator=stream, out=out)
+
+    return fill
+
+
+FILLS: dict[Any, Callable[[tuple], Callable[[Tensor, torch.Generator], object]]] = {  # by the arguments of the call
+    torch.rand: lambda args: _rand,
+    torch.randn: lambda args: _randn,
+    torch.Tensor.exponential_: lambda args: _exponential,
+    torch.randint: lambda args: _randint(args[0]),
+}
+
+
+class Recorded(TorchFunctionMode):
+    """Takes note of every random tensor that is asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.draws: list[Draw] = []
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        out = func(*args, **(kwargs or {}))
+        if func in FILLS:
+            self.draws.append(Draw(FILLS[func](args), torch.empty_like(out)))
+        return out
+
+
+class Replayed(TorchFunctionMode):
+    """Hands out `noise` in place of random tensors; and a linear layer of many axes is one matrix product for each
+    replica, where vmap would copy the weights for each sample."""
+
+    def __init__(self, noise: list[Tensor]):
+        super().__init__()
+        self.noise, self.next = noise, 0
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        if func in FILLS:
+            self.next += 1
+            return self.noise[self.next - 1]
+        if func is F.linear and args[0].ndim > 2:
+            return torch.unflatten(func(args[0].flatten(0, -2), *args[1:], **(kwargs or {})), 0, args[0].shape[:-1])
+        return func(*args, **(kwargs or {}))
+
+
+def drawn(draws: list[Draw], streams: list[torch.Generator]) -> list[Tensor]:
+    """The noise `[R, ...]` of one step, a row from each stream, in the order in which a run alone draws it."""
+    noise = [torch.empty(len(streams), *draw.like.shape, dtype=draw.like.dtype, device=draw.like.device)
+             for draw in draws]  # fmt: skip
+    for row, stream in enumerate(streams):
+        for draw, values in zip(draws, noise, strict=True):
+            draw.fill(values[row], stream)
+    return noise

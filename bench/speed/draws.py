@@ -1,0 +1,65 @@
+"""Gradient draws against the plain loop and against the measured ceilings, and their memory."""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import torch
+
+from bench.measure import own_stream, take
+from bench.measure.parts import noise_alone, parts
+from bench.speed.ceilings import work
+from bench.speed.plain import plain_draws
+from bench.speed.problems import LEAD, problem
+from bench.timing import compare, peak_memory
+
+Option = tuple[str, str, dict[str, Any]]
+PARTS = {"encoder": ("encoder",), "encoder + decoder": ("encoder", "decoder")}
+
+
+def draws_rows(device: torch.device, options: Iterable[Option], counts: list[int], repetitions: int) -> Iterator[dict]:
+    """The trace of the covariance of each option's gradient, encoder's and full, by `take` and by the plain loop."""
+    for name, family, hyper in options:
+        objective, x = problem(device, name, family, hyper)
+        for what, measured in PARTS.items():
+            decoder = "decoder" in measured
+            named = objective.model.named_parameters()
+            parameters = [p for n, p in named if p.requires_grad and (decoder or n.startswith("encoder."))]
+            least = work(objective, x, decoder)
+            for draws in counts:
+
+                def ours(objective=objective, x=x, draws=draws, measured=measured):
+                    tallies = take(objective, x, draws, decoder="decoder" in measured)
+                    blocks = parts(tallies, False)
+                    return noise_alone(tallies, [name for part in measured for name in blocks[part]])
+
+                def plain(objective=objective, x=x, draws=draws, parameters=parameters):
+                    return plain_draws(objective, x, draws, parameters)
+
+                with own_stream(1):
+                    row = compare(ours, plain, device, repetitions)
+                floor = least.seconds(draws, device)
+                yield {
+                    "what": f"draws, {what}", "estimator": name, "family": family, "size": draws, "engine": "eager",
+                    "unit": "s", **row, "floor": floor, "fraction_of_floor": floor / row["ours"],
+                    "memory_floor": least.memory_seconds(draws, device), "gflops": least.flops(draws) / 1e9,
+                }  # fmt: skip
+
+
+def memory_rows(device: torch.device, counts: list[int]) -> Iterator[dict]:
+    """Peak memory of full-gradient draws; the reference is that of the fewest."""
+    name, family, hyper = LEAD
+    objective, x = problem(device, name, family, hyper)
+    fewest = 0
+
+    def drawn(draws: int) -> Callable[[], object]:
+        return lambda: take(objective, x, draws)
+
+    for draws in sorted(counts):
+        with own_stream(1):
+            peak = peak_memory(drawn(draws), device, drawn(min(counts)))
+        fewest = fewest or peak
+        yield {
+            "what": "peak memory, encoder + decoder", "estimator": name, "family": family, "size": draws,
+            "engine": "eager", "unit": "bytes", "ours": float(peak), "reference": float(fewest),
+            "ratio": peak / fewest,
+        }  # fmt: skip

@@ -1,0 +1,51 @@
+"""The problems that are timed: a VAE 784-200-200-200 of every family, a batch of 100 random binary images."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from bench.measure import own_stream
+from bench.model import VAE
+from bench.objective import Objective
+from bench.plugins import estimator
+
+MODEL = {
+    "arch": "mlp", "hidden": [200, 200], "activation": "leaky_relu", "slope": 0.3, "init": "glorot",
+    "likelihood": "bernoulli", "std": 1.0, "learn_std": False, "prior": "fixed", "center_input": False,
+    "signed_latent": False, "output_bias": "none",
+}  # fmt: skip
+LATENTS: dict[str, dict[str, Any]] = {  # the decoder reads 200 values of each
+    "bernoulli": {"family": "bernoulli", "dim": 200},
+    "gaussian": {"family": "gaussian", "dim": 200},
+    "categorical": {"family": "categorical", "dim": 20, "categories": 10},
+    "vq": {
+        "family": "vq", "positions": 20, "dim": 10, "codes": 64, "temperature": 1.0, "codebook": "gradient",
+        "codebook_weight": 1.0, "commitment_weight": 0.25, "decay": 0.9, "restart": 0.0,
+    },
+}  # fmt: skip
+TRAIN: dict[str, Any] = {
+    "optimiser": "adam",
+    "lr": 1e-3,
+    "tuning_lr": 1e-3,
+    "betas": [0.9, 0.999],
+    "eps": 1e-8,
+    "momentum": 0.9,
+}
+LEAD = ("rloo", "bernoulli", {"k": 2})  # whose draws and steps have targets
+OTHERS: tuple[tuple[str, str, dict[str, Any]], ...] = (
+    ("reparam", "gaussian", {}),
+    ("gumbel_softmax", "categorical", {}),
+    ("straight_through", "categorical", {}),
+    ("vq_straight_through", "vq", {}),
+)
+
+
+def problem(
+    device: torch.device, name: str = "rloo", family: str = "bernoulli", hyper: dict[str, Any] | None = None
+) -> tuple[Objective, Tensor]:
+    """An objective and its images `[100, 784]`; the same weights and images every time."""
+    with own_stream(0):
+        x = (torch.rand(100, 784) < 0.13).float().to(device)
+        model = VAE(LATENTS[family], MODEL, (1, 28, 28), x.mean(0).cpu()).to(device)
+        return Objective(model, estimator(name, **(hyper or {})).to(device)), x
