@@ -14,6 +14,7 @@ from bench import plugins
 from bench.config import BadInput, Impossible, identity
 from bench.engine import engine, prepare
 from bench.experiment import Experiment
+from bench.guard import require_time
 from bench.job import Finished, earlier_run, explain, require_writable
 from bench.progress import progress_bar
 from bench.replicas import Replicas
@@ -120,6 +121,7 @@ class Together:
             prepare(self.engine, self.example.expand(len(self.experiments), -1, -1))
             while True:
                 step = trainer.step_count
+                require_time(self.config["sweep"]["time_limit"], time.perf_counter() - self.clock, step, "starts anew")
                 stops = first.stops(step)
                 if step % LOOK_EVERY == 0 or stops:
                     start = time.perf_counter()
