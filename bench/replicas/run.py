@@ -12,10 +12,12 @@ import torch
 
 from bench import plugins
 from bench.config import BadInput, Impossible, identity
+from bench.data import Data
 from bench.engine import engine, prepare
 from bench.experiment import Experiment
 from bench.guard import require_time
 from bench.job import Finished, earlier_run, explain, require_writable
+from bench.model import VAE
 from bench.progress import progress_bar
 from bench.replicas import Replicas
 from bench.run import LOOK_EVERY, note_failure, record
@@ -88,6 +90,8 @@ class Together:
         first = Experiment(self.config)
         if reason := first.impossible():
             raise Impossible(reason)
+        if not (isinstance(first.data, Data) and isinstance(first.model, VAE)):
+            raise Impossible(f"replicas={len(configs)} trains VAEs; this problem takes seed=0,1,... with --multirun.")
         shared = None if first.data.binarisation == "static" else first.data  # static images are of a seed
         self.experiments = [first, *(Experiment(config, shared) for config in configs[1:])]
         seeds, x = [config["seeds"]["estimator"] for config in configs], first.data.train
