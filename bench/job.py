@@ -149,6 +149,8 @@ def _once(config: dict[str, Any], many: bool) -> Finished:
     plugins.build(config["estimator"])  # a value that the constructor refuses is found before anything is written
     directory = place(config)
     require_writable(directory)
+    if other := attempt.worker(directory):  # asked first: whoever comes after this takes longer than the next line
+        return Finished(directory, "running", f"{other} works on it.", already=True)
     earlier = earlier_run(directory)
     if earlier and (earlier.status != "failed" or config["sweep"]["retry"] == "none"):
         if earlier.status == "skipped" and not many:
@@ -156,8 +158,6 @@ def _once(config: dict[str, Any], many: bool) -> Finished:
         if earlier.status != "failed":
             attempt.tidy(directory)
         return earlier
-    if other := attempt.worker(directory):
-        return Finished(directory, "running", f"{other} works on it.", already=True)
     try:
         outcome = run.run(config, directory, progress=not many and sys.stderr.isatty())
     except Exception as error:  # before the start: what goes wrong later is recorded by run itself

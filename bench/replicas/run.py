@@ -15,6 +15,7 @@ from bench.config import BadInput, Impossible, identity
 from bench.data import Data
 from bench.engine import engine, prepare
 from bench.experiment import Experiment
+from bench.guard import require_time
 from bench.job import Finished, earlier_run, explain, require_writable
 from bench.model import VAE
 from bench.progress import progress_bar
@@ -124,6 +125,7 @@ class Together:
             prepare(self.engine, self.example.expand(len(self.experiments), -1, -1))
             while True:
                 step = trainer.step_count
+                require_time(self.config["sweep"]["time_limit"], time.perf_counter() - self.clock, step, "starts anew")
                 stops = first.stops(step)
                 if step % LOOK_EVERY == 0 or stops:
                     start = time.perf_counter()
