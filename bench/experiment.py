@@ -79,13 +79,13 @@ class Experiment:
 
     def _engine(self) -> Engine:
         name = self.config["engine"]
-        if name == "graph" and self.impossible() is None and (reason := obstacle(self.trainer, self._example())):
+        if name == "graph" and self.impossible() is None and (reason := obstacle(self.trainer, self.example())):
             raise Impossible(f"engine=graph cannot record {reason}; engine=eager and engine=compile run.")
         return engine(self.trainer, name)
 
-    def _example(self) -> Tensor:
-        """`[B, X]`, of the shape of a training batch."""
-        return self.data.train[: self.config["train"]["batch_size"]]
+    def example(self) -> Tensor:
+        """`[B, X]`, of the shape of a training batch; the training's stream stays where it is."""
+        return next(self._batches("timing"))
 
     def _batches(self, purpose: str) -> Batches:
         seed = self.config["seeds"]["data"] + (purpose != "training")
@@ -119,7 +119,7 @@ class Experiment:
     def train_step(self) -> None:
         """One step, on the training's clock."""
         if not self.ready:
-            self.compiling, self.ready = prepare(self.engine, self._example()), True
+            self.compiling, self.ready = prepare(self.engine, self.example()), True
         start = time.perf_counter()
         self.engine.step()
         self.seconds += time.perf_counter() - start

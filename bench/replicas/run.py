@@ -12,6 +12,7 @@ import torch
 
 from bench import plugins
 from bench.config import BadInput, Impossible, identity
+from bench.data import Data
 from bench.engine import engine, prepare
 from bench.experiment import Experiment
 from bench.job import Finished, earlier_run, explain, require_writable
@@ -87,10 +88,10 @@ class Together:
         first = Experiment(self.config)
         if reason := first.impossible():
             raise Impossible(reason)
-        shared = None if first.data.binarisation == "static" else first.data  # static images are of a seed
+        static = not isinstance(first.data, Data) or first.data.binarisation == "static"  # then images are of a seed
+        shared = None if static else first.data
         self.experiments = [first, *(Experiment(config, shared) for config in configs[1:])]
-        seeds, x = [config["seeds"]["estimator"] for config in configs], first.data.train
-        self.example = x[: self.config["train"]["batch_size"]]
+        seeds, self.example = [config["seeds"]["estimator"] for config in configs], first.example()
         self.trainer = Replicas([e.trainer for e in self.experiments], seeds, self.config["train"], self.example)
         self.engine = engine(self.trainer, self.config["engine"])
         self.alive = dict(enumerate(self.experiments))
