@@ -181,15 +181,12 @@ class Experiment:
         """Time a step and a gradient, on a copy."""
         settings = self.config["timing"]
         if settings["repetitions"]:
-            seed = self.config["seeds"]["measure"]
-            timed = costs(
-                self.trainer,
-                self._batches("timing"),
-                seed=seed,
-                name=self.config["engine"],
-                compiling=self.compiling,
-                **settings,
-            )
+            about = {
+                "seed": self.config["seeds"]["measure"],
+                "name": self.config["engine"],
+                "compiling": self.compiling,
+            }
+            timed = costs(self.trainer, self._batches("timing"), **about, **settings)
             self.rows["cost"] += [{"estimator": self.config["option"], **row} for row in timed]
 
     def settle(self) -> None:
