@@ -3,7 +3,7 @@
 from typing import Any
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "estimator"]
+__all__ = ["__version__", "compare", "estimator"]
 
 
 def __getattr__(name: str) -> Any:
@@ -11,4 +11,8 @@ def __getattr__(name: str) -> Any:
         from bench.plugins import estimator
 
         return estimator
+    if name == "compare":
+        from bench.own import compare
+
+        return compare
     raise AttributeError(f"module 'bench' has no attribute {name!r}")

@@ -29,7 +29,7 @@ class Batches(Iterator[Tensor]):
         self.start = 0  # of the next batch in `order`
 
     def __next__(self) -> Tensor:
-        return self.data.binarised(self.data.train[self.choose()], self.generator)
+        return self.data.batch(self.choose(), self.generator)
 
     def choose(self) -> Tensor:
         """The numbers `[batch_size]` of the next images."""

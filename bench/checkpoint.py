@@ -14,11 +14,11 @@ import torch
 from torch import Tensor
 
 from bench.config import BadInput, flatten
-from bench.model import VAE
+from bench.model import Model
 from bench.tables import replace
 
 FORMAT = "estimator-bench model 1"
-TRAJECTORY = ("estimator", "train", "objective", "data", "seeds")  # the groups that decide what was trained
+TRAJECTORY = ("estimator", "train", "objective", "problem", "data", "seeds")  # the groups that decide what was trained
 
 
 class Checkpoint(NamedTuple):
@@ -47,24 +47,25 @@ class Checkpoint(NamedTuple):
         return {"trained_with": trained_with, "step": self.step, "digest": self.digest, "trajectory": trajectory}
 
     def require(self, config: dict[str, Any]) -> None:
-        """BadInput unless the configuration describes the same latent and the same model."""
-        for group in ("latent", "model"):
+        """BadInput unless the configuration describes the same problem, the same latent and the same model."""
+        for group in ("problem", "latent", "model"):
             held, asked = (dict(flatten({group: c.get(group, {})})) for c in (self.config, config))
             for key in [*asked, *held]:
                 if held.get(key) != asked.get(key):
                     raise BadInput(
                         f"{self.path} holds a model of {key}={held.get(key)}, and this configuration has "
-                        f"{key}={asked.get(key)}: give the latent and the model that it was trained with."
+                        f"{key}={asked.get(key)}: give the problem, the latent and the model that it was trained with."
                     )
 
-    def load_into(self, model: VAE) -> None:
+    def load_into(self, model: Model) -> None:
         """Overwrite the model's parameters and buffers. BadInput where they have other names or shapes."""
         wanted = {name: list(tensor.shape) for name, tensor in model.state_dict().items()}
         held = {name: list(tensor.shape) for name, tensor in self.model.items()}
         for name in [*wanted, *held]:
             if wanted.get(name) != held.get(name):
+                trained_on = self.config.get("data", self.config["problem"])["name"]
                 raise BadInput(
-                    f"{self.path} was trained on {self.config['data']['name']} and has {name} of shape "
+                    f"{self.path} was trained on {trained_on} and has {name} of shape "
                     f"{held.get(name)}, where this configuration needs {wanted.get(name)}: choose data of that size."
                 )
         model.load_state_dict(self.model)
@@ -75,7 +76,7 @@ def path_of(directory: Path, step: int) -> Path:
     return directory / f"model_step_{step}.pt"
 
 
-def save(directory: Path, model: VAE, config: dict[str, Any], step: int) -> None:
+def save(directory: Path, model: Model, config: dict[str, Any], step: int) -> None:
     """Write the model as it is now, whole or not at all."""
     tensors = {name: tensor.detach().cpu() for name, tensor in model.state_dict().items()}
     content = io.BytesIO()
@@ -96,7 +97,8 @@ def load(path: Path) -> Checkpoint:
             content = torch.load(io.BytesIO(stored), map_location="cpu", weights_only=True)
         if content["format"] != FORMAT:
             raise ValueError(content["format"])
-        return Checkpoint(path, int(content["step"]), json.loads(content["config"]), dict(content["model"]))
+        config = {"problem": {"name": "vae"}} | json.loads(content["config"])  # the only one there once was
+        return Checkpoint(path, int(content["step"]), config, dict(content["model"]))
     except Exception as error:  # whatever the unpickler, the archive or the content objects to
         raise BadInput(
             f"{path} is truncated, or no checkpoint of this suite; `python -m bench.probe` without probe.checkpoint "

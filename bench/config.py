@@ -84,11 +84,11 @@ def check(config: dict[str, Any]) -> None:
 
 def check_keys(leaves: dict[str, Any], rules: dict[str, Rule]) -> None:
     """Raise BadInput at the first dotted key that the rules do not have, or whose value they refuse."""
-    known = {k: r for k, r in rules.items() if r.only is None or leaves.get(r.only[0]) == r.only[1]}
+    known = {k: r for k, r in rules.items() if r.only is None or leaves.get(r.only[0]) in r.only[1:]}
     for key, value in leaves.items():
         if key not in known:
             if key in rules and (owner := rules[key].only):
-                raise BadInput(f"{key} belongs to {owner[0]}={owner[1]}, and {owner[0]} is {leaves.get(owner[0])}.")
+                raise BadInput(f"{key} belongs to {owner[0]}={' or '.join(owner[1:])}, not {leaves.get(owner[0])}.")
             raise BadInput(f"There is no key {key}: {nearest_key(key, known)}")
         _check_value(key, value, known[key])
     if missing := [key for key, rule in known.items() if key not in leaves and not rule.optional]:

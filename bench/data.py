@@ -42,7 +42,7 @@ class Data:
     shape: tuple[int, int, int]  # channels, height, width; X is their product
     train: Tensor  # [N, X]
     valid: Tensor | None  # [N, X]; None where train_size took all of it
-    test: Tensor  # [N, X]
+    test: Tensor | None  # [N, X]; None where there is none
     mean: Tensor  # [X] of the training images before binarisation
 
     @property
@@ -78,7 +78,11 @@ class Data:
         check_batch_size(self, batch_size)
         noise = generator(seed, "probe")
         order = torch.stack([torch.randperm(len(self.train), generator=noise)[:batch_size] for _ in range(batches)])
-        return self.binarised(self.train[order.to(self.train.device)], noise)
+        return self.batch(order.to(self.train.device), noise)
+
+    def batch(self, chosen: Tensor, noise: torch.Generator) -> Tensor:
+        """Training images `[..., B, X]` of these indices `[..., B]`."""
+        return self.binarised(self.train[chosen], noise)
 
     def binarised(self, x: Tensor, noise: torch.Generator) -> Tensor:
         """A Bernoulli draw with means `x` where binarisation is dynamic, else `x` itself."""

@@ -8,7 +8,8 @@ from torch import Tensor
 
 from bench.codebook import perplexity
 from bench.measure import own_stream
-from bench.model import VAE
+from bench.model import VAE, Model
+from bench.problems import Problem
 from estimators import VQ, Discrete, Gaussian, Latent
 
 ACTIVE = 0.01  # a unit is active if its posterior mean varies over x by more: Burda et al. 2016, arXiv:1509.00519
@@ -16,7 +17,7 @@ ROWS = 2**13  # decoded points at a time
 
 
 @torch.no_grad()
-def evaluate(model: VAE, x: Tensor, samples: int, prior_samples: int, seed: int) -> dict:
+def evaluate(model: Model, x: Tensor, samples: int, prior_samples: int, seed: int) -> dict:
     """The row of table `objective` for images `x [n, X]`: means over examples in nats, with standard errors.
 
     Args:
@@ -24,6 +25,8 @@ def evaluate(model: VAE, x: Tensor, samples: int, prior_samples: int, seed: int)
         prior_samples: points drawn from the prior to estimate log p(x), shared by all examples; 0: left out.
         seed: of the noise; the surrounding random streams are untouched.
     """
+    if isinstance(model, Problem):
+        return _of_problem(model, x, samples, seed)
     with own_stream(seed):
         parts = [_bounds(model, chunk, samples) for chunk in x.split(max(1, ROWS // samples))]
         elbo, reconstruction, kl, iwae = (torch.cat(values) for values in zip(*parts, strict=True))
@@ -39,7 +42,16 @@ def evaluate(model: VAE, x: Tensor, samples: int, prior_samples: int, seed: int)
     return row
 
 
-def _bounds(model: VAE, x: Tensor, samples: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def _of_problem(problem: Problem, x: Tensor, samples: int, seed: int) -> dict:
+    """The bounds alone: -E cost where it is known, else from samples, for all data as one example `x [1, X]`."""
+    if (value := problem.value()) is not None:
+        return {"elbo": -value, "reconstruction": -value}
+    with own_stream(seed):
+        values = [float(v) for v in _bounds(problem, x, samples)]
+    return dict(zip(("elbo", "reconstruction", "kl", "iwae"), values, strict=True), samples=samples)
+
+
+def _bounds(model: Model, x: Tensor, samples: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """ELBO, reconstruction, KL and importance-weighted bound `[n]` each."""
     q = model.encode(x)
     z = q.sample(1 if q.deterministic else samples)

@@ -2,26 +2,29 @@
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import repeat
 
 import torch
 from torch import Tensor
 
 from bench import data as datasets
+from bench import problems
 from bench.batches import Batches
 from bench.capture import obstacle
 from bench.config import Impossible
 from bench.engine import Engine, engine, prepare
 from bench.evaluate import evaluate
 from bench.measure import Reference, measure, own_stream
-from bench.model import VAE
+from bench.model import VAE, Model
 from bench.objective import Objective
 from bench.papers import MovingMoments
 from bench.plugins import build, estimator
+from bench.problems import Known, NoData, Problem
 from bench.schema import OWN
 from bench.timing import costs
 from bench.train import Trainer
-from estimators import Gaussian
+from estimators import Estimator, Gaussian, Latent
 
 
 class Experiment:
@@ -38,14 +41,13 @@ class Experiment:
         ValueError: a part asks for what there is not, or the estimator breaks its interface.
     """
 
-    def __init__(self, config: dict, data: datasets.Data | None = None):
+    def __init__(self, config: dict, data: datasets.Data | NoData | None = None):
         self.config, seeds = config, config["seeds"]
         self.device, dtype = torch.device(config["device"]), getattr(torch, config["dtype"])
-        self.data = data or datasets.load(**config["data"], device=self.device, dtype=dtype, seed=seeds["data"])
+        self.data = data or self._data(dtype)
         self.probe = self.data.probe(config["measure"]["batches"], config["measure"]["batch_size"], seeds["data"])
         with own_stream(seeds["model"]):
-            self.model = VAE(config["latent"], config["model"], self.data.shape, self.data.mean.cpu())
-            self.model.to(self.device, dtype)
+            self.model = self._model().to(self.device, dtype)
             self.estimator = build(config["estimator"]).to(self.device, dtype)
             self.objective = Objective(self.model, self.estimator, **config["objective"])
             with torch.no_grad():  # a graph kept alive would tie the parameters' gradients to this stream
@@ -65,6 +67,17 @@ class Experiment:
     def impossible(self) -> str | None:
         """One sentence saying why these parts do not go together, or None."""
         return self.objective.impossible(self.q)
+
+    def _data(self, dtype: torch.dtype) -> datasets.Data | NoData:
+        if (name := self.config["problem"]["name"]) != problems.VAE:
+            return problems.data(name, self.device, dtype)
+        return datasets.load(**self.config["data"], device=self.device, dtype=dtype, seed=self.config["seeds"]["data"])
+
+    def _model(self) -> Model:
+        if self.config["problem"]["name"] != problems.VAE:
+            return problems.problem(**self.config["problem"])
+        assert isinstance(self.data, datasets.Data)
+        return VAE(self.config["latent"], self.config["model"], self.data.shape, self.data.mean.cpu())
 
     def _try_estimator(self) -> None:
         """One estimate: it gives lazy layers their size, and shows whether the shapes are those of the interface."""
@@ -87,27 +100,30 @@ class Experiment:
         """`[B, X]`, of the shape of a training batch; the training's stream stays where it is."""
         return next(self._batches("timing"))
 
-    def _batches(self, purpose: str) -> Batches:
+    def _batches(self, purpose: str) -> Iterator[Tensor]:
         seed = self.config["seeds"]["data"] + (purpose != "training")
+        if isinstance(self.data, NoData):
+            return repeat(self.data.probe(1, self.config["train"]["batch_size"], seed)[0])
         return Batches(self.data, self.config["train"]["batch_size"], seed)
 
     def _reference(self) -> Objective | None:
-        """The same objective under an unbiased estimator; `auto` is exact where that is possible.
+        """The same objective under an unbiased estimator; `auto` is exact where that is possible, and what a problem
+        knows of itself is exact.
 
         None where the run's estimator optimises another bound, from whose gradient a difference would be no bias.
         """
         name = self.config["measure"]["reference"]
         if name == "none" or self.impossible():
             return None
-        if automatic := name == "auto":
-            exact = estimator("exact").refuses(self.q) is None
-            name = "exact" if exact else "reparam" if isinstance(self.q, Gaussian) else "rloo"
-        made = estimator(name).to(self.device, self.q.params.dtype)
+        if name in ("auto", "exact") and isinstance(self.model, Problem) and self.model.gradient() is not None:
+            made: Estimator = Known(self.model.gradient)
+        else:
+            made = estimator(unbiased(self.q) if name == "auto" else name).to(self.device, self.q.params.dtype)
         reference = Objective(self.model, made, **self.config["objective"])
         if made.objective != self.estimator.objective:
             return None
         if reason := reference.impossible(self.q):
-            if automatic:
+            if name == "auto":
                 return None
             raise Impossible(f"measure.reference={name} is not possible here: {reason}")
         return reference
@@ -143,6 +159,7 @@ class Experiment:
             self.rows["objective"] += [
                 {"seed": seed, "step": step, "seconds": self.seconds, "split": split, **self._evaluated(split)}
                 for split in ("train", "test")
+                if split in self.data.splits
             ]
         if self._due("measure", step):
             say("measuring")
@@ -164,8 +181,9 @@ class Experiment:
             max_draws=settings["max_draws"],
         )
         about = {"seed": self.config["seed"], "step": step, "trained_with": trained_with}
+        exact = self.model.variances(self.estimator, len(self.probe[0])) if isinstance(self.model, Problem) else {}
         for row in measured:
-            row |= about | {"estimator": self.config["option"]}
+            row |= about | {"estimator": self.config["option"], "variance_exact": exact.get(row["part"])}
             row |= self.moving.columns(row["part"]) if self.moving else {}
             if row["note"]:
                 print(f"Step {step}: {row['note']}", file=sys.stderr)
@@ -195,3 +213,10 @@ class Experiment:
             start = time.perf_counter()
             torch.cuda.synchronize(self.device)
             self.seconds += time.perf_counter() - start
+
+
+def unbiased(q: Latent) -> str:
+    """The estimator to compare with: exact where there are few enough points, else one that samples."""
+    if estimator("exact").refuses(q) is None:
+        return "exact"
+    return "reparam" if isinstance(q, Gaussian) else "rloo"

@@ -11,7 +11,11 @@ from typing import NamedTuple
 from bench.rules import PROBE, RULES, Rule
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
-FIRST = ("latent/bernoulli", "latent/vq", "model/mlp", "data/digits", "objective/elbo")  # whose values are the defaults
+FIRST = (  # whose values are the defaults
+    *("problem/vae", "problem/gaussian_quadratic", "problem/bernoulli_bits"),
+    *("latent/bernoulli", "latent/vq", "model/mlp", "data/digits", "objective/elbo"),
+)
+GLOBAL = "# @package _global_"  # at the head of a file whose keys are dotted from the top
 LINE = re.compile(r"^(?P<indent> *)(?P<key>\w+):(?: (?P<value>(?:[^#\"]|\"[^\"]*\")*?))?(?:\s*# (?P<comment>.*))?$")
 INTRODUCTION = """# Every key of the configuration
 
@@ -54,7 +58,8 @@ def keys() -> dict[str, Key]:
     files = [CONF / "config.yaml", CONF / "probe.yaml", *(CONF / f"{name}.yaml" for name in FIRST)]
     files += [file for group in groups for file in sorted((CONF / group).glob("*.yaml"))]
     for file in files:
-        for dotted, key in documented(file, "" if file.parent == CONF else file.parent.name):
+        top = file.parent == CONF or file.read_text().startswith(GLOBAL)
+        for dotted, key in documented(file, "" if top else file.parent.name):
             known = found.setdefault(dotted, key)
             if not known.comment and key.comment:
                 found[dotted] = known._replace(comment=key.comment)
@@ -86,7 +91,7 @@ def markdown() -> str:
 def _row(name: str, rule: Rule, key: Key | None) -> str:
     needs = ("a list, each " if rule.many else "") + rule.expected + (", or null" if rule.optional else "")
     if rule.only:
-        needs += f" (with {rule.only[0]}={rule.only[1]})"
+        needs += f" (with {rule.only[0]}={' or '.join(rule.only[1:])})"
     cells = (f"`{name}`", f"`{key.default}`" if key and key.default else "", needs, key.comment if key else "")
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 

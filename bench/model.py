@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from bench.codebook import Codebook
 from bench.networks import Trunk
+from bench.problems import Problem
 from estimators import FAMILIES, VQ, Bernoulli, Categorical, Latent
 
 
@@ -100,3 +101,6 @@ class VAE(nn.Module):
     def log_prior(self, z: Tensor, q: Latent) -> Tensor:
         """log p(z) `[K, ..., B]`."""
         return (self.prior() or q.standard()).log_prob(z)
+
+
+Model = VAE | Problem  # what an objective is over

@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor
 
-from bench.model import VAE
+from bench.model import Model
+from bench.problems import Problem
 from estimators import VQ, Cost, Estimate, Estimator, Latent
 
 
@@ -14,7 +15,7 @@ class Objective:
     -log p(x|z) + beta (log q(z) - log p(z)). A K-sample bound needs the latter with beta = 1: its cost is -log w(z).
     """
 
-    def __init__(self, model: VAE, estimator: Estimator, kl: str = "analytic", beta: float = 1.0):
+    def __init__(self, model: Model, estimator: Estimator, kl: str = "analytic", beta: float = 1.0):
         self.model, self.estimator, self.beta = model, estimator, beta
         self.sampled = kl == "sampled"
 
@@ -22,6 +23,8 @@ class Objective:
         """One sentence saying why this estimator cannot serve this objective, or None."""
         name, needs = self.estimator.name, self.estimator.kl
         kl = "sampled" if self.sampled else "analytic"
+        if isinstance(self.model, Problem) and not self.model.has_prior and self.beta:
+            return f"{self.model.name} has no prior, hence no KL: set objective.beta=0."
         if self.estimator.objective == "iwae" and (not self.sampled or self.beta != 1):
             return f"{name} bounds log p(x) by K samples of -log w(z): set objective.kl=sampled objective.beta=1."
         if needs not in ("any", kl):

@@ -23,6 +23,7 @@ from torch.utils.hooks import RemovableHandle
 import bench
 import estimators
 from bench.attempt import RESUME
+from bench.batches import Batches
 from bench.config import identity
 from bench.experiment import Experiment
 from bench.tables import replace
@@ -48,7 +49,7 @@ def state(experiment: Experiment, noise: dict[str, Tensor], rows: dict[str, int]
         "model": trainer.model.state_dict(),
         "estimator": _held(trainer.estimator),
         "optimisers": [optimiser.state_dict() for optimiser in trainer.optimisers],
-        "batches": trainer.batches.state_dict(),  # type: ignore[attr-defined]
+        "batches": trainer.batches.state_dict() if isinstance(trainer.batches, Batches) else None,
         "moving": experiment.moving.state_dict() if experiment.moving else None,
         "seconds": experiment.seconds,
         "rows": json.dumps(kept, default=lambda scalar: scalar.item()),
@@ -76,7 +77,8 @@ def _restore(experiment: Experiment, held: dict[str, Any]) -> None:
     _hold(trainer.estimator, held["estimator"])
     for optimiser, own in zip(trainer.optimisers, held["optimisers"], strict=True):
         optimiser.load_state_dict(own)
-    trainer.batches.load_state_dict(held["batches"])  # type: ignore[attr-defined]
+    if isinstance(trainer.batches, Batches):
+        trainer.batches.load_state_dict(held["batches"])
     if experiment.moving:
         experiment.moving.load_state_dict(held["moving"])
     trainer.step_count, experiment.seconds = held["step"], held["seconds"]

@@ -14,7 +14,7 @@ class Rule(NamedTuple):
     choices: tuple[str, ...] = ()
     many: bool = False  # a list of such values
     optional: bool = False  # null is a value too
-    only: tuple[str, str] | None = None  # (key, value): exists only where another key has this value
+    only: tuple[str, ...] | None = None  # (key, values...): exists only where another key has one of these values
 
 
 def _whole(low: int = 0, **more: Any) -> Rule:
@@ -36,6 +36,9 @@ FLAG = Rule(bool, "true or false")
 POSITIVE = _real(0, above=True)
 FRACTIONS = _real(0, 1, many=True)
 CATEGORICAL, VQ = ("latent.family", "categorical"), ("latent.family", "vq")
+IMAGES = ("problem.name", "vae")
+GAUSSIAN = ("problem.name", "gaussian_quadratic", "gaussian_exp", "gaussian_cosine")
+BITS = ("problem.name", "bernoulli_bits")
 
 RULES: dict[str, Rule] = {
     "option": TEXT._replace(optional=True),
@@ -48,8 +51,16 @@ RULES: dict[str, Rule] = {
     "device": _one_of("auto", "cpu", "cuda"),
     "threads": _whole(1),
     "dtype": _one_of("float32", "float64"),
-    "latent.family": _one_of("gaussian", "bernoulli", "categorical", "vq"),
-    "latent.dim": _whole(1),
+    "problem.name": _one_of(*IMAGES[1:], *GAUSSIAN[1:], *BITS[1:], "bernoulli_coupled", "logistic_regression"),
+    "problem.k": _real(only=GAUSSIAN),
+    "problem.mean": _real(only=GAUSSIAN),
+    "problem.std": POSITIVE._replace(only=GAUSSIAN),
+    "problem.dim": _whole(1, only=BITS),
+    "problem.t": _real(0, 1, only=BITS),
+    "problem.power": _real(1, only=BITS),
+    "problem.logit": _real(only=BITS),
+    "latent.family": _one_of("gaussian", "bernoulli", "categorical", "vq", only=IMAGES),
+    "latent.dim": _whole(1, only=IMAGES),
     "latent.categories": _whole(2, only=CATEGORICAL),
     "latent.positions": _whole(1, only=VQ),
     "latent.codes": _whole(2, only=VQ),
@@ -60,23 +71,23 @@ RULES: dict[str, Rule] = {
     "latent.commitment_weight": _real(0, only=VQ),
     "latent.decay": _real(0, 1, only=VQ),
     "latent.restart": _real(0, only=VQ),
-    "model.arch": _one_of("linear", "mlp", "conv"),
-    "model.hidden": _whole(1, many=True),
-    "model.activation": _one_of("relu", "tanh", "leaky_relu"),
-    "model.slope": _real(0, 1),
-    "model.init": _one_of("torch", "glorot"),
-    "model.likelihood": _one_of("bernoulli", "gaussian"),
-    "model.std": POSITIVE,
-    "model.learn_std": FLAG,
-    "model.prior": _one_of("fixed", "learned"),
-    "model.center_input": FLAG,
-    "model.signed_latent": FLAG,
-    "model.output_bias": _one_of("none", "init", "constant"),
-    "data.name": _one_of("digits", "mnist", "fashion_mnist", "omniglot", "static_mnist"),
-    "data.root": TEXT,
-    "data.binarisation": _one_of("dynamic", "static", "threshold", "none"),
-    "data.train_size": _whole(1, optional=True),
-    "data.download": FLAG,
+    "model.arch": _one_of("linear", "mlp", "conv", only=IMAGES),
+    "model.hidden": _whole(1, many=True, only=IMAGES),
+    "model.activation": _one_of("relu", "tanh", "leaky_relu", only=IMAGES),
+    "model.slope": _real(0, 1, only=IMAGES),
+    "model.init": _one_of("torch", "glorot", only=IMAGES),
+    "model.likelihood": _one_of("bernoulli", "gaussian", only=IMAGES),
+    "model.std": POSITIVE._replace(only=IMAGES),
+    "model.learn_std": FLAG._replace(only=IMAGES),
+    "model.prior": _one_of("fixed", "learned", only=IMAGES),
+    "model.center_input": FLAG._replace(only=IMAGES),
+    "model.signed_latent": FLAG._replace(only=IMAGES),
+    "model.output_bias": _one_of("none", "init", "constant", only=IMAGES),
+    "data.name": _one_of("digits", "mnist", "fashion_mnist", "omniglot", "static_mnist", only=IMAGES),
+    "data.root": TEXT._replace(only=IMAGES),
+    "data.binarisation": _one_of("dynamic", "static", "threshold", "none", only=IMAGES),
+    "data.train_size": _whole(1, optional=True, only=IMAGES),
+    "data.download": FLAG._replace(only=IMAGES),
     "objective.kl": _one_of("analytic", "sampled"),
     "objective.beta": _real(0),
     "train.steps": _whole(),
@@ -85,6 +96,7 @@ RULES: dict[str, Rule] = {
     "train.lr": POSITIVE,
     "train.betas": _real(0, 1, many=True)._replace(expected="two numbers from 0 to below 1"),
     "train.eps": POSITIVE,
+    "train.schedule": _one_of("constant", "cosine"),
     "train.momentum": _real(0, 1),
     "train.tuning_lr": POSITIVE,
     "measure.at": FRACTIONS,

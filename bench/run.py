@@ -18,6 +18,7 @@ from bench.experiment import Experiment
 from bench.failures import out_of_memory
 from bench.guard import Guard, TimeLimit
 from bench.plugins import build
+from bench.problems import family
 from bench.progress import progress_bar
 from bench.provenance import provenance
 from bench.schema import SCHEMA
@@ -114,7 +115,7 @@ def record(
         "status": status,
         "reason": reason or None,
         "estimator": config["option"],
-        "family": config["latent"]["family"],
+        "family": family(config),
         "unbiased": estimator.unbiased,
         "objective": estimator.objective,
         "seed": config["seed"],
@@ -136,7 +137,7 @@ def _go(
 ) -> int | None:
     """The whole training with its stops; the step of divergence, or None."""
     trainer, steps = experiment.trainer, experiment.config["train"]["steps"]
-    title = f"{experiment.config['option']} on {experiment.config['latent']['family']}"
+    title = f"{experiment.config['option']} on {family(experiment.config)}"
     with progress_bar(title, steps, progress) as advance, experiment.noise(), guard:
         while True:
             guard.look()

@@ -107,6 +107,9 @@ TABLES: dict[str, dict[str, Column]] = {
             for name, meaning in MOMENTS.items()
             for column, description in ((name, meaning), (f"{name}_se", f"standard error of {name}"))
         },
+        "variance_exact": Column(
+            FLOAT, "what variance_noise estimates, in closed form or by enumeration or quadrature, where known (nats^2)"
+        ),
         "kurtosis": Column(
             FLOAT,
             "E d^4 / (E d^2)^2 of a draw's distance d from the mean gradient; variance_noise rests on draws / kurtosis "

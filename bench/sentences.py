@@ -1,5 +1,7 @@
 """Errors of Hydra, OmegaConf and the file system as one sentence: what was asked, what is possible."""
 
+import re
+
 from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException, OverrideParseException
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
@@ -23,7 +25,9 @@ def sentence(error: BaseException) -> str | None:
     cause = error.__cause__
     if isinstance(error, ConfigCompositionException) and isinstance(cause, OmegaConfBaseException):
         if isinstance(cause, ConfigAttributeError | ConfigKeyError) and hasattr(cause.parent_node, "keys"):
-            key = str(cause.full_key)
+            key, asked = str(cause.full_key), re.search(r"'(.+?)'", first_line(error))
+            if asked and (rule := RULES.get(asked[1])) and rule.only:
+                return f"{asked[1]} belongs to {rule.only[0]}={' or '.join(rule.only[1:])}."
             parent = key.rpartition(".")[0]
             there = [f"{parent}.{name}".lstrip(".") for name in cause.parent_node if name not in ("_target_", "hydra")]
             return f"There is no key {key}: {nearest_key(key, [*there, *RULES])}"

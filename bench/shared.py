@@ -18,6 +18,7 @@ from bench.data import Data, generator
 from bench.download import DataError
 from bench.experiment import Experiment
 from bench.measure import Reference, draw_reference, own_stream
+from bench.problems import NoData
 from bench.run import Outcome, note_failure, record
 from estimators import Estimator
 
@@ -40,7 +41,7 @@ class Shared:
         checkpoint.require(config)
         self.config, self.checkpoint, self.tuning_steps = config, checkpoint, tuning_steps
         self.origin = checkpoint.origin()
-        self.data: Data | None = None
+        self.data: Data | NoData | None = None
         self.reference: Reference | None = None
 
     def described(self, option: str, estimator: dict) -> dict[str, Any]:

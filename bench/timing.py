@@ -53,7 +53,8 @@ def evaluations(objective: Objective, q: Latent, x: Tensor) -> tuple[int, int]:
     loss = objective.estimator(q, counted, x).loss
     forward_count = sum(forward)  # before a backward pass that computes costs again to save memory
     if loss.requires_grad:
-        torch.autograd.grad(loss.sum(), [q.params, *objective.model.decoder.parameters()], allow_unused=True)
+        learned = [p for p in objective.model.parameters() if p.requires_grad]
+        torch.autograd.grad(loss.sum(), [q.params, *learned], allow_unused=True)
     return forward_count, sum(backward)
 
 

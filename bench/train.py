@@ -1,5 +1,6 @@
 """Training: a loop with nothing in it that is not training."""
 
+import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -26,12 +27,12 @@ class Trainer:
     Args:
         objective: what is trained, with its model and estimator.
         batches: endless images `x [B, X]`, already on the device.
-        config: the `train` group.
+        config: the `train` group. With schedule cosine the learning rates fall as cos(pi/2 step/steps).
     """
 
     def __init__(self, objective: Objective, batches: Iterator[Tensor], config: dict):
         self.objective, self.batches = objective, batches
-        self.model, self.estimator = objective.model, objective.estimator
+        self.model, self.estimator, self.config = objective.model, objective.estimator, config
         self.learned = [p for p in self.model.parameters() if p.requires_grad]
         self.tuned = [p for p in self.estimator.parameters() if p.requires_grad]
         self.optimisers = [make_optimiser(self.learned, config["lr"], config)]
@@ -71,6 +72,8 @@ class Trainer:
     def advance(self, drawn: Drawn) -> None:
         """Everything that moves: parameters, the estimator's own parameters, its state, the codebook's."""
         for optimiser in self.optimisers:
+            if self.config["schedule"] == "cosine":
+                self._anneal(optimiser)
             optimiser.step()
         self.update(drawn)
 
@@ -105,6 +108,11 @@ class Trainer:
             estimate.tuning.mean().backward(inputs=self.tuned)
             self.optimisers[1].step()
         self.estimator.update(estimate)
+
+    def _anneal(self, optimiser: torch.optim.Optimizer) -> None:
+        done = min(self.step_count / max(self.config["steps"], 1), 1.0)
+        for group in optimiser.param_groups:
+            group["lr"] = group.setdefault("first_lr", group["lr"]) * math.cos(math.pi / 2 * done)
 
     def diverged(self) -> int | None:
         """The first of the last CHECK_EVERY steps whose loss was not finite, or None. Waits for the device."""

@@ -21,7 +21,15 @@ MODEL = {
     "std": 0.7, "learn_std": False, "prior": "fixed", "center_input": False, "signed_latent": False,
     "output_bias": "none",
 }  # fmt: skip
-TRAIN = {"optimiser": "adam", "lr": 0.01, "betas": [0.9, 0.999], "eps": 1e-8, "momentum": 0.9, "tuning_lr": 0.01}
+TRAIN = {
+    "optimiser": "adam",
+    "lr": 0.01,
+    "betas": [0.9, 0.999],
+    "eps": 1e-8,
+    "momentum": 0.9,
+    "tuning_lr": 0.01,
+    "schedule": "constant",
+}
 
 
 def mean_image() -> Tensor:
@@ -74,7 +82,7 @@ def brute_force(gradients: list[np.ndarray], references: list[np.ndarray] | None
 def run_config(family: str, estimator: dict, **changes) -> dict:
     """A whole run on the built-in data, as `Experiment` takes it; `changes` are merged into its groups."""
     config = {
-        "option": "planted", "name": "test", "seed": 0, "replicas": 1, "engine": "eager",
+        "option": "planted", "name": "test", "problem": {"name": "vae"}, "seed": 0, "replicas": 1, "engine": "eager",
         "device": "cpu", "threads": 1, "dtype": "float32",
         "seeds": {"model": 0, "data": 0, "estimator": 0, "measure": 0},
         "data": {"name": "digits", "root": "", "binarisation": "dynamic", "train_size": 60, "download": False},

@@ -17,6 +17,14 @@ CASES = [
     ("latent.family=bernouli", "latent.family=bernouli does not exist: did you mean bernoulli?"),
     ("data=mnst", "no data mnst: did you mean mnist"),
     ("experiment=nope", "no experiment nope"),
+    ("problem=gausian_exp", "no problem gausian_exp: did you mean gaussian_exp"),
+    ("problem.k=1", "problem.k belongs to problem.name=gaussian_quadratic or gaussian_exp or gaussian_cosine."),
+    (
+        "+problem.k=1",
+        "problem.k belongs to problem.name=gaussian_quadratic or gaussian_exp or gaussian_cosine, not vae.",
+    ),
+    ("problem.name=gaussian_exp", "belongs to problem.name=vae, not gaussian_exp."),
+    ("train.schedule=cosin", "train.schedule=cosin does not exist: did you mean cosine?"),
     ("trian.steps=3", "no key trian: did you mean train?"),
     ("train.stepz=3", "no key train.stepz: did you mean train.steps?"),
     ("batch_size=3", "no key batch_size: did you mean measure.batch_size or train.batch_size?"),
@@ -93,6 +101,24 @@ def test_one_sentence(argument, sentence, capsys, tmp_path):
 
 def test_a_precision_whose_cap_is_below_its_first_round(capsys):
     assert "measure.max_draws=16384 allows fewer" in refused(capsys, "measure.precision=0.1", "measure.draws=20000")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("problem=gaussian_exp", "problem.k=abc"), "problem.k needs a number; got 'abc'."),
+        (("problem=gaussian_exp", "problem.std=0"), "problem.std needs a number above 0; got 0.0."),
+        (("problem=gaussian_exp", "problem.t=0.4"), "problem.t belongs to problem.name=bernoulli_bits."),
+        (("problem=bernoulli_bit", "problem.t=1.4"), "problem.t needs a number from 0 to 1; got 1.4."),
+        (("problem=bernoulli_bit", "problem.power=0.5"), "problem.power needs a number, 1 or more; got 0.5."),
+        (("problem=bernoulli_bit", "latent.dim=4"), "latent.dim belongs to problem.name=vae."),
+        (("problem=bernoulli_bit", "data=mnist"), "data.name belongs to problem.name=vae, not bernoulli_bits."),
+        (("problem=logistic_regression", "~problem.name"), "problem.name is missing"),
+    ],
+    ids=" ".join,
+)
+def test_one_sentence_about_a_problem(arguments, sentence, capsys):
+    assert sentence in refused(capsys, *arguments)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without CUDA")

@@ -64,16 +64,29 @@ def first_only(monkeypatch, tmp_path):
 def small(arguments: list[str], *more: str) -> list[str]:
     """The arguments with the sizes of `SMALL`; a data set that would need files gives way to the built-in one."""
     dropped, added = ("data=", "data.train_size=", "train.steps=", "probe.checkpoint="), [*SMALL, *more]
+    if toy(arguments):
+        added = [word for word in added if not word.startswith("data")]
     if sweeps(arguments):
         dropped, added = (*dropped, "estimator=", "seed="), [*added, "estimator=rloo,detached", "seed=0"]
     return [word for word in arguments if not word.startswith(dropped)] + added
 
 
+def experiments(arguments: list[str]) -> list[str]:
+    """The text of each experiment that is named."""
+    named = [word.partition("=")[2] for word in arguments if word.startswith("experiment=")]
+    return [(ROOT / "conf" / "experiment" / f"{name}.yaml").read_text() for name in named]
+
+
+def toy(arguments: list[str]) -> bool:
+    """Whether the command is about a problem without images, by its own words or by its experiment."""
+    return any(word.startswith("problem=") for word in arguments) or any(
+        "/problem" in e for e in experiments(arguments)
+    )
+
+
 def sweeps(arguments: list[str]) -> bool:
     """Whether the command is a sweep, by its flag or by its experiment."""
-    named = [word.partition("=")[2] for word in arguments if word.startswith("experiment=")]
-    files = [ROOT / "conf" / "experiment" / f"{name}.yaml" for name in named]
-    return bool({"-m", "--multirun"} & {*arguments}) or any("MULTIRUN" in file.read_text() for file in files)
+    return bool({"-m", "--multirun"} & {*arguments}) or any("MULTIRUN" in e for e in experiments(arguments))
 
 
 def perform(command: str, ran: list) -> int:

@@ -43,7 +43,7 @@ def test_the_wheel_holds_the_three_packages_and_nothing_else(wheel):
     metadata = {name for name in names if ".dist-info/" in name}
     assert names - metadata == in_the_tree("bench") | in_the_tree("estimators") | in_the_tree("conf")
     groups = {name.split("/")[1] for name in names if name.startswith("conf/") and name.endswith(".yaml")}
-    assert groups >= {"config.yaml", "data", "estimator", "experiment", "latent", "model", "objective"}
+    assert groups >= {"config.yaml", "data", "estimator", "experiment", "latent", "model", "objective", "problem"}
 
 
 def test_the_sdist_holds_the_tests_and_no_results(tmp_path):

@@ -7,11 +7,11 @@ import pytest
 from bench.report.__main__ import main
 from bench.report.collect import NONE, collect, find
 from bench.report.compare import COMPARISON, comparison, to_arrow
-from bench.report.figures import FIGURES, SHARED, draw
+from bench.report.figures import SHARED, draw
 from bench.report.style import looks
 from bench.schema import OWN
 from bench.tables import write
-from tests.synthetic_runs import STEPS, config, runs_row, tables
+from tests.synthetic_runs import DRAWN, STEPS, config, runs_row, tables
 
 ESTIMATORS = {"arm": 2.0, "rloo": 1.0, "straight_through": 0.1}
 
@@ -73,7 +73,7 @@ def test_a_row_of_the_comparison_is_of_one_kind(both):
     assert sorted(written["checkpoint"].to_pylist(), key=str) == [1000, 1000, 1000, None]
 
 
-@pytest.mark.parametrize("name", [*SHARED, *(n for n in FIGURES if n != "bias_vs_temperature")])
+@pytest.mark.parametrize("name", [*SHARED, *DRAWN])
 def test_no_figure_holds_both(both, name):
     found = titles(drawn(name, both))
     wanted = "bernoulli\nshared checkpoint of rloo, step 1000" if name in SHARED else "bernoulli"
@@ -130,7 +130,7 @@ def test_the_command_draws_what_there_is_and_no_more(tmp_path, both, capsys):
     only = tmp_path / "only"
     shared(only, "arm")
     shared(only, "rloo")
-    for root, wanted in ((only, set(SHARED)), (both, set(SHARED) | set(FIGURES) - {"bias_vs_temperature"})):
+    for root, wanted in ((only, set(SHARED)), (both, set(SHARED) | set(DRAWN))):
         assert main([str(root), "--out", str(tmp_path / "out" / root.name)]) == 0
         out = capsys.readouterr().out
         assert "shared checkpoint of rloo, step 1000" in out

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from bench.measure.graph import reached
 from bench.measure.layers import Call, gradients, gram_pays, recorded, squared_norms
 from bench.measure.tally import Tally
-from bench.model import VAE
+from bench.model import Model
 from bench.objective import Objective
 from estimators import Latent
 
@@ -23,9 +23,10 @@ class Generative:
         plain: whether each draw takes a backward pass of its own to all of them.
     """
 
-    def __init__(self, model: VAE, measured: bool):
-        self.model, self.measured, self.plain = model, measured, False
+    def __init__(self, model: Model, measured: bool):
+        self.model, self.plain = model, False
         self.named = [(n, p) for n, p in model.named_parameters() if p.requires_grad and not n.startswith("encoder.")]
+        self.measured = measured and bool(self.named)  # a problem with a fixed cost has none
         self.loose = [n for n, _ in self.named if not isinstance(self._owner(n), nn.Linear)]
         self.dense = [p for n, p in self.named if n not in self.loose]
         self.convolutional = any(p.ndim > 3 for _, p in self.named)

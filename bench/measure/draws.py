@@ -45,6 +45,7 @@ def take(
         return tallies[name]
 
     generative = Generative(objective.model, decoder)
+    decoder = generative.measured
     fixed = objective.fixed(pull.q).mean()
     fixed_latent = torch.zeros_like(pull.q.params)
     if fixed.requires_grad:

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from bench.measure.layers import form, gram_pays, norms_by_gram, recorded, with_ones
 from bench.measure.tally import Tally
-from bench.model import VAE
+from bench.model import Model
 
 
 class EncoderPull:
@@ -16,7 +16,7 @@ class EncoderPull:
     Blocks are named after layers. Linear layers are never given a gradient per draw; other layers are.
     """
 
-    def __init__(self, model: VAE, x: Tensor):
+    def __init__(self, model: Model, x: Tensor):
         with recorded(model) as calls:
             self.q = model.encode(x)
         self.calls = [c for c in calls if c.layer.startswith("encoder.")]

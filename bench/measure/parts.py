@@ -13,7 +13,7 @@ def parts(tallies: Tallies, layers: bool) -> dict[str, list[str]]:
     """The blocks of each part; with `layers`, every block but q's parameters is one more part."""
     encoder = [n for n in tallies if n.startswith("encoder.")]
     decoder = [n for n in tallies if n != "latent" and n not in encoder]
-    found = {"latent": ["latent"], "encoder": encoder, "decoder": decoder}
+    found = {"latent": ["latent"], "encoder": encoder, **({"decoder": decoder} if decoder else {})}
     return found | ({n: [n] for n in encoder + decoder} if layers else {})
 
 

@@ -33,7 +33,7 @@ class Replicas(Trainer):
     """
 
     def __init__(self, trainers: list[Trainer], seeds: list[int], config: dict, example: Tensor):
-        self.trainers, first = trainers, trainers[0]
+        self.trainers, first, self.config = trainers, trainers[0], config
         self.objective, self.model, self.estimator = first.objective, first.model, first.estimator
         self.batches = StackedBatches([trainer.batches for trainer in trainers])
         self.one = _One(first)

@@ -16,6 +16,7 @@ from bench.data import Data
 from bench.engine import engine, prepare
 from bench.experiment import Experiment
 from bench.job import Finished, earlier_run, explain, require_writable
+from bench.model import VAE
 from bench.progress import progress_bar
 from bench.replicas import Replicas
 from bench.run import LOOK_EVERY, note_failure, record
@@ -88,8 +89,9 @@ class Together:
         first = Experiment(self.config)
         if reason := first.impossible():
             raise Impossible(reason)
-        static = not isinstance(first.data, Data) or first.data.binarisation == "static"  # then images are of a seed
-        shared = None if static else first.data
+        if not (isinstance(first.data, Data) and isinstance(first.model, VAE)):
+            raise Impossible(f"replicas={len(configs)} trains VAEs; this problem takes seed=0,1,... with --multirun.")
+        shared = None if first.data.binarisation == "static" else first.data  # static images are of a seed
         self.experiments = [first, *(Experiment(config, shared) for config in configs[1:])]
         seeds, self.example = [config["seeds"]["estimator"] for config in configs], first.example()
         self.trainer = Replicas([e.trainer for e in self.experiments], seeds, self.config["train"], self.example)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from bench.report import budget, points, temperature
+from bench.report import budget, parameter, points, temperature
 from bench.report.collect import UNIT, Collection
 from bench.report.panels import Missing, barred, clean_log_axis, grid, legend, panels, title
 from bench.report.statistics import summarise
@@ -30,12 +30,12 @@ def variance_vs_step(collection: Collection, looks: dict[str, Look], part: str) 
 
 
 def elbo_vs_step(collection: Collection, looks: dict[str, Look], part: str) -> "Figure":
-    """The test bound along the training, by steps."""
+    """The test bound (where there is none, the training bound) along the training, by steps."""
     return _bound_curves(collection, looks, "step", "training steps")
 
 
 def elbo_vs_seconds(collection: Collection, looks: dict[str, Look], part: str) -> "Figure":
-    """The test bound along the training, by training time."""
+    """The same by training time."""
     return _bound_curves(collection, looks, "seconds", "training time (s)")
 
 
@@ -49,6 +49,7 @@ FIGURES: dict[str, Callable[[Collection, dict[str, Look], str], "Figure"]] = {
     "bias": points.bias,
     "error_vs_budget": budget.error_vs_budget,
     "bias_vs_temperature": temperature.bias_vs_temperature,
+    "variance_vs_parameter": parameter.variance_vs_parameter,
 }
 SHARED = {
     f"shared_{name}": name for name in ("variance_vs_evaluations", "variance_vs_seconds", "bias", "error_vs_budget")
@@ -77,7 +78,8 @@ def draw(name: str, collection: Collection, looks: dict[str, Look], part: str) -
 
 def _bound_curves(collection: Collection, looks: dict[str, Look], x: str, label: str) -> "Figure":
     rows = points.with_bound(collection.joined("objective"))
-    rows = rows[rows.split == "test"]
+    split = "test" if (rows.split == "test").any() else "train"  # a problem without a VAE has nothing held out
+    rows = rows[rows.split == split]
     summary = barred(summarise(rows, [*UNIT, "step"], "bound"))
     at = rows.groupby([*UNIT, "step"])[x if x != "step" else "seed"].mean()
     summary["x"] = (
@@ -87,10 +89,10 @@ def _bound_curves(collection: Collection, looks: dict[str, Look], x: str, label:
     )
     if x == "seconds":  # estimators differ by factors in time: a log axis, which has no zero
         summary = summary[summary.x > 0]
-    keyed = panels(summary, "objective on the test split")
+    keyed = panels(summary, "objective")
     figure, axes = _curves(keyed, looks)
     for ax, (key, frame) in zip(axes, keyed, strict=True):
-        ax.set(xscale="log" if x == "seconds" else "linear", xlabel=label, ylabel=points.bound_name(key, "test"))
+        ax.set(xscale="log" if x == "seconds" else "linear", xlabel=label, ylabel=points.bound_name(key, split))
         final = frame[frame.step == frame.groupby("label").step.transform("max")]["mean"]
         spread = max(2 * (final.max() - final.min()), 2.0)
         ax.set_ylim(final.min() - spread, final.max() + 0.1 * spread)  # the start would flatten the end

@@ -15,7 +15,7 @@ IRRELEVANT = (
     "data.root",
     "probe.digest",
 )  # cannot change a result's meaning
-PROBLEM = ("data", "latent", "model", "objective")  # what differs here is another problem, and another panel
+PROBLEM = ("problem", "data", "latent", "model", "objective")  # what differs here is another problem, and another panel
 TRAJECTORY = ("probe.trajectory",)  # what trained the shared checkpoint at which a run was measured
 ABSENT = object()
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.lines import Line2D
 
 COLUMNS = 2
+MOST = 24  # panels of one figure
 FEW, WIDE = 8, 7.4  # a legend of more labels than these is given this width (inches)
 ROWS, LINE = 3, 0.21  # lines of a legend for which a figure has room, and the height of each further one (inches)
 ENOUGH = 3  # seeds: with two, Student's t multiplies the standard error by 12.7 and bars would hide all else
@@ -26,9 +27,11 @@ class Missing(Exception):
 
 
 def panels(frame: "pd.DataFrame", needed: str) -> "list[tuple[tuple, pd.DataFrame]]":
-    """The rows of each panel. Raises Missing where there are none; `needed` says what of."""
+    """The rows of each panel. Raises Missing where there are none, `needed` says what of, or too many to look at."""
     if frame.empty:
         raise Missing(f"there is no {needed}")
+    if (count := frame.groupby(PANEL).ngroups) > MOST:
+        raise Missing(f"it would have {count} panels, more than {MOST}")
     return list(frame.groupby(PANEL, sort=True))
 
 

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.measure.layers import gram_pays
+from bench.model import VAE
 from bench.objective import Objective
 from bench.timing import evaluations, timed
 
@@ -84,6 +85,7 @@ def _linear(module: nn.Module) -> list[nn.Linear]:
 
 def _generative(objective: Objective, batch: int) -> Iterator[tuple[int, int, int]]:
     """(rows per cost evaluation, in, out) of each linear map between z and the pixels."""
+    assert isinstance(objective.model, VAE)
     codebook = objective.model.codebook
     if codebook is not None:
         codes, width = codebook.codes.shape

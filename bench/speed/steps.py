@@ -39,7 +39,7 @@ def step_rows(device: torch.device, engines: list[Engine], repetitions: int) -> 
         bare = []
         for _ in range(engine.replicas):
             twin, x = problem(device, name, family, hyper)
-            bare.append(BareLoop(twin.model.encoder, twin.model.decoder, repeat(x), TRAIN["lr"]))
+            bare.append(BareLoop(twin.model.encoder, twin.model.get_submodule("decoder"), repeat(x), TRAIN["lr"]))
 
         def ours(step=step):
             for _ in range(STEPS):
