@@ -94,8 +94,7 @@ class Together:
             raise Impossible(f"replicas={len(configs)} trains VAEs; this problem takes seed=0,1,... with --multirun.")
         shared = None if first.data.binarisation == "static" else first.data  # static images are of a seed
         self.experiments = [first, *(Experiment(config, shared) for config in configs[1:])]
-        seeds, x = [config["seeds"]["estimator"] for config in configs], first.data.train
-        self.example = x[: self.config["train"]["batch_size"]]
+        seeds, self.example = [config["seeds"]["estimator"] for config in configs], first.example()
         self.trainer = Replicas([e.trainer for e in self.experiments], seeds, self.config["train"], self.example)
         self.engine = engine(self.trainer, self.config["engine"])
         self.alive = dict(enumerate(self.experiments))
