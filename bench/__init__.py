@@ -3,7 +3,7 @@
 from typing import Any
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "compare", "estimator"]
+__all__ = ["__version__", "compare", "estimator", "load"]
 
 
 def __getattr__(name: str) -> Any:
@@ -11,6 +11,10 @@ def __getattr__(name: str) -> Any:
         from bench.plugins import estimator
 
         return estimator
+    if name == "load":
+        from bench.frames import load
+
+        return load
     if name == "compare":
         from bench.own import compare
 

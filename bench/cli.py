@@ -19,9 +19,9 @@ from bench import __version__
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-    from bench.job import Session
+    from bench.job import Finished, Session
 
-    Task = Callable[[DictConfig], None]
+    Task = Callable[[DictConfig], list[Finished]]
 
 COMMANDS = {
     "check": "bench.check",
@@ -95,6 +95,7 @@ def _hydra(arguments: list[str], config_name: str, task: "Task", session: "Sessi
     from bench import plan, plugins
     from bench.arguments import one_sentence
     from bench.config import BadInput
+    from bench.launch import register as register_launchers
     from bench.sentences import first_line
 
     def refuse(message: str) -> NoReturn:
@@ -106,6 +107,7 @@ def _hydra(arguments: list[str], config_name: str, task: "Task", session: "Sessi
     if asked.experimental_rerun:
         raise BadInput("--experimental-rerun would run what a pickle says; give the overrides of the run instead.")
     plugins.register()
+    register_launchers()
     if asked.config_dir:
         plugins.check_folder(Path(asked.config_dir))
     settings: dict[str, Any] = {"execution_whitelist": ["estimators.*", "bench.*"]}  # a parameter from Hydra 1.4 on

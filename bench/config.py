@@ -16,8 +16,8 @@ from bench.schema import SCHEMA
 NUMBERS = 3  # raise whenever the same configuration gives other numbers than before
 MOST = 2**53  # whole numbers below are exact in every format that holds them, and seeds of every generator
 MILDEST = 1e-3  # kurtosis - 1 of a gradient with thousands of independent coordinates: no fewer draws will ever do
-# Where files lie and what a run is called, not what it computes:
-LABELS = ("option", "name", "output", "data.root", "data.download",
+# Where files lie, what a run is called and what of it is drawn, not what it computes:
+LABELS = ("option", "name", "output", "data.root", "data.download", "evaluate.images",
           "sweep.retry", "sweep.fail_fast", "sweep.time_limit", "sweep.checkpoint_seconds")  # fmt: skip
 
 

@@ -115,6 +115,7 @@ RULES: dict[str, Rule] = {
     "evaluate.examples": _whole(1, optional=True),
     "evaluate.samples": _whole(1),
     "evaluate.prior_samples": _whole(),
+    "evaluate.images": _whole(),
     "timing.repetitions": _whole(),
     "timing.warmup": _whole(),
     "sweep.retry": _one_of("failed", "none"),

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import torch
 
-from bench import attempt, checkpoint, tables
+from bench import attempt, checkpoint, images, tables
 from bench.config import Impossible, identity
 from bench.experiment import Experiment
 from bench.failures import out_of_memory
@@ -155,4 +155,5 @@ def _go(
             advance(trainer.step_count)
         guard.saying(partial(advance, steps))("timing")
         experiment.time()
+        images.save(directory, experiment)
     return None

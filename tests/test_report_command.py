@@ -47,7 +47,7 @@ def test_the_command_writes_tables_twins_and_figures(sweep, tmp_path, capsys):
         twin = pa.csv.read_csv(tmp_path / f"{name}.csv", convert_options=options, parse_options=parsing)
         assert twin.to_pylist() == table.to_pylist()
     written = {f.name for f in (tmp_path / "figures").iterdir()}
-    assert written == {f"{name}.{kind}" for name in DRAWN for kind in ("svg", "png")}
+    assert written == {f"{name}.{kind}" for name in DRAWN for kind in ("svg", "pdf", "png")}
 
 
 def test_a_report_is_not_mistaken_for_a_run(tmp_path):
@@ -111,9 +111,9 @@ def test_figures_are_the_same_bytes_in_another_process(sweep, tmp_path):
     for name in ("a", "b"):
         subprocess.run([*command, "--out", str(tmp_path / name)], cwd=ROOT, check=True, capture_output=True)
     files = sorted((tmp_path / "a" / "figures").iterdir())
-    assert len(files) == 4
-    for file in files:
-        assert file.read_bytes() == (tmp_path / "b" / "figures" / file.name).read_bytes()
+    assert len(files) == 6
+    for file in [*files, tmp_path / "a" / "report.html"]:
+        assert file.read_bytes() == (tmp_path / "b" / file.relative_to(tmp_path / "a")).read_bytes()
     svg = (tmp_path / "a" / "figures" / "elbo_vs_step.svg").read_text()
     assert "<text" in svg
     assert "dc:date" not in svg

@@ -2,12 +2,13 @@
 
 from itertools import combinations
 
+import pandas as pd
 import pytest
 
 from bench.report import style
 from bench.report.collect import collect, find
-from bench.report.figures import draw
-from tests.synthetic_runs import DRAWN, SOME, collection
+from bench.report.figures import draw, limits
+from tests.synthetic_runs import DRAWN, SOME, collection, config, place
 
 
 def test_no_two_estimators_look_alike_and_none_changes_its_look():
@@ -31,6 +32,43 @@ def test_names_in_a_crowd_do_not_overlap(tmp_path):
         if min(a.x1, b.x1) - max(a.x0, b.x0) > 1 and min(a.y1, b.y1) - max(a.y0, b.y0) > 1
     ]
     assert not overlaps
+
+
+def curves(**of: list[float]) -> pd.DataFrame:
+    """Means at steps 0, 1, ... of each label."""
+    return pd.DataFrame(
+        [(n, i, y) for n, ys in of.items() for i, y in enumerate(ys)], columns=["label", "step", "mean"]
+    )
+
+
+def test_a_curve_that_diverges_does_not_flatten_the_others():
+    low, high = limits(curves(good=[-200, -120], idle=[-200, -199], lost=[-200, -900]))
+    assert -250 < low < -200 < -120 < high < -100
+    assert limits(curves(good=[-200, -120], idle=[-200, -199]))[0] > -210  # no empty half
+    assert -112 < limits(curves(a=[-900, -100, -95], b=[-900, -110, -105]))[0] < -105  # nor a far start
+    assert limits(curves(a=[-168], b=[-200], c=[-230]))[0] < -230  # a single step has no start
+
+
+@pytest.mark.parametrize("name", ["elbo_vs_step", "elbo_vs_seconds"])
+def test_where_a_curve_leaves_the_axes_there_is_a_triangle(tmp_path, name):
+    for estimator, properties in {"rloo": {}, "arm": {}, "disarm": {"bias": 400.0}}.items():
+        place(tmp_path, config(estimator, "bernoulli", 0), estimator=estimator, **properties)
+    found = collect(find([tmp_path]))[0]
+    looks = style.looks(found.units.label)
+    figure = draw(name, found, looks, "encoder")
+    [ax] = figure.axes
+    marks = [line for line in ax.lines if line.get_marker() == "v" and len(line.get_xdata()) == 1]
+    assert [mark.get_color() for mark in marks] == [looks["disarm"].colour]
+    assert float(marks[0].get_ydata()[0]) == pytest.approx(ax.get_ylim()[0])
+    assert ax.get_xlim()[0] < float(marks[0].get_xdata()[0]) <= ax.get_xlim()[1]
+
+
+def test_a_name_with_dollars_is_no_formula(tmp_path):
+    place(tmp_path, config("rloo", "bernoulli", 0, estimator__mode="$\\bad{"), estimator="$\\wrong{$")
+    found = collect(find([tmp_path]))[0]
+    figure = draw("final_elbo", found, style.looks(found.units.label), "encoder")
+    style.save(figure, tmp_path, "figure")
+    assert "$\\wrong{$" in (tmp_path / "figure.svg").read_text()
 
 
 @pytest.mark.parametrize("name", DRAWN)

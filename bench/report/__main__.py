@@ -9,14 +9,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bench.arguments import Parser
-from bench.report.collect import Collection, collect, find, save, widened
+from bench.report.collect import Collection, collect, find, save, unfinished, widened
 from bench.report.compare import COMPARISON, comparison, to_arrow
 from bench.report.figures import FIGURES, SHARED, applicable, draw
+from bench.report.page import page
 from bench.report.pairs import PAIRS, pairs
 from bench.report.show import show_comparison, show_endings
 from bench.report.style import looks
 from bench.report.style import save as save_figure
-from bench.tables import SchemaError
+from bench.tables import SchemaError, replace
+
+PAGE, PART = "report.html", "encoder"
 
 
 def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -26,12 +29,23 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--out", type=Path, help="where everything goes (default: report in the first DIR)")
     parser.add_argument("--csv", action="store_true", help="write each table as CSV too")
     names = [*FIGURES, *SHARED]
-    parser.add_argument("--only", action="append", choices=names, metavar="FIGURE", help=", ".join(names))
+    parser.add_argument(
+        "--only", action="append", type=named, metavar="FIGURE", help=f"a name or words of it: {', '.join(names)}"
+    )
     parser.add_argument(
         "--families", type=lambda text: text.split(","), metavar="F,...", help="these latent families only"
     )
-    parser.add_argument("--part", default="encoder", help="part of the gradient in the figures (default: encoder)")
+    parser.add_argument("--part", default=PART, help=f"part of the gradient in the figures (default: {PART})")
     return parser.parse_args(argv)
+
+
+def named(text: str) -> list[str]:
+    """The figures that `--only` asks for: the one of that name, or all whose name has these words."""
+    names = [*FIGURES, *SHARED]
+    found = [text] if text in names else [name for name in names if f"_{text}" in f"_{name}"]
+    if not found or not text:
+        raise argparse.ArgumentTypeError(f"there is no figure {text!r}; there are {', '.join(names)}.")
+    return found
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -48,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def report(options: argparse.Namespace) -> int:
     """Read, write and print everything."""
-    found = find(options.directories)
+    found, waiting = find(options.directories), unfinished(options.directories)
     if not found:
         places = ", ".join(map(str, options.directories))
         raise SchemaError(f"No complete run lies under {places}; `python -m bench` makes one.")
@@ -58,20 +72,37 @@ def report(options: argparse.Namespace) -> int:
     out = options.out or options.directories[0] / "report"
     style = looks(collection.units.label)  # before choosing families, so that colours do not depend on the choice
     collection = _of_families(collection, options.families)
-    compared = comparison(collection)
+    compared, paired = comparison(collection), pairs(collection)
+    print(out / PAGE)
+    if waiting:
+        print(f"{collection.tables['runs'].num_rows} runs are complete, {waiting} are not.")
     tables = collection.tables | {"runs": widened(collection.tables["runs"])}
-    tables |= {"comparison": to_arrow(compared, COMPARISON), "pairs": to_arrow(pairs(collection), PAIRS)}
+    tables |= {"comparison": to_arrow(compared, COMPARISON), "pairs": to_arrow(paired, PAIRS)}
     save(tables, out, as_csv=options.csv)
     show_comparison(compared)
     show_endings(collection.units)
-    for name in options.only or applicable(collection):
+    drawn = {}
+    for name in _asked(options.only, applicable(collection)):
         figure = draw(name, collection, style, options.part)
         if isinstance(figure, str):
             print(f"Figure {name} is left out: {figure}.")
         else:
             save_figure(figure, out / "figures", name)
+            drawn[name] = (out / "figures" / f"{name}.svg").read_bytes()
+    command = ["python", "-m", "bench.report", *map(str, options.directories)]
+    command += ["--families", ",".join(options.families)] if options.families else []
+    command += ["--part", options.part] if options.part != PART else []
+    replace(out / PAGE, page(collection, compared, paired, drawn, command, options.part, waiting).encode())
     print(f"{collection.tables['runs'].num_rows} runs; tables in {out}, figures in {out / 'figures'}")
     return 0
+
+
+def _asked(only: list[list[str]] | None, there: list[str]) -> list[str]:
+    """The figures to draw: all there is data for, or those asked for; of several that share words, those with data."""
+    if only is None:
+        return there
+    chosen = [name for names in only for name in ([n for n in names if n in there] or names)]
+    return list(dict.fromkeys(chosen))
 
 
 def _of_families(collection: Collection, families: list[str] | None) -> Collection:
@@ -83,7 +114,7 @@ def _of_families(collection: Collection, families: list[str] | None) -> Collecti
         raise SchemaError(f"No run has latent family {unknown[0]!r}; there are {', '.join(present)}.")
     units = collection.units[collection.units.family.isin(families)].reset_index(drop=True)
     runs = [row["run"] for row in collection.tables["runs"].to_pylist() if row["family"] in families]
-    return Collection({name: _among(table, runs) for name, table in collection.tables.items()}, units)
+    return collection._replace(tables={n: _among(t, runs) for n, t in collection.tables.items()}, units=units)
 
 
 def _among(table: pa.Table, runs: list[str]) -> pa.Table:

@@ -1,13 +1,14 @@
 """Find run directories, read them one by one, and put the good ones together."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pyarrow as pa
 
 from bench.report import labels
+from bench.report.saved import read_saved, saved
 from bench.schema import OWN, TABLES, arrow_schema
 from bench.tables import MARKER, SchemaError, parquet, read, replace
 
@@ -22,11 +23,13 @@ UNIT = [*PANEL, "label"]
 class Collection(NamedTuple):
     """Runs put together: the arrow tables of `bench.schema`, and `units`: a row for each run.
 
-    The columns of `units`: run, estimator, seed, status, reason, unbiased, those of PANEL, and label.
+    The columns of `units`: run, estimator, seed, status, reason, unbiased, those of PANEL, and label. `directories` are
+    those of the runs, where they were read from run directories.
     """
 
     tables: dict[str, pa.Table]
     units: "pd.DataFrame"
+    directories: dict[str, Path] = {}
 
     def joined(self, table: str) -> "pd.DataFrame":
         """The rows of a table next to their unit's columns; runs that ended well only."""
@@ -39,32 +42,44 @@ class Collection(NamedTuple):
     def measured(self, *, shared: bool) -> "Collection":
         """What was measured at shared checkpoints alone, or along the runs' own trajectories alone."""
         kept = self.units[(self.units.trained_with != OWN) == shared]
-        return Collection(self.tables, kept.reset_index(drop=True))
+        return self._replace(units=kept.reset_index(drop=True))
 
 
 def find(directories: Iterable[Path]) -> list[Path]:
-    """Every complete run directory below these, in a fixed order. SchemaError or OSError: one cannot be searched."""
+    """Every complete run directory below these, in a fixed order; where there is none below one, the report in it.
+
+    Raises SchemaError or OSError where one cannot be searched.
+    """
     found = set()
     for directory in directories:
         if not directory.is_dir():
             raise SchemaError(f"There is no directory {directory}.")
         next(directory.iterdir(), None)  # rglob passes over what it may not read
-        found |= {marker.parent.resolve() for marker in directory.rglob(MARKER)}
+        runs = {marker.parent.resolve() for marker in directory.rglob(MARKER)}
+        report = None if runs else saved(directory)
+        found |= runs | ({report.resolve()} if report else set())
     return sorted(found)
 
 
-def collect(run_directories: Iterable[Path]) -> tuple[Collection, list[str]]:
-    """Read the run directories; also one line for each that was left out. Raises SchemaError where none is left."""
+def unfinished(directories: Iterable[Path]) -> int:
+    """Run directories below these that are not complete: still running, or interrupted."""
+    below = {path.resolve() for directory in directories for path in directory.rglob("*") if _named_by_hash(path)}
+    return sum(not (path / MARKER).is_file() for path in below)
+
+
+def _named_by_hash(path: Path) -> bool:
+    return len(path.name) == 12 and set(path.name) <= set("0123456789abcdef") and path.is_dir()
+
+
+def collect(found: Iterable[Path]) -> tuple[Collection, list[str]]:
+    """Read what `find` found; also one line for each run that was left out. Raises SchemaError where none is left."""
     best: dict[str, tuple[tuple, dict[str, pa.Table]]] = {}
-    problems = []
-    for directory in run_directories:
+    problems: list[str] = []
+    directories: dict[str, Path] = {}
+    for directory, tables in _readable(found, problems):
         try:
-            tables = read(directory)
             row = tables["runs"].to_pylist()[0]
             json.loads(row["config"])
-        except (SchemaError, OSError) as error:
-            problems.append(str(error))
-            continue
         except (ValueError, KeyError, IndexError):
             problems.append(f"{directory} has no row of runs with a config in JSON.")
             continue
@@ -73,15 +88,28 @@ def collect(run_directories: Iterable[Path]) -> tuple[Collection, list[str]]:
             problems.append(f"{directory} is another copy of run {row['run']}: only the later one counts.")
         if row["run"] not in best or rank > best[row["run"]][0]:
             best[row["run"]] = rank, tables
+            directories[row["run"]] = directory
     if not best:
-        raise SchemaError("None of the run directories can be read.")
+        raise SchemaError(f"None of the run directories can be read: {problems[0]}")
     kept = [tables for _, tables in best.values()]
     merged = {
         name: pa.concat_tables([arrow_schema(name).empty_table(), *(t[name] for t in kept if name in t)])
         for name in TABLES
     }
     units, lines = _units(merged)
-    return Collection(merged, units), problems + lines
+    return Collection(merged, units, directories), problems + lines
+
+
+def _readable(found: Iterable[Path], problems: list[str]) -> Iterator[tuple[Path, dict[str, pa.Table]]]:
+    """The tables of each run; adds a line to `problems` for each directory that cannot be read."""
+    for directory in found:
+        try:
+            if (directory / MARKER).is_file():
+                yield directory, read(directory)
+            else:
+                yield from ((directory, tables) for tables in read_saved(directory))
+        except (SchemaError, OSError) as error:
+            problems.append(str(error))
 
 
 def _units(tables: dict[str, pa.Table]) -> tuple["pd.DataFrame", list[str]]:

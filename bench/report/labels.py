@@ -12,6 +12,7 @@ IRRELEVANT = (
     "sweep",
     "hydra",
     "timing",
+    "evaluate.images",
     "data.root",
     "probe.digest",
 )  # cannot change a result's meaning

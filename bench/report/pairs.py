@@ -68,6 +68,13 @@ def pairs(collection: Collection) -> "pd.DataFrame":
 
 def paired(differences: np.ndarray) -> dict[str, np.ndarray]:
     """Of differences of logs `[pairs, seeds]`, NaN where a seed is missing: ratio, low, high, probability, seeds."""
+    found = paired_t(differences)
+    return {"ratio": np.exp(found.pop("mean"))} | found | {end: np.exp(found[end]) for end in ("low", "high")}
+
+
+def paired_t(differences: np.ndarray) -> dict[str, np.ndarray]:
+    """Of differences `[pairs, seeds]`, NaN where a seed is missing: mean, low, high, probability of a negative mean,
+    seeds."""
     from scipy import stats
 
     n = (~np.isnan(differences)).sum(1)
@@ -78,7 +85,7 @@ def paired(differences: np.ndarray) -> dict[str, np.ndarray]:
         error = np.sqrt((deviations**2).sum(1) / (n - 1) / n)
         half = stats.t.ppf(0.975, n - 1) * error
         score = np.where((error == 0) & (mean == 0), 0.0, -mean / error)  # equal in every seed: neither is lower
-    found = {"ratio": np.exp(mean), "low": np.exp(mean - half), "high": np.exp(mean + half)}
+    found = {"mean": mean, "low": mean - half, "high": mean + half}
     return found | {"probability": stats.t.cdf(score, n - 1), "seeds": n}
 
 

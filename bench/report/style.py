@@ -35,6 +35,7 @@ RC: dict[Any, Any] = {
     "axes.axisbelow": True,
     "legend.frameon": False,
     "svg.fonttype": "none",
+    "pdf.fonttype": 42,  # TrueType, whose text an editor can change
     "svg.hashsalt": "bench.report",
 }
 
@@ -56,7 +57,7 @@ def looks(labels: Iterable[str]) -> dict[str, Look]:
 
 
 def save(figure: "Figure", directory: Path, name: str) -> list[Path]:
-    """Write SVG and PNG, the same bytes for the same data, whole or not at all."""
+    """Write SVG, PDF and PNG, the same bytes for the same data, whole or not at all."""
     import io
 
     import matplotlib
@@ -65,10 +66,12 @@ def save(figure: "Figure", directory: Path, name: str) -> list[Path]:
 
     directory.mkdir(parents=True, exist_ok=True)
     paths = []
-    for kind, metadata in (("svg", {"Date": None}), ("png", {"Software": None})):
+    dateless: dict[str, dict] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {"Software": None}}
+    for kind, metadata in dateless.items():
         content = io.BytesIO()
         with matplotlib.rc_context(RC):  # the fonts and ids of an SVG are settled when it is saved
             figure.savefig(content, format=kind, metadata=metadata)
+        figure.set_layout_engine("none")  # what the first has arranged holds for all
         path = directory / f"{name}.{kind}"
         replace(path, content.getvalue())
         paths.append(path)

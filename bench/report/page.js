@@ -1,0 +1,68 @@
+"use strict";
+// Sort by a column's button, filter by words; without this script everything is still there to read.
+const collator = new Intl.Collator("en", { numeric: true, sensitivity: "base" });
+
+function key(row, column) {
+  const cell = row.cells[column];
+  const value = cell.dataset.v === undefined ? cell.textContent : Number(cell.dataset.v);
+  return value === "" ? null : value;
+}
+
+function compare(a, b) {
+  if (typeof a === "number" && typeof b === "number") return a - b;
+  if (typeof a !== typeof b) return typeof a === "number" ? -1 : 1;
+  return collator.compare(a, b);
+}
+
+function sort(table, column, direction) {
+  const body = table.tBodies[0];
+  const rows = Array.from(body.rows, (row) => [key(row, column), row]);
+  rows.sort(([a], [b]) => {
+    if (a === null || b === null) return (a === null) - (b === null); // what is missing stays last
+    return direction * compare(a, b);
+  });
+  body.append(...rows.map(([, row]) => row));
+}
+
+for (const listing of document.querySelectorAll(".listing")) {
+  const table = listing.querySelector("table");
+  const headers = Array.from(table.tHead.rows[0].cells);
+  headers.forEach((header, column) => {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.append(...header.childNodes);
+    header.append(button);
+    button.addEventListener("click", () => {
+      const ascending = header.getAttribute("aria-sort") !== "ascending";
+      for (const other of headers) other.removeAttribute("aria-sort");
+      header.setAttribute("aria-sort", ascending ? "ascending" : "descending");
+      sort(table, column, ascending ? 1 : -1);
+    });
+  });
+  const rows = Array.from(table.tBodies[0].rows);
+  const texts = rows.map((row) => row.textContent.toLowerCase());
+  const box = listing.querySelector(".filter");
+  const status = box.querySelector("[role=status]");
+  const input = box.querySelector("input");
+  const filter = () => {
+    const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
+    let shown = 0;
+    rows.forEach((row, i) => {
+      row.hidden = !words.every((word) => texts[i].includes(word));
+      shown += !row.hidden;
+    });
+    status.textContent = `${shown} of ${rows.length}`;
+  };
+  input.addEventListener("input", filter);
+  filter();
+  box.hidden = false;
+}
+
+let closed = []; // what is folded away is printed too
+addEventListener("beforeprint", () => {
+  closed = Array.from(document.querySelectorAll("main > section > details:not([open])"));
+  for (const details of closed) details.open = true;
+});
+addEventListener("afterprint", () => {
+  for (const details of closed) details.open = false;
+});
