@@ -72,7 +72,7 @@ def _data(folder: Path) -> None:
 
 
 def _runs(folder: Path) -> None:
-    """Each folder holds one run, damaged in the way that it is called after; `good` is whole."""
+    """Each folder holds one run, damaged in the way that its name says; `good` is whole."""
     place(folder, config("rloo", "bernoulli", 0), directory="good/run")
     place(folder, config("rloo", "bernoulli", 1), directory="other/run")
     damaged = {name: folder / name / "run" for name in ("half", "swapped", "foreign", "missing", "a_folder")}

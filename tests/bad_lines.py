@@ -30,7 +30,6 @@ LINES = {
         +zzz=3
         +latent.codes=3
         ~latent.dim
-        ~measure.precision
         estimator.kk=3
         estimator.k=0
         estimator.k=2.5
@@ -67,6 +66,9 @@ LINES = {
         name=naïve
         estimator=rloo,disarm
         hydra.mode=nope
+        hydra/launcher=pol
+        -m hydra/launcher=pool hydra.launcher.n_jobs=0
+        -m hydra/launcher=pool hydra.launcher.gpus=[0,0]
         output=taken
         data=mnist data.root=nothing data.download=false
         data=mnist data.root=data
@@ -184,7 +186,7 @@ def row(arguments: str, said: str, folder: Path) -> str:
     """A row of the page, the same on every machine."""
     said = said.strip().replace(f"{folder}/", "").removeprefix("python -m ")
     said = re.sub(r"\b[0-9a-f]{64}\b", "<...>", re.sub(r"\b[0-9a-f]{12}\b", "<run>", said))
-    said = re.sub(r"(?<=there is )\w+(, \w+){9,}", "<...>", said)
+    said = re.sub(r"(?<=there is |here are )\w+(, \w+){9,}", "<...>", said)
     return f"| {_code(arguments)} | {_code(said)} |"
 
 

@@ -73,12 +73,12 @@ def report(options: argparse.Namespace) -> int:
     style = looks(collection.units.label)  # before choosing families, so that colours do not depend on the choice
     collection = _of_families(collection, options.families)
     compared, paired = comparison(collection), pairs(collection)
-    print(out / PAGE)
-    if waiting:
-        print(f"{collection.tables['runs'].num_rows} runs are complete, {waiting} are not.")
     tables = collection.tables | {"runs": widened(collection.tables["runs"])}
     tables |= {"comparison": to_arrow(compared, COMPARISON), "pairs": to_arrow(paired, PAIRS)}
     save(tables, out, as_csv=options.csv)
+    print(out / PAGE)
+    if waiting:
+        print(f"{collection.tables['runs'].num_rows} runs are complete, {waiting} are not.")
     show_comparison(compared)
     show_endings(collection.units)
     drawn = {}
