@@ -27,6 +27,8 @@ def obstacle(trainer: Trainer, x: Tensor) -> str | None:
     """
     if trainer.config["schedule"] != "constant":
         return f"a learning rate that changes, train.schedule={trainer.config['schedule']}"
+    if trainer.config["schedule"] == "cosine":
+        return "train.schedule=cosine, a learning rate that changes from step to step"
     twin = copy.deepcopy(trainer, {id(trainer.batches): iter(()), id(trainer.losses): trainer.losses})
     for module in (twin.model, twin.estimator):
         module.to(META)

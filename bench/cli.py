@@ -19,9 +19,9 @@ from bench import __version__
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-    from bench.job import Session
+    from bench.job import Finished, Session
 
-    Task = Callable[[DictConfig], None]
+    Task = Callable[[DictConfig], list[Finished]]
 
 COMMANDS = {
     "check": "bench.check",
@@ -94,6 +94,7 @@ def _hydra(arguments: list[str], config_name: str, task: "Task", session: "Sessi
 
     from bench import plan, plugins
     from bench.config import BadInput
+    from bench.launch import register as register_launchers
     from bench.sentences import first_line
 
     def refuse(message: str) -> NoReturn:
@@ -103,6 +104,7 @@ def _hydra(arguments: list[str], config_name: str, task: "Task", session: "Sessi
     flags.error = refuse  # type: ignore[method-assign]  # Hydra's own answer is a page of usage
     folder = flags.parse_args(arguments).config_dir
     plugins.register()
+    register_launchers()
     for file in sorted(Path(folder).glob("estimator/*.yaml")) if folder else []:
         if file.stem in plugins.registry() | plugins.presets():
             raise BadInput(f"{file} has the name of an estimator of the suite; give it another name.")

@@ -13,7 +13,7 @@ from typing import Any
 from bench.rules import RULES, Rule
 from bench.schema import SCHEMA
 
-NUMBERS = 2  # raise whenever the same configuration gives other numbers than before
+NUMBERS = 3  # raise whenever the same configuration gives other numbers than before
 MILDEST = 1e-3  # kurtosis - 1 of a gradient with thousands of independent coordinates: no fewer draws will ever do
 # Where files lie, what a run is called and what of it is drawn, not what it computes:
 LABELS = ("option", "name", "output", "data.root", "data.download", "evaluate.images",

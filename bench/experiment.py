@@ -92,13 +92,13 @@ class Experiment:
 
     def _engine(self) -> Engine:
         name = self.config["engine"]
-        if name == "graph" and self.impossible() is None and (reason := obstacle(self.trainer, self._example())):
+        if name == "graph" and self.impossible() is None and (reason := obstacle(self.trainer, self.example())):
             raise Impossible(f"engine=graph cannot record {reason}; engine=eager and engine=compile run.")
         return engine(self.trainer, name)
 
-    def _example(self) -> Tensor:
-        """`[B, X]`, of the shape of a training batch."""
-        return self.data.probe(1, self.config["train"]["batch_size"], 0)[0]
+    def example(self) -> Tensor:
+        """`[B, X]`, of the shape of a training batch; the training's stream stays where it is."""
+        return next(self._batches("timing"))
 
     def _batches(self, purpose: str) -> Iterator[Tensor]:
         seed = self.config["seeds"]["data"] + (purpose != "training")
@@ -135,7 +135,7 @@ class Experiment:
     def train_step(self) -> None:
         """One step, on the training's clock."""
         if not self.ready:
-            self.compiling, self.ready = prepare(self.engine, self._example()), True
+            self.compiling, self.ready = prepare(self.engine, self.example()), True
         start = time.perf_counter()
         self.engine.step()
         self.seconds += time.perf_counter() - start
@@ -199,15 +199,12 @@ class Experiment:
         """Time a step and a gradient, on a copy."""
         settings = self.config["timing"]
         if settings["repetitions"]:
-            seed = self.config["seeds"]["measure"]
-            timed = costs(
-                self.trainer,
-                self._batches("timing"),
-                seed=seed,
-                name=self.config["engine"],
-                compiling=self.compiling,
-                **settings,
-            )
+            about = {
+                "seed": self.config["seeds"]["measure"],
+                "name": self.config["engine"],
+                "compiling": self.compiling,
+            }
+            timed = costs(self.trainer, self._batches("timing"), **about, **settings)
             self.rows["cost"] += [{"estimator": self.config["option"], **row} for row in timed]
 
     def settle(self) -> None:

@@ -20,6 +20,14 @@ class TimeLimit(Exception):
     """The run took longer than sweep.time_limit; the message is one sentence."""
 
 
+def require_time(limit: float | None, seconds: float, step: int, then: str) -> None:
+    """Raise TimeLimit where a run has taken as many seconds; `then` is what the same command does next."""
+    if limit is not None and seconds >= limit:
+        raise TimeLimit(
+            f"Time limit of {limit:g} s reached at step {step}; the same command with a larger sweep.time_limit {then}."
+        )
+
+
 class Guard:
     """A context around the training, inside its random stream. `look` at every step, and let `step` take the step.
 
@@ -91,12 +99,8 @@ class Guard:
 
     def require_time(self) -> None:
         """Raise TimeLimit where there is no time left."""
-        if self.limit is not None and self.seconds() >= self.limit:
-            again = "starts anew" if self.every is None else "continues"
-            raise TimeLimit(
-                f"Time limit of {self.limit:g} s reached at step {self.experiment.trainer.step_count}; the same "
-                f"command with a larger sweep.time_limit {again}."
-            )
+        then = "starts anew" if self.every is None else "continues"
+        require_time(self.limit, self.seconds(), self.experiment.trainer.step_count, then)
 
     def _interrupt(self, number: int, frame: object) -> None:
         if self.stepping and not self.asked:

@@ -3,7 +3,7 @@
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -35,19 +35,31 @@ class Session:
         self.finished: list[Finished] = []
         self.error: Exception | None = None
 
+    def tell(self, number: int | None, what: str, finished: Finished, seconds: float) -> None:
+        """Print the line of one ending; `number` is that of the job in its sweep."""
+        of = f"/{self.total}" if self.total else ""
+        label = what if number is None else f"{number}{of} {what}".rstrip()
+        print(line(label, finished, seconds), flush=True)
+
 
 class JobFailed(BadInput):
     """A job failed in a process of a launcher: raised there, so that Hydra tells the process of the command."""
 
+    def __init__(self, message: str, finished: Sequence[Finished] = ()):
+        super().__init__(message)
+        self.finished = list(finished)
+
 
 class Stopped(BaseException):
-    """A run of a sweep with sweep.fail_fast has failed; the argument is the number of jobs that were started.
-
-    No Exception, since Hydra would go on after one.
-    """
+    """With fail_fast a run has failed; the argument: how many jobs were started. Hydra goes on after an Exception."""
 
 
 _session: Session | None = None
+
+
+def current() -> Session:
+    """The session of this process."""
+    return _session or start(Session())
 
 
 def start(session: Session) -> Session:
@@ -60,12 +72,12 @@ def start(session: Session) -> Session:
 Work = Callable[["DictConfig", str | None, bool], Iterator[Finished]]
 
 
-def job(cfg: "DictConfig") -> None:
+def job(cfg: "DictConfig") -> list[Finished]:
     """One run."""
-    perform(cfg, _run)
+    return perform(cfg, _run)
 
 
-def perform(cfg: "DictConfig", work: Work) -> None:
+def perform(cfg: "DictConfig", work: Work) -> list[Finished]:
     """Do `work(cfg, option, many)` and print a line for all that it finishes. In the process of the command nothing but
     Stopped is raised, so that a failed job never stops a sweep unless that was asked for."""
     from hydra.core.hydra_config import HydraConfig
@@ -77,16 +89,16 @@ def perform(cfg: "DictConfig", work: Work) -> None:
     session.many = many
     if many and cfg.sweep.fail_fast is True and any(finished.status == "failed" for finished in session.finished):
         raise Stopped(settings.job.num)
-    name = []
-    if many:
-        of = f"/{session.total}" if session.total else ""
-        name = [f"{settings.job.num + 1}{of}", *(o for o in settings.overrides.task if o not in sys.argv)]
+    number = settings.job.num + 1 if many else None
+    name = [o for o in settings.overrides.task if o not in sys.argv] if many else []
+    mine: list[Finished] = []
 
     def note(finished: Finished) -> None:
         nonlocal began
+        mine.append(finished)
         session.finished.append(finished)
-        words = [*name, *filter(None, [finished.what])] or [str(finished.directory)]
-        print(_line(" ".join(words), finished, time.perf_counter() - began), flush=True)
+        words = [*name, *filter(None, [finished.what])] or ([] if many else [str(finished.directory)])
+        session.tell(number, " ".join(words), finished, time.perf_counter() - began)
         began = time.perf_counter()
 
     try:
@@ -95,11 +107,12 @@ def perform(cfg: "DictConfig", work: Work) -> None:
     except Exception as error:
         if not many:
             session.error = error
-            return
+            return mine
         note(Finished(None, "skipped" if isinstance(error, Impossible) else "failed", explain(error)))
-    failed = next((finished for finished in session.finished if finished.status == "failed"), None)
+    failed = next((finished for finished in mine if finished.status == "failed"), None)
     if session is not _session and failed:
-        raise JobFailed(failed.reason)
+        raise JobFailed(failed.reason, mine)
+    return mine
 
 
 def explain(error: Exception) -> str:
@@ -111,7 +124,8 @@ def explain(error: Exception) -> str:
     return known or (words if isinstance(error, ValueError) else f"{type(error).__name__}: {words}")
 
 
-def _line(label: str, finished: Finished, seconds: float) -> str:
+def line(label: str, finished: Finished, seconds: float) -> str:
+    """What is printed of one ending."""
     status = f"already {finished.status}" if finished.already else f"{finished.status} in {seconds:.1f} s"
     return f"{label}: {status}{f': {finished.reason}' if finished.reason else ''}"
 
@@ -133,8 +147,10 @@ def _once(config: dict[str, Any], many: bool) -> Finished:
     from bench import plugins, run
 
     plugins.build(config["estimator"])  # a value that the constructor refuses is found before anything is written
-    directory = Path(config["output"]) / config["name"] / identity(config)
+    directory = place(config)
     require_writable(directory)
+    if other := attempt.worker(directory):  # asked first: whoever comes after this takes longer than the next line
+        return Finished(directory, "running", f"{other} works on it.", already=True)
     earlier = earlier_run(directory)
     if earlier and (earlier.status != "failed" or config["sweep"]["retry"] == "none"):
         if earlier.status == "skipped" and not many:
@@ -142,8 +158,6 @@ def _once(config: dict[str, Any], many: bool) -> Finished:
         if earlier.status != "failed":
             attempt.tidy(directory)
         return earlier
-    if other := attempt.worker(directory):
-        return Finished(directory, "running", f"{other} works on it.", already=True)
     try:
         outcome = run.run(config, directory, progress=not many and sys.stderr.isatty())
     except Exception as error:  # before the start: what goes wrong later is recorded by run itself
@@ -157,6 +171,11 @@ def _once(config: dict[str, Any], many: bool) -> Finished:
         now = None if attempt.worker(directory) else earlier_run(directory)
         return now or Finished(directory, *outcome, already=True)
     return Finished(directory, *outcome)
+
+
+def place(config: dict[str, Any]) -> Path:
+    """The run directory of a resolved configuration."""
+    return Path(config["output"]) / config["name"] / identity(config)
 
 
 def earlier_run(directory: Path) -> Finished | None:

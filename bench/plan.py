@@ -60,32 +60,36 @@ def _compose(sweeper: Any, batch: list[list[str]]) -> Iterator[tuple[Path, dict[
         cfg = compose(loader, sweeper.config, overrides)
         if len(held) < HELD:
             held[tuple(overrides)] = cfg
-        yield Path(cfg.output) / cfg.name, {"overrides": [o for o in overrides if o not in common]} | _run(cfg)
+        for run in _runs(cfg):
+            yield Path(cfg.output) / cfg.name, {"overrides": [o for o in overrides if o not in common]} | run
     if isinstance(sweeper.launcher, BasicLauncher):  # others may send the loader, and all it holds, elsewhere
         loader.load_sweep_config = handed
 
 
-def _run(cfg: Any) -> dict[str, Any]:
-    """Which run the job is, or the sentence that says why it is none."""
+def _runs(cfg: Any) -> Iterator[dict[str, Any]]:
+    """Which run the job is, or runs of so many replicas, or the sentence that says why it is none."""
     from omegaconf import OmegaConf, open_dict
     from omegaconf.errors import OmegaConfBaseException
 
     from bench.config import BadInput, identity, prepare
+    from bench.replicas.run import replica
 
     with open_dict(cfg):
         hydra = cfg.pop("hydra")
-        try:
-            composed: Any = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
-            config = prepare(composed)
-            run = {"run": identity(config)}
-            if composed["device"] == "auto":  # the job may run on another machine than this
-                other = "cpu" if config["device"] == "cuda" else "cuda"
-                run["on_the_other_device"] = identity(config | {"device": other})
-            return run
-        except (BadInput, OmegaConfBaseException) as error:
-            return {"run": None, "reason": " ".join(str(error).split())}
-        finally:
+    try:
+        composed: Any = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
+        config = prepare(composed)
+    except (BadInput, OmegaConfBaseException) as error:
+        yield {"run": None, "reason": " ".join(str(error).split())}
+        return
+    finally:
+        with open_dict(cfg):
             cfg.hydra = hydra
+    other = {"device": "cpu" if config["device"] == "cuda" else "cuda"}
+    for number in range(config["replicas"]):
+        one = replica(config, number)
+        elsewhere = {"on_the_other_device": identity(one | other)} if composed["device"] == "auto" else {}
+        yield {"run": identity(one)} | elsewhere
 
 
 def _write(folder: Path, arguments: list[str], jobs: list[dict[str, Any]]) -> None:

@@ -28,11 +28,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     return launch(list(sys.argv[1:] if argv is None else argv), "probe", task, show)
 
 
-def task(cfg: "DictConfig") -> None:
+def task(cfg: "DictConfig") -> "list[Finished]":
     """One reference trajectory and all that is measured along it."""
     from bench.job import perform
 
-    perform(cfg, probes)
+    return perform(cfg, probes)
 
 
 def probes(cfg: "DictConfig", option: str | None, many: bool) -> "Iterator[Finished]":

@@ -138,7 +138,9 @@ TABLES: dict[str, dict[str, Column]] = {
             FLOAT, "compiling, or capturing, with the first calls; less where compiled code was on the disk (s)"
         ),
         "repetitions": Column(INT, "timed repetitions"),
-        "valid": Column(BOOL, "whether threads x parallel jobs <= cores, without which a timing means little"),
+        "valid": Column(
+            BOOL, "whether threads x jobs at once <= cores and a GPU had one job, without which a timing means little"
+        ),
         "evaluations_forward": Column(FLOAT, "evaluations of the cost per example and gradient"),
         "evaluations_backward": Column(FLOAT, "evaluations of the cost that are differentiated with respect to z"),
         "peak_memory": Column(INT, "peak memory (bytes); not known of engine graph"),

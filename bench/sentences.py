@@ -9,6 +9,8 @@ from bench.config import BadInput, nearest, nearest_key
 from bench.download import DataError
 from bench.rules import RULES
 
+EXTRAS = {"submitit_slurm": "slurm", "submitit_local": "slurm"}  # launchers of other packages: what installs them
+
 
 def sentence(error: BaseException) -> str | None:
     """What to tell the user, or None where the error is nobody's input."""
@@ -16,6 +18,8 @@ def sentence(error: BaseException) -> str | None:
         return str(error)
     if isinstance(error, MissingConfigException):
         group, _, name = (error.missing_cfg_file or "").rpartition("/")
+        if group == "hydra/launcher" and name in EXTRAS:
+            return needs_extra(f"{group}={EXTRAS[name]}", EXTRAS[name])
         if error.options is None or not group:
             return first_line(error)
         return f"There is no {group} {name}: {nearest(name, error.options)}"
@@ -41,6 +45,11 @@ def sentence(error: BaseException) -> str | None:
     if isinstance(error, OSError) and error.filename:
         return f"{error.filename} cannot be written: {error.strerror}; choose another place with output=<folder>."
     return None
+
+
+def needs_extra(what: str, extra: str) -> str:
+    """What to install."""
+    return f"{what} needs packages that are not installed: pip install 'estimator-bench[{extra}]'."
 
 
 def first_line(error: BaseException) -> str:

@@ -45,12 +45,13 @@ def show_unfinished(finished: Iterable["Finished"]) -> None:
 
 
 def summary(directory: Path) -> list[str]:
-    """The cells of `COLUMNS`; a dash where the run has no such number."""
+    """The cells of `COLUMNS`; a dash where the run has no such number, or no valid timing."""
     found = {name: table.to_pylist() for name, table in tables.read(directory).items()}
     [run] = found["runs"]
     elbo = _last(row["elbo"] for row in found.get("objective", []) if row["split"] == "test")
     noise = _last(row["variance_noise"] for row in found.get("gradient", []) if row["part"] == "encoder")
-    seconds = _last(row["seconds"] for row in found.get("cost", []) if row["what"] == "step")
+    steps = (row for row in found.get("cost", []) if row["what"] == "step")
+    seconds = _last(row["seconds"] for row in steps if row.get("valid") is not False)
     return [
         run["run"], run["estimator"], run["family"], str(run["seed"]), run["status"],
         _number(elbo), _number(math.log10(noise) if noise else None), _number(seconds and 1000 * seconds),
@@ -84,7 +85,8 @@ def shared_summary(directory: Path) -> list[str]:
     gradient: dict[str, Any] = next((row for row in found.get("gradient", []) if row["part"] == "encoder"), {})
     cost: dict[str, Any] = next((row for row in found.get("cost", []) if row["what"] == "gradient"), {})
     calls = [cost.get(f"evaluations_{way}") for way in ("forward", "backward")]
-    seconds, error = cost.get("seconds"), gradient.get("bias_sq_se")
+    seconds = None if cost.get("valid") is False else cost.get("seconds")
+    error = gradient.get("bias_sq_se")
     numbers = [gradient.get("variance_noise"), gradient.get("bias_sq"), error and 1.96 * error]
     return [
         run["run"], run["estimator"], " / ".join(f"{n:g}" for n in calls) if cost else "-",

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from bench.engine import WARM_UP, engine, prepare
+from bench.launch.sharing import undisturbed
 from bench.measure import own_stream
 from bench.objective import Objective
 from bench.provenance import device_name
@@ -172,7 +173,7 @@ def costs(
             row = {"what": what, "engine": name, "batch_size": len(x), "threads": threads, "seconds_compile": compiling}
             row |= {"device": device.type, "device_name": device_name(device.type)}
             row |= {"evaluations_forward": float(forward), "evaluations_backward": float(backward)}
-            row |= {"valid": threads <= len(os.sched_getaffinity(0)), **timed(work, device, repetitions, warmup)}
+            row |= {"valid": undisturbed(threads, device.type), **timed(work, device, repetitions, warmup)}
             # Warm, since what is allocated once is there; a graph holds its memory all the time.
             rows.append(row | {"peak_memory": None if name == "graph" else peak_memory(work, device)})
     return rows

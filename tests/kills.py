@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SWEEP = (
     "-m", "estimator=nvil", "seed=0,1,2", "latent=bernoulli_small", "model.hidden=[16]", "threads=1",
     "train.steps=60", "train.batch_size=50", "measure.draws=8", "measure.batches=2", "evaluate.examples=50",
-    "evaluate.samples=5", "evaluate.prior_samples=0", "timing.repetitions=0", "sweep.checkpoint_seconds=0.05",
+    "evaluate.samples=5", "evaluate.prior_samples=0", "timing.repetitions=0", "sweep.checkpoint_seconds=0.02",
     "output=out", "device=cpu",
 )  # fmt: skip
 TIMES = {"seconds", "started", "command"}

@@ -74,15 +74,19 @@ def test_the_identity_changes_with_the_versions(monkeypatch):
             assert identity(config) != before
 
 
-def numbers_after(changelog: str) -> int:
-    """1, and one more for every entry that is marked."""
-    return 1 + len(re.findall(r"^\* .*?\*\*\[numbers\]\*\*", changelog, re.MULTILINE))
+def marked(changelog: str) -> list[int | None]:
+    """The number beside each mark of an entry; None where there is none."""
+    found = re.findall(r"^\* .*?\*\*\[numbers ?(\d*)\]\*\*", changelog, re.MULTILINE)
+    return [int(number) if number else None for number in found]
 
 
-def test_every_mark_in_the_changelog_has_changed_the_identities():
+def test_the_marks_in_the_changelog_are_the_version_of_the_numbers():
     changelog = (plugins.ROOT / "CHANGELOG.md").read_text()
-    assert numbers_after(changelog) == NUMBERS
-    assert numbers_after(f"{changelog}* **[numbers]** The noise is drawn otherwise.\n") == NUMBERS + 1
+    assert None not in marked(changelog), "write **[numbers n]**, n being NUMBERS of bench/config.py, which it raises"
+    assert max(marked(changelog), default=1) == NUMBERS
+    assert len(marked(changelog)) >= NUMBERS - 1
+    more = f"{changelog}* **[numbers]** The noise is drawn otherwise.\n* **[numbers {NUMBERS + 1}]** The order too.\n"
+    assert marked(more) == [*marked(changelog), None, NUMBERS + 1]
 
 
 def test_an_identity_has_no_infinity():

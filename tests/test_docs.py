@@ -12,6 +12,7 @@ from bench import cli, job, plugins
 from tests.packages import ROOT
 
 PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")), *sorted(ROOT.glob("results/**/README.md"))]
+PAGES.remove(ROOT / "docs" / "clusters.md")  # test_clusters composes its commands
 SMALL = (
     "data=digits", "data.train_size=null", "train.steps=2", "train.batch_size=4", "measure.draws=4",
     "measure.batches=2", "measure.batch_size=3", "measure.reference_draws=4", "evaluate.examples=4",

@@ -151,6 +151,13 @@ def test_what_a_graph_cannot_record(fault, said):
     assert all(p.grad is None for p in trainer.learned)
 
 
+def test_a_graph_cannot_record_a_learning_rate_that_changes():
+    objective = Objective(vae("bernoulli"), RLOO())
+    assert "train.schedule=cosine" in str(
+        obstacle(Trainer(objective, iter([]), TRAIN | {"schedule": "cosine"}), images(4))
+    )
+
+
 CAPTURED = [  # own parameters, state in update, tables made on the host
     ("bernoulli", "rebar"), ("bernoulli", "nvil"), ("bernoulli", "gumbel_softmax_annealed"), ("gaussian", "qmc"),
     ("categorical", "unordered_set"), ("categorical", "disarm_tree"), ("categorical", "exact"), ("vq", "nsvq"),

@@ -15,6 +15,7 @@ from bench.config import BadInput, Impossible, identity
 from bench.data import Data
 from bench.engine import engine, prepare
 from bench.experiment import Experiment
+from bench.guard import require_time
 from bench.job import Finished, earlier_run, explain, require_writable
 from bench.model import VAE
 from bench.progress import progress_bar
@@ -93,8 +94,7 @@ class Together:
             raise Impossible(f"replicas={len(configs)} trains VAEs; this problem takes seed=0,1,... with --multirun.")
         shared = None if first.data.binarisation == "static" else first.data  # static images are of a seed
         self.experiments = [first, *(Experiment(config, shared) for config in configs[1:])]
-        seeds, x = [config["seeds"]["estimator"] for config in configs], first.data.train
-        self.example = x[: self.config["train"]["batch_size"]]
+        seeds, self.example = [config["seeds"]["estimator"] for config in configs], first.example()
         self.trainer = Replicas([e.trainer for e in self.experiments], seeds, self.config["train"], self.example)
         self.engine = engine(self.trainer, self.config["engine"])
         self.alive = dict(enumerate(self.experiments))
@@ -124,6 +124,7 @@ class Together:
             prepare(self.engine, self.example.expand(len(self.experiments), -1, -1))
             while True:
                 step = trainer.step_count
+                require_time(self.config["sweep"]["time_limit"], time.perf_counter() - self.clock, step, "starts anew")
                 stops = first.stops(step)
                 if step % LOOK_EVERY == 0 or stops:
                     start = time.perf_counter()

@@ -22,9 +22,10 @@ TITLES = {
     "bias_vs_temperature": "Bias against temperature",
 }
 BOUNDS = ("elbo_vs_step", "elbo_vs_seconds", "final_elbo")  # of table `objective`; all others of `gradient`
-TOLD = ("problem.name", "data.name", "data.binarisation", "latent.dim", "latent.categories", "latent.positions",
-        "latent.codes", "model.arch", "model.hidden", "objective.kl", "train.steps", "train.batch_size",
-        "train.lr")  # fmt: skip
+TOLD = (
+    "problem.name", "data.name", "data.binarisation", "latent.dim", "latent.categories", "latent.positions",
+    "latent.codes", "model.arch", "model.hidden", "objective.kl", "train.steps", "train.batch_size", "train.lr",
+)  # fmt: skip
 
 
 class Caption(NamedTuple):

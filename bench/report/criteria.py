@@ -62,8 +62,8 @@ CRITERIA = (
     Criterion(
         "bound",
         "Bound",
-        "ELBO, or the IWAE bound where that is optimised, at the last step, on the test split (where nothing is held "
-        "out, on the training split)",
+        "ELBO, or the IWAE bound where that is optimised, at the last step, on the test split (the training split, "
+        "where nothing is held out)",
         "nats",
         ratio=False,
         highest=True,

@@ -35,7 +35,7 @@ def elbo_vs_step(collection: Collection, looks: dict[str, Look], part: str) -> "
 
 
 def elbo_vs_seconds(collection: Collection, looks: dict[str, Look], part: str) -> "Figure":
-    """The test bound (where there is none, the training bound) along the training, by training time."""
+    """The test bound (where there is none, the training bound) by training time; no runs with invalid timings."""
     return _bound_curves(collection, looks, "seconds", "training time (s)")
 
 
@@ -91,6 +91,9 @@ def _bound_curves(collection: Collection, looks: dict[str, Look], x: str, label:
     rows = points.with_bound(collection.joined("objective"))
     split = "test" if (rows.split == "test").any() else "train"  # a problem without a VAE has nothing held out
     rows = rows[rows.split == split]
+    if x == "seconds":
+        cost = collection.joined("cost")
+        rows = rows[~rows.run.isin(cost.run[cost.valid.eq(False)])]
     summary = barred(summarise(rows, [*UNIT, "step"], "bound"))
     at = rows.groupby([*UNIT, "step"])[x if x != "step" else "seed"].mean()
     summary["x"] = (
