@@ -7,6 +7,7 @@ import torch
 
 from bench import attempt, experiment, resume, tables
 from bench.experiment import Experiment
+from bench.images import NAME
 from bench.run import run
 from bench.train import Trainer
 from estimators.rloo import RLOO
@@ -43,7 +44,7 @@ def test_a_run_interrupted_again_and_again_has_the_same_tables(case, tmp_path, m
     told = [line.rpartition(" ")[2] for line in capsys.readouterr().err.splitlines()]
     assert told == ["0.", "4.", "6.", "11."]  # a signal waits for the end of the step
     left = {file.name for file in (tmp_path / "b").iterdir()}
-    assert left == {tables.MARKER, "runs.parquet", "objective.parquet", "gradient.parquet", "cost.parquet"}
+    assert left == {tables.MARKER, "runs.parquet", "objective.parquet", "gradient.parquet", "cost.parquet", NAME}
 
 
 @pytest.mark.parametrize("what", ["evaluate", "measure", "time"])
