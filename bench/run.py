@@ -55,7 +55,7 @@ def run(config: dict, directory: Path, progress: bool = False, checkpoints: Coll
         raise Impossible(reason)
     trainer = experiment.trainer
     about = {"command": provenance(config["device"], config["threads"])["command"], "steps": config["train"]["steps"]}
-    about["label"] = f"{config['option']} on {config['latent']['family']}, seed {config['seed']}"
+    about["label"] = f"{config['option']} on {family(config)}, seed {config['seed']}"
     with attempt.claim(directory, about, lambda: trainer.step_count) as other:
         if other or tables.version(directory) != before:
             return Outcome("running", f"{other} works on it." if other else "Another process has just ended it.")

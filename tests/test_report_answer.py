@@ -68,6 +68,13 @@ def test_the_runner_up_is_compared_as_in_the_pairs(own):
             assert other.probability == pytest.approx(1 - probability if turned else probability)
 
 
+def test_the_noise_of_the_arithmetic_is_none(tmp_path):
+    for name, variance in (("rloo", 1.0), ("exact", 1e-14), ("arm", 2.0)):
+        place(tmp_path, config(name, "bernoulli", 0), estimator=name, variance=variance)
+    verdict = by_name(collect(find([tmp_path]))[0])["variance_x_evaluations"]
+    assert (verdict.silent, verdict.contenders[0].label) == (["exact"], "rloo")
+
+
 def test_the_control_is_no_contender(tmp_path):
     for name in ("detached", "rloo"):
         for seed in range(3):

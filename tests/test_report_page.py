@@ -177,5 +177,6 @@ def test_numbers(value, shown):
 
 def test_bounds_keep_their_tenths_and_nothing_is_certain():
     assert nats(-144.43, -148.15, -140.71) == "−144.4 [−148.2, −140.7]"
+    assert nats(-0.2231) == "−0.223"
     assert percent(0.99999) == "> 99.9 %"
     assert percent(0.5) == "50.0 %"

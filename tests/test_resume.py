@@ -7,6 +7,7 @@ import torch
 
 from bench import attempt, experiment, resume, tables
 from bench.experiment import Experiment
+from bench.images import NAME
 from bench.run import run
 from bench.train import Trainer
 from estimators.rloo import RLOO
@@ -19,6 +20,7 @@ CASES = {
     "moving average": ("latent=bernoulli_small", "estimator=reinforce_moving_average", "train.optimiser=radam"),
     "annealed": ("latent=categorical_small", "estimator=gumbel_softmax_annealed", "train.optimiser=sgd"),
     "relax": ("latent=bernoulli_small", "estimator=relax"),
+    "problem": ("problem=bernoulli_bits", "estimator=reinforce_moving_average"),
     "ema": ("latent=vq_ema", "latent.restart=0.5", "estimator=vq_straight_through"),
 }
 
@@ -31,7 +33,8 @@ def undisturbed(tmp_path_factory):
 
 @pytest.mark.parametrize("case", CASES)
 def test_a_run_interrupted_again_and_again_has_the_same_tables(case, tmp_path, monkeypatch, capsys):
-    settings = chosen(*STOPS, *CASES[case])
+    network = "model." if case == "problem" else "nothing"  # a problem has none
+    settings = chosen(*(word for word in STOPS if not word.startswith(network)), *CASES[case])
     assert run(settings, tmp_path / "a").status == "done"
     for at, by in ((0, killed), (4, killed), (5, lambda: signal.raise_signal(signal.SIGTERM)), (11, killed)):
         stopping(monkeypatch, at, by)
@@ -43,7 +46,7 @@ def test_a_run_interrupted_again_and_again_has_the_same_tables(case, tmp_path, m
     told = [line.rpartition(" ")[2] for line in capsys.readouterr().err.splitlines()]
     assert told == ["0.", "4.", "6.", "11."]  # a signal waits for the end of the step
     left = {file.name for file in (tmp_path / "b").iterdir()}
-    assert left == {tables.MARKER, "runs.parquet", "objective.parquet", "gradient.parquet", "cost.parquet"}
+    assert left == {tables.MARKER, "runs.parquet", "objective.parquet", "gradient.parquet", "cost.parquet", NAME}
 
 
 @pytest.mark.parametrize("what", ["evaluate", "measure", "time"])

@@ -57,6 +57,7 @@ def _small(monkeypatch):
     monkeypatch.setattr(bench.speed, "QUICK", tiny)
     monkeypatch.setattr(bench.speed, "OTHERS", OTHERS[-1:])
     monkeypatch.setattr("bench.speed.steps.STEPS", 1)
+    monkeypatch.setattr("bench.engine.BACKEND", "aot_eager")  # the compiler without its slow half
     monkeypatch.setattr(ceilings, "COPIED", 2**16)
 
 
@@ -64,16 +65,18 @@ def _small(monkeypatch):
 def test_one_command_leaves_a_table_and_a_figure(tmp_path, capsys):
     assert bench.speed.main(["--quick", "--device", "cpu", "--threads", "1", "--out", str(tmp_path / "new")]) == 0
     written = {path.name for path in (tmp_path / "new").iterdir()}
-    assert written == {"speed.parquet", "speed.csv", "speed.png", "speed.svg"}
+    assert written == {"speed.parquet", "speed.csv", "speed.png", "speed.svg", "speed.pdf"}
     table = pd.read_parquet(tmp_path / "new" / "speed.parquet")
     assert list(table.columns) == list(COLUMNS)
     assert table[["ours", "reference", "ratio", "device", "device_name", "threads", "torch"]].notna().all(axis=None)
     drawn = table[table.what.str.startswith("draws")]
     assert set(drawn.estimator) == {LEAD[0], OTHERS[-1][0]}
     assert ((drawn.fraction_of_floor > 0) & (drawn.memory_floor > 0) & (drawn.q1 <= drawn.q3)).all()
-    assert {"1 training steps", "peak memory, encoder + decoder"} < set(table.what)
+    assert {"1 training steps, eager", "1 training steps, compile", "peak memory, encoder + decoder"} < set(table.what)
     said = capsys.readouterr().out
     assert "On a GPU: not measured." in said
+    steps = table[table.what.str.contains("steps")]
+    assert list(zip(steps.engine, steps["size"], strict=True)) == [("eager", 1), ("compile", 1), ("eager", 8)]
     assert all(f"{row.what} " in said for row in table.itertuples())
     csv = pd.read_csv(tmp_path / "new" / "speed.csv")
     assert csv.ours.tolist() == pytest.approx(table.ours.tolist())

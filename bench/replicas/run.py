@@ -18,6 +18,7 @@ from bench.experiment import Experiment
 from bench.guard import require_time
 from bench.job import Finished, earlier_run, explain, require_writable
 from bench.model import VAE
+from bench.problems import family
 from bench.progress import progress_bar
 from bench.replicas import Replicas
 from bench.run import LOOK_EVERY, note_failure, record
@@ -119,7 +120,7 @@ class Together:
 
     def _go(self, progress: bool) -> None:
         trainer, first, steps = self.trainer, self.experiments[0], self.config["train"]["steps"]
-        title, seconds = f"{len(self.experiments)} x {self.config['option']} on {self.config['latent']['family']}", 0.0
+        title, seconds = f"{len(self.experiments)} x {self.config['option']} on {family(self.config)}", 0.0
         with progress_bar(title, steps, progress) as advance:
             prepare(self.engine, self.example.expand(len(self.experiments), -1, -1))
             while True:

@@ -22,6 +22,7 @@ from bench.schema import OWN
 if TYPE_CHECKING:
     import pandas as pd
 
+ROUNDING = 1e-12  # of the largest value of a panel: what is below has none but that of the arithmetic
 CONTROLS = ("detached",)  # learns nothing about the encoder on purpose: no contender
 
 
@@ -80,8 +81,9 @@ def judge(panel: tuple, criterion: Criterion, rows: "pd.DataFrame", by_draws: bo
     """The contenders among rows with columns label, seed, value and error, which are not logs yet."""
     silent: list[str] = []
     if criterion.ratio:
-        silent = sorted(str(label) for label, of in rows.groupby("label") if (of.value <= 0).all())
-        rows = rows[rows.value > 0]
+        least = ROUNDING * rows.value.max()
+        silent = sorted(str(label) for label, of in rows.groupby("label") if (of.value <= least).all())
+        rows = rows[rows.value > least]
         rows = rows.assign(error=rows.error / rows.value, value=np.log(rows.value))
     tables: Any = rows.groupby(["label", "seed"])[["value", "error"]].mean().unstack("seed")
     values, errors = tables["value"], tables["error"]

@@ -55,7 +55,9 @@ def bounded(mean: float, low: float, high: float) -> str:
 
 
 def nats(mean: float, low: float = math.nan, high: float = math.nan) -> str:
-    """A bound to a tenth of a nat, which three digits would lose."""
+    """A bound to a tenth of a nat, which three digits would lose; a small one to three digits."""
+    if abs(mean) < 10:
+        return bounded(mean, low, high)
     words = ["" if math.isnan(v) else f"{v:.1f}".replace("-", "\N{MINUS SIGN}") for v in (mean, low, high)]
     return words[0] + (f" [{words[1]}, {words[2]}]" if words[1] and words[2] else "")
 

@@ -16,7 +16,7 @@ from bench.speed.ceilings import bandwidth
 from bench.speed.draws import draws_rows, memory_rows
 from bench.speed.options import rows as option_rows
 from bench.speed.problems import LEAD, OTHERS
-from bench.speed.steps import ENGINES, step_rows
+from bench.speed.steps import step_rows
 from bench.speed.table import write
 
 FULL: dict[str, Any] = {
@@ -80,14 +80,14 @@ def against_plain(device: torch.device, sizes: dict, repetitions: int) -> Iterat
     """Gradient draws, training steps and peak memory, printed as they come."""
     print(f"A copy moves {bandwidth(device) / 1e9:.1f} GB/s.")
     if device.type != "cuda":
-        print("On a GPU: not measured.")
+        print("On a GPU: not measured. Without one there are no graphs.")
     print("A VAE 784-200-200-200, batch 100. ratio = reference / ours for times: above 1 is faster than the plain loop")
     print("floor: the matrix products that cannot be left out, at their measured rate; %: how much of ours that is")
     heads = f"{'what':31} {'estimator':20} {'size':>6} {'ours':>10} {'reference':>10} {'ratio':>6} {'quartiles':>11}"
     print(f"{heads}  % floor")
     rows = chain(
         draws_rows(device, [LEAD], sizes["draws"], repetitions),
-        step_rows(device, ENGINES, repetitions),
+        step_rows(device, repetitions),
         draws_rows(device, OTHERS, sizes["others"], repetitions),
         memory_rows(device, sizes["memory"]),
     )

@@ -31,6 +31,7 @@ TRAIN: dict[str, Any] = {
     "betas": [0.9, 0.999],
     "eps": 1e-8,
     "momentum": 0.9,
+    "schedule": "constant",
 }
 LEAD = ("rloo", "bernoulli", {"k": 2})  # whose draws and steps have targets
 OTHERS: tuple[tuple[str, str, dict[str, Any]], ...] = (

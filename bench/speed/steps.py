@@ -6,38 +6,47 @@ from typing import NamedTuple
 
 import torch
 
+from bench.engine import engine
+from bench.replicas import Replicas
 from bench.speed.plain import BareLoop
 from bench.speed.problems import LEAD, TRAIN, problem
 from bench.timing import compare
 from bench.train import Trainer
 
 STEPS = 20  # timed together
+REPLICAS = 8
 
 
-class Engine(NamedTuple):
-    """A way of training `replicas` seeds at once; `build(device)` gives the function that does one step of all."""
+class Way(NamedTuple):
+    """A way of training: an engine, and how many seeds at once."""
 
-    name: str
+    engine: str
     replicas: int
-    build: Callable[[torch.device], Callable[[], object]]
 
 
-def eager(device: torch.device) -> Callable[[], object]:
-    """The trainer as it is, one seed."""
-    objective, x = problem(device, *LEAD)
-    return Trainer(objective, repeat(x), TRAIN).step
+def ways(device: torch.device) -> list[Way]:
+    """Those that this device has: graphs are CUDA's, and compiling several seeds takes minutes on a processor."""
+    found = [Way("eager", 1), Way("compile", 1), Way("eager", REPLICAS)]
+    return found + ([Way("graph", 1), Way("graph", REPLICAS)] if device.type == "cuda" else [])
 
 
-ENGINES = [Engine("eager", 1, eager)]
+def step_of(way: Way, device: torch.device) -> Callable[[], object]:
+    """The function that takes one training step of all seeds."""
+    trainers = []
+    for _ in range(way.replicas):
+        objective, x = problem(device, *LEAD)
+        trainers.append(Trainer(objective, repeat(x), TRAIN))
+    seeds = list(range(way.replicas))
+    return engine(trainers[0] if len(trainers) == 1 else Replicas(trainers, seeds, TRAIN, x), way.engine).step
 
 
-def step_rows(device: torch.device, engines: list[Engine], repetitions: int) -> Iterator[dict]:
-    """20 steps of each engine; the reference is the bare loop, once per replica."""
+def step_rows(device: torch.device, repetitions: int) -> Iterator[dict]:
+    """20 steps of each way; the reference is the bare loop, once per replica."""
     name, family, hyper = LEAD
-    for engine in engines:
-        step = engine.build(device)
+    for way in ways(device):
+        step = step_of(way, device)
         bare = []
-        for _ in range(engine.replicas):
+        for _ in range(way.replicas):
             twin, x = problem(device, name, family, hyper)
             bare.append(BareLoop(twin.model.encoder, twin.model.get_submodule("decoder"), repeat(x), TRAIN["lr"]))
 
@@ -51,6 +60,6 @@ def step_rows(device: torch.device, engines: list[Engine], repetitions: int) -> 
                     loop.step()
 
         yield {
-            "what": f"{STEPS} training steps", "estimator": name, "family": family, "size": engine.replicas,
-            "engine": engine.name, "unit": "s", **compare(ours, plain, device, repetitions),
+            "what": f"{STEPS} training steps, {way.engine}", "estimator": name, "family": family, "size": way.replicas,
+            "engine": way.engine, "unit": "s", **compare(ours, plain, device, repetitions),
         }  # fmt: skip
