@@ -93,21 +93,23 @@ def _hydra(arguments: list[str], config_name: str, task: "Task", session: "Sessi
     from hydra._internal.utils import get_args_parser
 
     from bench import plan, plugins
+    from bench.arguments import one_sentence
     from bench.config import BadInput
     from bench.launch import register as register_launchers
     from bench.sentences import first_line
 
     def refuse(message: str) -> NoReturn:
-        raise BadInput(f"{message}; --help shows what is possible.")
+        raise BadInput(one_sentence(message))
 
     flags = get_args_parser()
     flags.error = refuse  # type: ignore[method-assign]  # Hydra's own answer is a page of usage
-    folder = flags.parse_args(arguments).config_dir
+    asked = flags.parse_args(arguments)
+    if asked.experimental_rerun:
+        raise BadInput("--experimental-rerun would run what a pickle says; give the overrides of the run instead.")
     plugins.register()
     register_launchers()
-    for file in sorted(Path(folder).glob("estimator/*.yaml")) if folder else []:
-        if file.stem in plugins.registry() | plugins.presets():
-            raise BadInput(f"{file} has the name of an estimator of the suite; give it another name.")
+    if asked.config_dir:
+        plugins.check_folder(Path(asked.config_dir))
     settings: dict[str, Any] = {"execution_whitelist": ["estimators.*", "bench.*"]}  # a parameter from Hydra 1.4 on
     settings = {k: v for k, v in settings.items() if k in inspect.signature(hydra.main).parameters}
     settings |= {"config_path": str(plugins.CONF), "config_name": config_name, **plugins.VERSION_BASE}

@@ -14,6 +14,7 @@ from bench.rules import RULES, Rule
 from bench.schema import SCHEMA
 
 NUMBERS = 3  # raise whenever the same configuration gives other numbers than before
+MOST = 2**53  # whole numbers below are exact in every format that holds them, and seeds of every generator
 MILDEST = 1e-3  # kurtosis - 1 of a gradient with thousands of independent coordinates: no fewer draws will ever do
 # Where files lie, what a run is called and what of it is drawn, not what it computes:
 LABELS = ("option", "name", "output", "data.root", "data.download", "evaluate.images",
@@ -21,7 +22,10 @@ LABELS = ("option", "name", "output", "data.root", "data.download", "evaluate.im
 
 
 class BadInput(ValueError):
-    """What the user asked for cannot be; the message is one sentence."""
+    """What the user asked for cannot be; the message is one sentence, in which nothing moves a terminal."""
+
+    def __init__(self, message: str):
+        super().__init__("".join(c if c.isprintable() else repr(c)[1:-1] for c in message))
 
 
 class Impossible(BadInput):
@@ -69,6 +73,10 @@ def check(config: dict[str, Any]) -> None:
     """Raise BadInput, with one sentence, at the first key that is unknown, missing, or holds what it cannot."""
     leaves = {key: value for key, value in flatten(config) if not key.startswith("estimator.")}
     check_keys(leaves, RULES)
+    for key, value in flatten({"estimator": config["estimator"]}):
+        for number in value if isinstance(value, list) else [value]:
+            if isinstance(number, int | float) and (not _finite(number) or abs(number) >= MOST):
+                raise BadInput(f"{key} needs a finite number below {MOST}; got {value!r}.")
     betas = leaves["train.betas"]
     if len(betas) != 2 or max(betas) >= 1:
         raise BadInput(f"train.betas needs two numbers from 0 to below 1; got {betas}.")
@@ -91,7 +99,7 @@ def check_keys(leaves: dict[str, Any], rules: dict[str, Rule]) -> None:
                 raise BadInput(f"{key} belongs to {owner[0]}={' or '.join(owner[1:])}, not {leaves.get(owner[0])}.")
             raise BadInput(f"There is no key {key}: {nearest_key(key, known)}")
         _check_value(key, value, known[key])
-    if missing := [key for key, rule in known.items() if key not in leaves and not rule.optional]:
+    if missing := [key for key in known if key not in leaves and key != "option"]:
         raise BadInput(f"The key {missing[0]} is missing; it needs {known[missing[0]].expected}.")
 
 
@@ -115,8 +123,10 @@ def _typed(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 def _cast(key: str, value: Any) -> Any:
     if isinstance(value, list):
         return [_cast(key, item) for item in value]
-    wanted = key in RULES and RULES[key].kind is float and isinstance(value, int) and not isinstance(value, bool)
-    return float(value) if wanted else value
+    wanted = key in RULES and RULES[key].kind is float and isinstance(value, int | float)
+    if not wanted or isinstance(value, bool) or not _finite(value):
+        return value
+    return float(value) + 0.0  # -0.0 is 0.0
 
 
 def _check_value(key: str, value: Any, rule: Rule) -> None:
@@ -129,8 +139,18 @@ def _check_value(key: str, value: Any, rule: Rule) -> None:
         right = isinstance(item, kinds) and (rule.kind is bool or not isinstance(item, bool))
         if right and rule.choices and item not in rule.choices:
             raise BadInput(f"{key}={item} does not exist: {nearest(item, rule.choices)}")
-        if not right or (rule.kind is float and not math.isfinite(item)) or not rule.holds(item):
+        if right and rule.kind is int and abs(item) >= MOST:
+            raise BadInput(f"{key} needs a whole number below {MOST}; got {value!r}.")
+        if not right or (rule.kind is float and not _finite(item)) or not rule.holds(item):
             raise BadInput(f"{key} needs {'a list, each ' if rule.many else ''}{rule.expected}; got {value!r}.")
+
+
+def _finite(number: float) -> bool:
+    """Whether it is a float, or a whole number that is one."""
+    try:
+        return math.isfinite(number)
+    except OverflowError:
+        return False
 
 
 def _check_reference(name: str) -> None:
@@ -149,11 +169,11 @@ def _check_precision(leaves: dict[str, Any]) -> None:
     if draws > most:
         raise BadInput(f"measure.precision begins with measure.draws={draws}; measure.max_draws={most} allows fewer.")
     all_draws = leaves["measure.batches"] * most
-    if precision**2 * all_draws < MILDEST:
-        needed = math.ceil(MILDEST / precision**2 / leaves["measure.batches"])
+    if precision * precision * all_draws < MILDEST:
+        needed = math.ceil(MILDEST / max(precision, 1e-100) ** 2 / leaves["measure.batches"])
         raise BadInput(
             f"measure.precision={precision:g} cannot be reached with measure.max_draws={most}: even the mildest tails "
-            f"need {needed} draws; ask for {math.sqrt(MILDEST / all_draws):.1g} or more, or allow more draws."
+            f"need {needed:.12g} draws; ask for {math.sqrt(MILDEST / all_draws):.1g} or more, or allow more draws."
         )
 
 

@@ -145,6 +145,7 @@ def _run(cfg: "DictConfig", option: str | None, many: bool) -> Iterator[Finished
 
 def _once(config: dict[str, Any], many: bool) -> Finished:
     from bench import plugins, run
+    from bench.failures import out_of_memory
 
     plugins.build(config["estimator"])  # a value that the constructor refuses is found before anything is written
     directory = place(config)
@@ -161,8 +162,8 @@ def _once(config: dict[str, Any], many: bool) -> Finished:
     try:
         outcome = run.run(config, directory, progress=not many and sys.stderr.isatty())
     except Exception as error:  # before the start: what goes wrong later is recorded by run itself
-        if not many and isinstance(error, ValueError):
-            raise BadInput(str(error)) from error
+        if not many and (isinstance(error, ValueError) or out_of_memory(error)):
+            raise BadInput(explain(error)) from error
         if not many:
             raise
         status = "skipped" if isinstance(error, Impossible) else "failed"

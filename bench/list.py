@@ -1,10 +1,10 @@
 """`python -m bench.list [--markdown]`: every estimator option, what it is for and where it comes from."""
 
-import argparse
 import sys
 from collections.abc import Iterator, Sequence
 
 from bench import plugins
+from bench.arguments import Parser
 from bench.config import BadInput
 from estimators import FAMILIES, Estimator
 
@@ -36,7 +36,7 @@ def markdown() -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the table; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m bench.list", description=__doc__)
+    parser = Parser(prog="python -m bench.list", description=__doc__)
     parser.add_argument("--markdown", action="store_true", help="the page docs/estimators.md")
     options = parser.parse_args(argv)
     try:

@@ -74,6 +74,18 @@ def register() -> None:
         _store(name, entry.cls)
 
 
+def check_folder(folder: Path) -> None:
+    """Raise BadInput where a YAML of the user's own is no text, or has the name of an estimator of the suite."""
+    for file in sorted([*folder.glob("*.yaml"), *folder.glob("*/*.yaml")]):
+        try:
+            if file.is_file():
+                file.read_bytes().decode()
+        except UnicodeDecodeError as error:
+            raise BadInput(f"{file} is not UTF-8 text: {error.reason} at byte {error.start}.") from error
+        if file.parent == folder / "estimator" and file.stem in registry() | presets():
+            raise BadInput(f"{file} has the name of an estimator of the suite; give it another name.")
+
+
 def estimator(name: str, **hyper: Any) -> Estimator:
     """Any registered estimator, or preset of `conf/estimator`, by name: `estimator("rloo", k=4)`.
 
@@ -117,8 +129,9 @@ def target(dotted: Any) -> type[Estimator]:
     module, _, name = str(dotted).rpartition(".")
     try:
         cls = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise BadInput(f"_target_ {dotted} cannot be imported: {error or 'it has no module'}.") from error
+    except Exception as error:  # whatever the module does on import is its own fault, and not a traceback of this suite
+        reason = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".")
+        raise BadInput(f"_target_ {dotted} cannot be imported: {reason}.") from error
     return _require_estimator(cls, f"_target_ {dotted}")
 
 

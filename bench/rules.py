@@ -17,8 +17,9 @@ class Rule(NamedTuple):
     only: tuple[str, ...] | None = None  # (key, values...): exists only where another key has one of these values
 
 
-def _whole(low: int = 0, **more: Any) -> Rule:
-    return Rule(int, f"a whole number, {low} or more", lambda v: v >= low, **more)
+def _whole(low: int = 0, high: float = math.inf, **more: Any) -> Rule:
+    expected = f"a whole number, {low} or more" if high == math.inf else f"a whole number from {low} to {high}"
+    return Rule(int, expected, lambda v: low <= v <= high, **more)
 
 
 def _real(low: float = -math.inf, high: float = math.inf, above: bool = False, **more: Any) -> Rule:
@@ -49,7 +50,7 @@ RULES: dict[str, Rule] = {
     "engine": _one_of("eager", "compile", "graph"),
     "replicas": _whole(1),
     "device": _one_of("auto", "cpu", "cuda"),
-    "threads": _whole(1),
+    "threads": _whole(1, 1024),
     "dtype": _one_of("float32", "float64"),
     "problem.name": _one_of(*IMAGES[1:], *GAUSSIAN[1:], *BITS[1:], "bernoulli_coupled", "logistic_regression"),
     "problem.k": _real(only=GAUSSIAN),

@@ -4,6 +4,7 @@ import re
 
 from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException, OverrideParseException
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
+from yaml import MarkedYAMLError
 
 from bench.config import BadInput, nearest, nearest_key
 from bench.download import DataError
@@ -42,6 +43,9 @@ def sentence(error: BaseException) -> str | None:
         return f"{first_line(error).removesuffix('.')}: add --multirun to sweep over the values."
     if isinstance(error, HydraException):
         return first_line(error)
+    if isinstance(error, MarkedYAMLError) and error.problem_mark:
+        mark = error.problem_mark
+        return f"{mark.name} is not YAML: {error.problem} in line {mark.line + 1}."
     if isinstance(error, OSError) and error.filename:
         return f"{error.filename} cannot be written: {error.strerror}; choose another place with output=<folder>."
     return None
@@ -54,5 +58,7 @@ def needs_extra(what: str, extra: str) -> str:
 
 def first_line(error: BaseException) -> str:
     """The first line of the error's message, with a full stop."""
-    line = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    line = " ".join(lines[:2]) if lines[0].endswith(":") else lines[0]
+    line = re.sub(r"\.\s+(\w)", lambda found: f"; {found[1].lower()}", line)  # one sentence
     return line if line.endswith((".", "?", "!")) else f"{line}."

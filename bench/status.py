@@ -1,15 +1,15 @@
 """`python -m bench.status DIR...`: how far the sweeps in these folders are, why runs failed, what finishes them."""
 
-import argparse
 import os
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
 from bench import attempt, plan, tables
+from bench.arguments import Parser
 
 STATES = ("done", "running", "failed", "diverged", "skipped", "interrupted", "missing")
 UNFINISHED = ("missing", "interrupted", "failed")  # what the same command runs
@@ -22,13 +22,6 @@ class Run(NamedTuple):
     reason: str = ""
     label: str = ""
     command: str = ""
-
-
-class Parser(argparse.ArgumentParser):
-    """Says what is wrong in one sentence, without the usage."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message}.\n")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,9 +1,11 @@
 """How the tables of a run reach the disk: whole or not at all, and checked against the schema.
 
 A run directory holds one Parquet file a table and the marker `complete.json`, which is written last: without the
-marker the directory is not complete, whatever else lies in it. The columns are in `bench.schema`.
+marker the directory is not complete, whatever else lies in it. The marker has the SHA-256 of each file, and no other
+file is read. The columns are in `bench.schema`.
 """
 
+import hashlib
 import json
 import math
 import os
@@ -38,8 +40,9 @@ def write(directory: str | Path, tables: dict[str, list[dict[str, Any]]]) -> Non
     run = arrays["runs"].to_pylist()[0]
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
-    marker = {"run": run["run"], "status": run["status"], "schema": SCHEMA, "tables": list(arrays)}
     contents = {f"{name}.parquet": parquet(array) for name, array in arrays.items()}
+    digests = {name: hashlib.sha256(contents[f"{name}.parquet"]).hexdigest() for name in arrays}
+    marker = {"run": run["run"], "status": run["status"], "schema": SCHEMA, "tables": digests}
     with ExitStack() as stack:  # all is on the disk before the first old file goes
         beside = {n: stack.enter_context(_beside(directory / n, content)) for n, content in contents.items()}
         beside[MARKER] = stack.enter_context(_beside(directory / MARKER, json.dumps(marker).encode()))
@@ -56,14 +59,15 @@ def read(directory: str | Path) -> dict[str, pa.Table]:
     Raises SchemaError where the directory is not complete, of another schema version, or a file is damaged.
     """
     directory = Path(directory)
-    return {name: _read(directory / f"{name}.parquet", name) for name in _names(directory)}
+    return {name: _read(directory / f"{name}.parquet", name, digest) for name, digest in _digests(directory).items()}
 
 
 def read_one(directory: Path, name: str) -> pa.Table:
     """One table of a complete run directory; raises as `read`, and where it has no such table."""
-    if name not in _names(directory):
+    digests = _digests(directory)
+    if name not in digests:
         raise SchemaError(f"{directory} has no table {name}.")
-    return _read(directory / f"{name}.parquet", name)
+    return _read(directory / f"{name}.parquet", name, digests[name])
 
 
 def version(directory: Path) -> tuple[int, int] | None:
@@ -75,16 +79,16 @@ def version(directory: Path) -> tuple[int, int] | None:
     return status.st_ino, status.st_mtime_ns
 
 
-def _names(directory: Path) -> list[str]:
-    """The tables of a complete run directory."""
+def _digests(directory: Path) -> dict[str, str]:
+    """The tables of a complete run directory, each with the SHA-256 of its file."""
     if not (directory / MARKER).is_file():
         raise SchemaError(f"{directory} is not a complete run: it has no {MARKER}.")
     try:
-        marker = json.loads((directory / MARKER).read_text())
-        version = marker["schema"]
-        names = list(marker["tables"]) if version == SCHEMA else []
-        damaged = version == SCHEMA and ("runs" not in names or not set(names) <= set(TABLES))
-    except (ValueError, KeyError, TypeError):
+        marker = json.loads((directory / MARKER).read_bytes())
+        version, digests = marker["schema"], marker["tables"]
+        there = {name for name in TABLES if (directory / f"{name}.parquet").exists()}
+        damaged = version == SCHEMA and not ({"runs"} | there <= digests.keys() <= TABLES.keys())
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         damaged = True
     if damaged:
         raise SchemaError(f"{directory / MARKER} is damaged: delete the directory and run it again.")
@@ -93,7 +97,7 @@ def _names(directory: Path) -> list[str]:
             f"{directory} has tables of schema {version}, and this version reads schema {SCHEMA}: "
             "run it again, or read it with the version that wrote it."
         )
-    return names
+    return digests
 
 
 def parquet(table: pa.Table) -> bytes:
@@ -149,10 +153,7 @@ def _table(name: str, rows: list[dict[str, Any]]) -> pa.Table:
         if unknown := sorted(row.keys() - columns.keys()):
             raise SchemaError(f"Table {name}, row {i}: there is no column {unknown[0]!r}.")
     checked = [
-        {
-            column: _value(row.get(column), spec, f"Table {name}, row {i}, column {column}")
-            for column, spec in columns.items()
-        }
+        {c: _value(row.get(c), spec, f"Table {name}, row {i}, column {c}") for c, spec in columns.items()}
         for i, row in enumerate(rows)
     ]
     return pa.Table.from_pylist(checked, arrow_schema(name))
@@ -172,17 +173,27 @@ def _value(value: Any, column: Column, where: str) -> Any:
         raise SchemaError(f"{where}: it must be {column.type}; got {value!r}.")
     if column.choices and value not in column.choices:
         raise SchemaError(f"{where}: it must be one of {', '.join(column.choices)}; got {value!r}.")
+    try:
+        if column.type == INT:
+            int(value).to_bytes(8, signed=True)
+        elif column.type == FLOAT:
+            value = float(value)
+        elif column.type == TEXT:
+            value.encode()
+    except (OverflowError, UnicodeEncodeError):
+        raise SchemaError(f"{where}: {column.type} cannot hold {value!r}.") from None
     return value
 
 
-def _read(path: Path, name: str) -> pa.Table:
+def _read(path: Path, name: str, digest: str) -> pa.Table:
     try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            table = file.read()
+        content = path.read_bytes()
+        if hashlib.sha256(content).hexdigest() != digest:
+            raise OSError
+        table = pq.read_table(pa.BufferReader(content))
     except (OSError, pa.ArrowException):
-        raise SchemaError(
-            f"{path} is missing, truncated or not Parquet: delete the directory and run it again."
-        ) from None
+        problem = "is missing, truncated or not as it was written: delete the directory and run it again."
+        raise SchemaError(f"{path} {problem}") from None
     if not table.schema.equals(arrow_schema(name), check_metadata=False):
         raise SchemaError(f"{path} does not have the columns of schema {SCHEMA}.")
     return table

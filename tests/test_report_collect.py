@@ -45,7 +45,7 @@ def test_a_bad_directory_is_reported_and_passed_over(tmp_path, capsys):
     assert main([str(tmp_path), "--only", "final_elbo"]) == 0
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 2
-    assert "gradient.parquet is missing, truncated or not Parquet" in lines[0]
+    assert "gradient.parquet is missing, truncated or not as it was written" in lines[0]
     assert "schema 99" in lines[1]
     assert pq.read_table(tmp_path / "report" / "runs.parquet").num_rows == 1
 

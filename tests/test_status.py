@@ -100,7 +100,7 @@ def test_what_may_be_damaged_is_told_and_breaks_nothing(command, tmp_path, capsy
     (directory.parent / "sweep_00000001.json").write_text("half")
     code, named, lines, err = told(capsys, "out")
     assert (code, err, named) == (0, "", {"out/runs": some(failed=2)})
-    assert any("runs.parquet is missing, truncated or not Parquet" in line for line in lines)
+    assert any("runs.parquet is missing, truncated or not as it was written" in line for line in lines)
 
 
 def test_a_job_with_a_bad_value_is_a_failure_that_was_not_started(command, capsys):

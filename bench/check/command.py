@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Sequence
 
+from bench.arguments import Parser
 from bench.config import BadInput, nearest
 
 STYLES = {"ok": "green", "FAILED": "bold red", "info": "cyan", "skipped": "dim"}
@@ -15,7 +16,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from bench.check.subject import names, subject
     from estimators import FAMILIES
 
-    parser = argparse.ArgumentParser(prog="python -m bench.check", description=__doc__)
+    parser = Parser(prog="python -m bench.check", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help="options or presets; by default all")
     parser.add_argument("--family", action="append", default=[], help="only this latent family; may be repeated")
     parser.add_argument("--quick", action="store_true", help="a tenth of the draws; sees larger biases only")

@@ -4,11 +4,11 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from bench.arguments import Parser
 from bench.report.collect import Collection, collect, find, save, unfinished, widened
 from bench.report.compare import COMPARISON, comparison, to_arrow
 from bench.report.figures import FIGURES, SHARED, applicable, draw
@@ -20,13 +20,6 @@ from bench.report.style import save as save_figure
 from bench.tables import SchemaError, replace
 
 PAGE, PART = "report.html", "encoder"
-
-
-class Parser(argparse.ArgumentParser):
-    """Says what is wrong in one sentence, without the usage."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message}\n")
 
 
 def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -80,12 +73,12 @@ def report(options: argparse.Namespace) -> int:
     style = looks(collection.units.label)  # before choosing families, so that colours do not depend on the choice
     collection = _of_families(collection, options.families)
     compared, paired = comparison(collection), pairs(collection)
-    print(out / PAGE)
-    if waiting:
-        print(f"{collection.tables['runs'].num_rows} runs are complete, {waiting} are not.")
     tables = collection.tables | {"runs": widened(collection.tables["runs"])}
     tables |= {"comparison": to_arrow(compared, COMPARISON), "pairs": to_arrow(paired, PAIRS)}
     save(tables, out, as_csv=options.csv)
+    print(out / PAGE)
+    if waiting:
+        print(f"{collection.tables['runs'].num_rows} runs are complete, {waiting} are not.")
     show_comparison(compared)
     show_endings(collection.units)
     drawn = {}

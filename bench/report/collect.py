@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pyarrow as pa
 
 from bench.report import labels
-from bench.report.saved import read_saved, saved
+from bench.report.saved import read_saved, save_tables, saved
 from bench.schema import OWN, TABLES, arrow_schema
-from bench.tables import MARKER, SchemaError, parquet, read, replace
+from bench.tables import MARKER, SchemaError, read, replace
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -79,7 +79,8 @@ def collect(found: Iterable[Path]) -> tuple[Collection, list[str]]:
     for directory, tables in _readable(found, problems):
         try:
             row = tables["runs"].to_pylist()[0]
-            json.loads(row["config"])
+            if not isinstance(json.loads(row["config"]), dict):
+                raise ValueError
         except (ValueError, KeyError, IndexError):
             problems.append(f"{directory} has no row of runs with a config in JSON.")
             continue
@@ -104,10 +105,10 @@ def _readable(found: Iterable[Path], problems: list[str]) -> Iterator[tuple[Path
     """The tables of each run; adds a line to `problems` for each directory that cannot be read."""
     for directory in found:
         try:
-            if (directory / MARKER).is_file():
-                yield directory, read(directory)
-            else:
+            if saved(directory) == directory:
                 yield from ((directory, tables) for tables in read_saved(directory))
+            else:
+                yield directory, read(directory)
         except (SchemaError, OSError) as error:
             problems.append(str(error))
 
@@ -163,9 +164,9 @@ def _array(values: list[Any]) -> pa.Array:
 def save(tables: dict[str, pa.Table], directory: Path, *, as_csv: bool) -> None:
     """Write each table as Parquet, and as CSV beside it if asked: empty is null, text is quoted."""
     directory.mkdir(parents=True, exist_ok=True)
-    for name, table in tables.items():
-        replace(directory / f"{name}.parquet", parquet(table))
-        if as_csv:
+    save_tables(tables, directory)
+    if as_csv:
+        for name, table in tables.items():
             replace(directory / f"{name}.csv", _csv(table))
 
 

@@ -5,10 +5,11 @@ import argparse
 from collections.abc import Iterator
 from itertools import chain, groupby
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import torch
 
+from bench.arguments import Parser
 from bench.plugins import registry
 from bench.provenance import commit, device_name
 from bench.speed.ceilings import bandwidth
@@ -25,13 +26,6 @@ FULL: dict[str, Any] = {
     "repetitions": 5,
 }
 QUICK: dict[str, Any] = {"draws": [2, 16], "others": [16], "memory": [100, 400], "repetitions": 2}
-
-
-class Parser(argparse.ArgumentParser):
-    """Says what is wrong in one sentence, without the usage."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message}\n")
 
 
 def arguments(argv: list[str] | None) -> argparse.Namespace:
