@@ -168,7 +168,7 @@ def _value(value: Any, column: Column, where: str) -> Any:
         if column.required:
             raise SchemaError(f"{where}: it is required and missing.")
         return None
-    wanted = {TEXT: str, INT: Integral, FLOAT: Real, BOOL: bool}[column.type]
+    wanted: Any = {TEXT: str, INT: Integral, FLOAT: Real, BOOL: bool}[column.type]
     if not isinstance(value, wanted) or (isinstance(value, bool) and column.type != BOOL):
         raise SchemaError(f"{where}: it must be {column.type}; got {value!r}.")
     if column.choices and value not in column.choices:
