@@ -19,12 +19,12 @@ from bench.measure import Reference, measure, own_stream
 from bench.model import VAE, Model
 from bench.objective import Objective
 from bench.papers import MovingMoments
-from bench.plugins import build, estimator
-from bench.problems import Known, NoData, Problem
+from bench.plugins import build
+from bench.problems import NoData, Problem
+from bench.reference import reference_of
 from bench.schema import OWN
 from bench.timing import costs
 from bench.train import Trainer
-from estimators import Estimator, Gaussian, Latent
 
 
 class Experiment:
@@ -58,7 +58,7 @@ class Experiment:
         self.engine = self._engine()
         papers = config["measure"]["papers"]
         self.moving = MovingMoments(self.model, config["train"]["batch_size"]) if papers else None
-        self.reference = self._reference()
+        self.reference = None if self.impossible() else reference_of(self.objective, self.q, config)
         self.rows: dict[str, list[dict]] = {"objective": [], "gradient": [], "cost": []}
         self.seconds = 0.0  # of training, without the stops
         self.compiling: float | None = None  # seconds
@@ -105,28 +105,6 @@ class Experiment:
         if isinstance(self.data, NoData):
             return repeat(self.data.probe(1, self.config["train"]["batch_size"], seed)[0])
         return Batches(self.data, self.config["train"]["batch_size"], seed)
-
-    def _reference(self) -> Objective | None:
-        """The same objective under an unbiased estimator; `auto` is exact where that is possible, and what a problem
-        knows of itself is exact.
-
-        None where the run's estimator optimises another bound, from whose gradient a difference would be no bias.
-        """
-        name = self.config["measure"]["reference"]
-        if name == "none" or self.impossible():
-            return None
-        if name in ("auto", "exact") and isinstance(self.model, Problem) and self.model.gradient() is not None:
-            made: Estimator = Known(self.model.gradient)
-        else:
-            made = estimator(unbiased(self.q) if name == "auto" else name).to(self.device, self.q.params.dtype)
-        reference = Objective(self.model, made, **self.config["objective"])
-        if made.objective != self.estimator.objective:
-            return None
-        if reason := reference.impossible(self.q):
-            if name == "auto":
-                return None
-            raise Impossible(f"measure.reference={name} is not possible here: {reason}")
-        return reference
 
     def noise(self):
         """The random stream of the training."""
@@ -213,10 +191,3 @@ class Experiment:
             start = time.perf_counter()
             torch.cuda.synchronize(self.device)
             self.seconds += time.perf_counter() - start
-
-
-def unbiased(q: Latent) -> str:
-    """The estimator to compare with: exact where there are few enough points, else one that samples."""
-    if estimator("exact").refuses(q) is None:
-        return "exact"
-    return "reparam" if isinstance(q, Gaussian) else "rloo"

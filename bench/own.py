@@ -7,12 +7,12 @@ import torch
 from torch import Tensor
 
 from bench.config import BadInput
-from bench.experiment import unbiased
 from bench.measure import measure
 from bench.measure import own_stream as noise
 from bench.objective import Objective
 from bench.plugins import estimator
 from bench.problems.base import Parameters, Problem
+from bench.reference import unbiased
 from bench.timing import evaluations, timed
 from estimators import Estimator, Latent
 

@@ -93,7 +93,7 @@ def run_config(family: str, estimator: dict, **changes) -> dict:
             "at": [0, 0.5, 1], "draws": 6, "batches": 2, "batch_size": 5, "layers": True, "reference": "auto",
             "reference_draws": 7, "memory": 1, "precision": None, "max_draws": 24, "papers": True,
         },
-        "evaluate": {"at": [0, 0.3, 1], "examples": 20, "samples": 3, "prior_samples": 4},
+        "evaluate": {"at": [0, 0.3, 1], "examples": 20, "samples": 3, "prior_samples": 4, "images": 2},
         "timing": {"repetitions": 2, "warmup": 1},
     }  # fmt: skip
     return config | {group: config[group] | values for group, values in changes.items()}

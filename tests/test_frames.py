@@ -42,8 +42,8 @@ def test_run_directories_and_their_report_give_the_same_frames(sweep):
 
 
 def test_tables_of_an_older_schema_are_read_and_of_a_later_one_refused(sweep, tmp_path):
-    names = [*TABLES, "comparison"]
-    made = {name: pq.read_table(sweep / "outputs/quickstart/report" / f"{name}.parquet") for name in names}
+    report = sweep / "outputs/quickstart/report"
+    made = {name: pq.read_table(report / f"{name}.parquet") for name in [*TABLES, "comparison"]}
 
     def written(version: int, without: str):
         runs = made["runs"]

@@ -24,7 +24,7 @@ def config(case: str = "rloo", **changes) -> dict:
 
 
 def written(output, chosen: dict, many: bool = True) -> list[Finished]:
-    return list(together(chosen | {"output": str(output), "sweep": {"retry": "failed"}}, many))
+    return list(together(chosen | {"output": str(output), "sweep": {"retry": "failed", "time_limit": None}}, many))
 
 
 @pytest.mark.parametrize("case", ["network", "ema"])

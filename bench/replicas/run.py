@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from bench import plugins
+from bench import images, plugins
 from bench.config import BadInput, Impossible, identity
 from bench.data import Data
 from bench.engine import engine, prepare
@@ -142,7 +142,8 @@ class Together:
                 seconds += time.perf_counter() - start
                 self._average()
                 advance(trainer.step_count)
-            for experiment in self.alive.values():
+            for number, experiment in self.alive.items():
+                images.save(self.directories[number], experiment)
                 advance(steps, "timing")
                 experiment.time()
 
