@@ -52,6 +52,7 @@ LINES = {
         problem.k=3
         latent.dim=3 problem=gaussian_exp
         latent.dim=1000000000000
+        estimator=disarm latent=gaussian
         measure.at=[0.5,half]
         measure.precision=1e-6
         measure.precision=1e-200
@@ -67,6 +68,7 @@ LINES = {
         estimator=rloo,disarm
         hydra.mode=nope
         hydra/launcher=pol
+        hydra/callbacks=tensorbord
         -m hydra/launcher=pool hydra.launcher.n_jobs=0
         -m hydra/launcher=pool hydra.launcher.gpus=[0,0]
         output=taken
@@ -111,6 +113,7 @@ LINES = {
         probe.checkpoint=models/code.pt
         probe.checkpoint=models/another.pt
         train.lr=fast
+        replicas=2
         output=taken
     """,
     "bench.report": """
