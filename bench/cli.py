@@ -129,7 +129,8 @@ def _hydra(arguments: list[str], config_name: str, task: "Task", session: "Sessi
 def _quiet(arguments: list[str], session: "Session") -> Iterator[None]:
     """Hydra reads these arguments, raises its errors instead of printing them, and does not announce every job."""
     argv, tracebacks = sys.argv, os.environ.get(TRACEBACKS)
-    launcher = logging.getLogger("hydra._internal.core_plugins.basic_launcher")
+    launcher, root = logging.getLogger("hydra._internal.core_plugins.basic_launcher"), logging.getLogger()
+    before = [*root.handlers], root.level  # Hydra's stay for as long as the process, which may do more than this
     sys.argv, os.environ[TRACEBACKS] = [argv[0], *arguments], "1"
     launcher.handlers, launcher.propagate = [_Count(session)], False
     try:
@@ -137,6 +138,8 @@ def _quiet(arguments: list[str], session: "Session") -> Iterator[None]:
     finally:
         sys.argv = argv
         launcher.handlers, launcher.propagate = [], True
+        root.handlers[:] = before[0]
+        root.setLevel(before[1])
         os.environ.pop(TRACEBACKS)
         if tracebacks is not None:
             os.environ[TRACEBACKS] = tracebacks

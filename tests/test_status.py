@@ -115,7 +115,7 @@ def test_a_job_with_a_bad_value_is_a_failure_that_was_not_started(command, capsy
     [
         (["nowhere"], "python -m bench.status: there is no directory nowhere.\n"),
         (["."], "python -m bench.status: no run lies under .; `python -m bench` makes one.\n"),
-        ([], "python -m bench.status: the following arguments are required: DIR.\n"),
+        ([], "python -m bench.status: the following arguments are required: DIR; --help shows what is possible.\n"),
     ],
 )
 def test_bad_input_is_one_sentence(words, sentence, tmp_path, monkeypatch, capsys):
