@@ -64,17 +64,17 @@ def probes(cfg: "DictConfig", option: str | None, many: bool) -> "Iterator[Finis
         raise BadInput(
             f"bench.probe measures one seed at a time and not {config['replicas']} replicas; set replicas=1."
         )
-    chosen, shown = estimators(cfg, settings["probe.estimators"]), not many and sys.stderr.isatty()
     place = Path(config["output"]) / config["name"]
     require_writable(place)
-    if settings["probe.checkpoint"] is not None:
-        files = checkpoint.find(Path(settings["probe.checkpoint"]))
-    else:
+    given, steps = settings["probe.checkpoint"], settings["probe.tuning_steps"]
+    # All are read before the first is used, so that a bad one is refused with nothing measured.
+    files = [] if given is None else checkpoint.find(Path(given))
+    shared = [Shared(config, checkpoint.load(file), steps) for file in files]
+    chosen, shown = estimators(cfg, settings["probe.estimators"]), not many and sys.stderr.isatty()
+    if given is None:
         trajectory, files = _trajectory(config, place, settings["probe.at"], shown)
         yield trajectory
-    # All are read before the first is used, so that a bad one is refused with nothing measured.
-    steps = settings["probe.tuning_steps"]
-    shared = [Shared(config, checkpoint.load(file), steps) for file in files]
+        shared = [Shared(config, checkpoint.load(file), steps) for file in files]
     for at in shared:
         for i, (label, (name, node)) in enumerate(chosen.items(), 1):
             what = f"{label} at step {at.checkpoint.step} of {at.origin['trained_with']}"

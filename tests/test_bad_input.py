@@ -10,7 +10,7 @@ from bench import cli, plugins, run, tables
 from bench.config import identity
 from bench.experiment import Experiment
 from tests.bad_files import make
-from tests.bad_lines import ALL, LINES, PAGE, answer, row
+from tests.bad_lines import ALL, INTRODUCTION, LINES, PAGE, answer, row
 
 
 @pytest.fixture(autouse=True)
@@ -51,6 +51,7 @@ def test_one_sentence(command, line, folder, monkeypatch):
 
 def test_the_page_has_these_lines_and_no_others():
     assert len(set(ALL)) == len(ALL) >= 60
+    assert PAGE.read_text().startswith(INTRODUCTION)
     rows = [text for text in PAGE.read_text().splitlines() if text.startswith("|")]
     assert len(rows) == len(ALL) + 2 * len(LINES)
 

@@ -101,7 +101,7 @@ OVERRIDES = st.one_of(
 )
 
 
-@settings(max_examples=40)
+@settings(max_examples=80)
 @given(override=OVERRIDES)
 def test_any_override_is_a_run_or_one_sentence(override, tmp_path_factory):
     folder = tmp_path_factory.getbasetemp() / "override"
