@@ -1,16 +1,12 @@
 """Command lines that are refused. `python -m tests.bad_lines` prints `docs/errors.md`: each with its sentence."""
 
-import contextlib
-import importlib
-import io
 import os
-import re
-import shlex
 import sys
 import tempfile
 from pathlib import Path
 from unittest.mock import patch
 
+from tests.bad_answers import answer, row
 from tests.bad_files import make
 
 LINES = {
@@ -168,36 +164,6 @@ sentence on standard error and nothing else, and writes nothing. The files that 
 Below, `<run>` is a hash, `<n>` a version, `<...>` a long list. `tests/test_rules.py` makes three more lines of every
 key.
 """
-
-
-def answer(command: str, arguments: str, folder: Path) -> tuple[int | None, str, str]:
-    """Exit status, standard output and standard error of a command in a folder."""
-    main = importlib.import_module("bench.report.__main__" if command == "bench.report" else _module(command)).main
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.chdir(folder), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        try:
-            status = main(shlex.split(arguments))
-        except SystemExit as end:
-            status = end.code
-    return status, out.getvalue(), err.getvalue()
-
-
-def _module(command: str) -> str:
-    return {"bench": "bench.cli", "bench.check": "bench.check.command"}.get(command, command)
-
-
-def row(arguments: str, said: str, folder: Path) -> str:
-    """A row of the page, the same on every machine."""
-    said = said.strip().replace(f"{folder}/", "").removeprefix("python -m ")
-    said = re.sub(r"\b[0-9a-f]{64}\b", "<...>", re.sub(r"\b[0-9a-f]{12}\b", "<run>", said))
-    said = re.sub(r"(?<=this version reads schema )\d+", "<n>", said)
-    said = re.sub(r"(?<=there is |here are )\w+(, \w+){9,}", "<...>", said)
-    return f"| {_code(arguments)} | {_code(said)} |"
-
-
-def _code(text: str) -> str:
-    mark = "``" if "`" in text else "`"
-    return f"{mark}{text}{mark}".replace("|", "\\|") if text else ""
 
 
 def page() -> str:

@@ -9,8 +9,9 @@ import torch
 from bench import cli, plugins, run, tables
 from bench.config import identity
 from bench.experiment import Experiment
+from tests.bad_answers import answer, row
 from tests.bad_files import make
-from tests.bad_lines import ALL, INTRODUCTION, LINES, PAGE, answer, row
+from tests.bad_lines import ALL, INTRODUCTION, LINES, PAGE
 
 
 @pytest.fixture(autouse=True)
