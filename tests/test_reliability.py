@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from bench import tables
+from bench.images import NAME
 from bench.report.collect import collect, find
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -43,7 +44,7 @@ def test_eight_processes_in_one_folder_lose_nothing_and_do_nothing_twice(tmp_pat
     assert ended.keys() <= {"done", "already done", "already running"}
     assert (ended["done"], ended.total()) == (200, 400)
     assert {file.name for file in tmp_path.rglob("*") if file.is_file()} == {
-        tables.MARKER, "runs.parquet", "objective.parquet", "gradient.parquet", "cost.parquet",
+        tables.MARKER, "runs.parquet", "objective.parquet", "gradient.parquet", "cost.parquet", NAME,
     }  # fmt: skip
     collection, problems = collect(find([tmp_path]))
     assert problems == []

@@ -139,3 +139,10 @@ def test_at_a_shared_checkpoint_the_draws_judge_and_nothing_is_mixed(tmp_path):
     assert second.against[:3] == pytest.approx((ratio, ratio * math.exp(-half), ratio * math.exp(half)))
     assert first.value.low == pytest.approx(rows.variance_noise["rloo"] * math.exp(-1.96 * relative["rloo"]))
     assert ("rloo", "bound") not in found
+
+
+def test_where_nothing_has_noise_nobody_leads(tmp_path):
+    exact = tuple(e for e in ESTIMATORS if e[0] == "exact")
+    collection(tmp_path, families=("bernoulli",), estimators=exact)
+    verdict = by_name(collect(find([tmp_path]))[0])["variance_x_evaluations"]
+    assert (verdict.contenders, verdict.silent) == ([], ["exact"])

@@ -84,6 +84,8 @@ def judge(panel: tuple, criterion: Criterion, rows: "pd.DataFrame", by_draws: bo
         least = ROUNDING * rows.value.max()
         silent = sorted(str(label) for label, of in rows.groupby("label") if (of.value <= least).all())
         rows = rows[rows.value > least]
+        if rows.empty:
+            return Verdict(panel, criterion, [], silent, by_draws)
         rows = rows.assign(error=rows.error / rows.value, value=np.log(rows.value))
     tables: Any = rows.groupby(["label", "seed"])[["value", "error"]].mean().unstack("seed")
     values, errors = tables["value"], tables["error"]
