@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 
@@ -33,6 +34,7 @@ def _one_of(*choices: str, **more: Any) -> Rule:
 
 
 TEXT = Rule(str, "text", bool)
+FOLDER = Rule(str, "the name of a folder inside output", lambda v: bool(v) and not {"..", "/"} & {*Path(v).parts})
 FLAG = Rule(bool, "true or false")
 POSITIVE = _real(0, above=True)
 FRACTIONS = _real(0, 1, many=True)
@@ -43,7 +45,7 @@ BITS = ("problem.name", "bernoulli_bits")
 
 RULES: dict[str, Rule] = {
     "option": TEXT._replace(optional=True),
-    "name": TEXT,
+    "name": FOLDER,
     "output": TEXT,
     "seed": _whole(),
     **{f"seeds.{stream}": _whole() for stream in ("model", "data", "estimator", "measure")},
