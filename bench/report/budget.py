@@ -41,9 +41,9 @@ def error_vs_budget(collection: Collection, looks: dict[str, Look], part: str) -
             ax.set(xscale="log", xlabel="draws averaged", title=title(key))
             ax.set_xticks(DRAWS[::2], [str(m) for m in DRAWS[::2]])
             ax.minorticks_off()
-        left.set(yscale="log", ylabel=f"error / norm of the reference, {part}")
+        left.set(yscale="log", ylabel=f"relative error, {part}")
         clean_log_axis(left.yaxis)
-        right.set(ylabel=f"cosine with the reference, {part}")
+        right.set(ylabel=f"cosine, {part}")
     legend(figure, rows.label, looks, NOTE)
     return figure
 
