@@ -1,5 +1,7 @@
 """Every test: one thread, a fixed seed, hypothesis without clocks or chance. CUDA tests need CUDA, or are skipped."""
 
+import signal
+
 import pytest
 import torch
 from hypothesis import settings
@@ -9,6 +11,7 @@ from bench import download
 settings.register_profile("fixed", deadline=None, derandomize=True, database=None)
 settings.load_profile("fixed")
 torch.set_num_threads(1)
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a script's background jobs, and what they start, ignore it
 
 
 def pytest_collection_modifyitems(items):
