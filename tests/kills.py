@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 import traceback
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -107,12 +108,14 @@ def kill(command: Command, victim: str, chance: random.Random) -> str:
     return "worker" if workers else "parent"
 
 
-def kills(count: int, folder: Path, launcher: str = "basic", seed: int = 0, forked: bool = False) -> list[dict]:
-    """Kill `count` times; a row for each. `victim` alternates between the parent and a worker of the pool."""
+def kills(
+    count: int, folder: Path, launcher: str = "basic", seed: int = 0, forked: bool = False
+) -> Iterator[dict[str, Any]]:
+    """Kill `count` times; a row for each, when its sweep is done. The victim is the parent, or a worker of the pool."""
     if forked:
         preload()
     words = [*SWEEP, *([] if launcher == "basic" else [f"hydra/launcher={launcher}"])]
-    chance, rows, sweep = random.Random(seed), [], 0
+    chance, told, sweep = random.Random(seed), 0, 0
     whole = Command(folder / "undisturbed", words, forked=forked)
     began = time.monotonic()
     while not list(whole.folder.rglob(attempt.FILE)) and not whole.wait(0.01):
@@ -122,26 +125,26 @@ def kills(count: int, folder: Path, launcher: str = "basic", seed: int = 0, fork
     duration, undisturbed = time.monotonic() - began, numbers(whole.folder)
     if whole.status:
         raise SystemExit((whole.folder / "log.txt").read_text())
-    while len(rows) < count:
+    while told < count:
         sweep += 1
         place, of_this = folder / f"sweep_{sweep}", []
         while True:
             done = len(numbers(place))
             command = Command(place, words, forked=forked)
             moment = chance.uniform(0.8 * first, duration)
-            last = len(rows) + len(of_this) == count
+            last = told + len(of_this) == count
             if last or command.wait(moment):
                 command.wait()
                 break
             victim = kill(command, chance.choice(["parent", "worker"]) if launcher != "basic" else "parent", chance)
-            row = {"kill": len(rows) + len(of_this) + 1, "sweep": sweep, "launcher": launcher, "victim": victim}
+            row = {"kill": told + len(of_this) + 1, "sweep": sweep, "launcher": launcher, "victim": victim}
             row |= {"after_seconds": round(moment, 3), "done_before": done, "orphans": command.orphans()}
             row |= {"done_after": len(numbers(place)), "with_checkpoint": len(list(place.rglob(attempt.RESUME)))}
             of_this.append(row)
         same = command.status == 0 and numbers(place) == undisturbed
         left = [file for name in (attempt.FILE, attempt.RESUME, ".*.tmp") for file in place.rglob(name)]
-        rows += [row | {"identical": same, "files_left": len(left)} for row in of_this]
-    return rows
+        yield from (row | {"identical": same, "files_left": len(left)} for row in of_this)
+        told += len(of_this)
 
 
 def preload() -> None:
@@ -157,6 +160,15 @@ def preload() -> None:
     plugins.register()
 
 
+def save(rows: list[dict[str, Any]], path: Path) -> None:
+    """Write what there is so far."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.kills", description=__doc__)
     parser.add_argument("kills", type=int)
@@ -165,14 +177,13 @@ def main() -> int:
     parser.add_argument("--forked", action="store_true", help="fork this process instead of starting a new interpreter")
     parser.add_argument("--out", type=Path, help="a CSV file")
     options = parser.parse_args()
+    rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
-        rows = kills(options.kills, Path(folder), options.launcher, options.seed, options.forked)
-    if options.out:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        with options.out.open("w", newline="") as file:
-            writer = csv.DictWriter(file, list(rows[0]))
-            writer.writeheader()
-            writer.writerows(rows)
+        for row in kills(options.kills, Path(folder), options.launcher, options.seed, options.forked):
+            rows.append(row)
+            print(f"{row['kill']}/{options.kills} {row['victim']}: identical {row['identical']}", file=sys.stderr)
+            if options.out:
+                save(rows, options.out)
     different, orphans = sum(not row["identical"] for row in rows), sum(row["orphans"] for row in rows)
     continued = sum(row["with_checkpoint"] > 0 for row in rows)
     print(json.dumps({"kills": len(rows), "with_checkpoint": continued, "different": different, "orphans": orphans}))

@@ -89,3 +89,11 @@ def test_the_table_at_the_end_has_no_invalid_time(tmp_path, valid, cell):
 )
 def test_duration(seconds, words):
     assert duration(seconds) == words
+
+
+def test_where_the_system_does_not_tell_which_cores_are_ours_all_of_them_count(monkeypatch):
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)  # as on macOS
+    monkeypatch.setattr(os, "cpu_count", lambda: 6)
+    assert slots(None, None, 1, threads=2) == [None] * 3
+    assert undisturbed(6, "cpu")
+    assert not undisturbed(7, "cpu")

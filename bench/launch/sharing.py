@@ -10,7 +10,12 @@ def told(jobs: int, gpu_jobs: int) -> dict[str, str]:
     return {JOBS: str(jobs), GPU_JOBS: str(gpu_jobs)}
 
 
+def cores() -> int:
+    """How many cores this process may use; all of them where the system does not tell, as on macOS."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def undisturbed(threads: int, device: str) -> bool:
     """Whether a timing means something: threads x jobs at once <= cores, and a GPU has one job."""
     jobs, gpu_jobs = (int(os.environ.get(name, 1)) for name in (JOBS, GPU_JOBS))
-    return threads * jobs <= len(os.sched_getaffinity(0)) and (device != "cuda" or gpu_jobs == 1)
+    return threads * jobs <= cores() and (device != "cuda" or gpu_jobs == 1)

@@ -4,6 +4,7 @@ import os
 from typing import Any
 
 from bench.config import BadInput
+from bench.launch.sharing import cores
 
 
 def slots(n_jobs: int | None, gpus: Any, gpu_share: int, threads: int) -> list[str | None]:
@@ -15,7 +16,7 @@ def slots(n_jobs: int | None, gpus: Any, gpu_share: int, threads: int) -> list[s
     for name, value in (("n_jobs", n_jobs), ("gpu_share", gpu_share)):
         if value is not None and value < 1:
             raise BadInput(f"hydra.launcher.{name} needs a whole number, 1 or more; got {value}.")
-    wanted = n_jobs or max(1, len(os.sched_getaffinity(0)) // threads)
+    wanted = n_jobs or max(1, cores() // threads)
     if gpus is None:
         return [None] * wanted
     devices = _devices(gpus)
