@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from bench import cli, job, plugins
+from bench.speed import arguments as speed_arguments
 from tests.packages import ROOT
 
 PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")), *sorted(ROOT.glob("results/**/README.md"))]
@@ -116,7 +117,8 @@ def perform(command: str, ran: list) -> int:
         case "check":
             return cli.main(["check", *arguments, "--quick", "--family", "bernoulli"])
         case "speed":
-            return cli.main(["speed", *arguments, "--help"])
+            speed_arguments(arguments)  # a wrong one exits; what is measured is tests of its own
+            return 0
         case "schema" | "keys" | "tests.kills" | "tests.error_bars":
             return 0  # the pages they make, and kills, are tests of their own
     if name == "report" and "--only" not in arguments:
@@ -140,6 +142,8 @@ def test_every_command_of_the_page_runs(page, first_only, capsys):
 def test_a_wrong_command_is_noticed(first_only):
     assert perform("python -m bench train.lr=-1", first_only) == 2
     assert perform("make nothing", first_only) == 1
+    with pytest.raises(SystemExit):
+        perform("python -m bench.speed --treads 2", first_only)
     with pytest.raises(AssertionError, match="no kind of command"):
         perform("rm -rf somewhere", first_only)
 

@@ -1,6 +1,5 @@
 """Training: what learns from what, what a step is, and that nobody who looks disturbs it."""
 
-import math
 from collections.abc import Iterator
 
 import pytest
@@ -197,15 +196,3 @@ def test_evaluation_does_not_depend_on_the_estimator():
         )
     ]
     assert rows[0] == rows[1] == rows[2] == rows[3]
-
-
-def test_the_cosine_schedule_is_a_quarter_of_a_wave():
-    rates = {"constant": [], "cosine": []}
-    for schedule, seen in rates.items():
-        trainer = trainer_of(RLOO(2), optimiser="sgd", steps=4, schedule=schedule)
-        for _ in range(6):
-            trainer.step()
-            seen.append(trainer.optimisers[0].param_groups[0]["lr"])
-    assert rates["constant"] == [0.01] * 6
-    quarter = [0.01 * math.cos(math.pi / 2 * i / 4) for i in range(4)]
-    assert rates["cosine"] == pytest.approx([*quarter, 0, 0], abs=1e-12)  # a copy that is timed goes on at 0

@@ -63,6 +63,16 @@ def timings(collection: Collection) -> "pd.DataFrame":
     return cost
 
 
+def priced(collection: Collection) -> "pd.DataFrame":
+    """The rows of the encoder's gradient at each run's last step, with `seconds` and `evaluations_forward` of a
+    gradient."""
+    gradient = collection.joined("gradient")
+    cost = timings(collection)
+    cost = cost[cost.what == "gradient"].groupby(["run", "estimator"])[["seconds", "evaluations_forward"]].median()
+    rows = last(gradient[gradient.part == "encoder"], "part")
+    return rows.merge(cost.reset_index(), on=["run", "estimator"], how="left")
+
+
 def comparison(collection: Collection) -> "pd.DataFrame":
     """The table whose columns are `COMPARISON`, sorted by panel and then by the test ELBO, the best first."""
     import pandas as pd

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from bench.report.collect import Collection
-from bench.report.compare import last, timings
+from bench.report.compare import last, priced, timings
 from bench.report.points import with_bound
 
 if TYPE_CHECKING:
@@ -72,18 +72,9 @@ CRITERIA = (
 )
 
 
-def _noise(collection: Collection) -> "pd.DataFrame":
-    """variance_noise at the last step, encoder, with the price of a gradient beside it."""
-    gradient = collection.joined("gradient")
-    rows = last(gradient[gradient.part == "encoder"], "part")
-    cost = timings(collection)
-    cost = cost[cost.what == "gradient"].groupby(["run", "estimator"])[["seconds", "evaluations_forward"]].median()
-    return rows.merge(cost.reset_index(), on=["run", "estimator"], how="left")
-
-
 def _priced(price: str, unit: float = 1) -> Callable[[Collection], "pd.DataFrame"]:
     def found(collection: Collection) -> "pd.DataFrame":
-        rows = _noise(collection)
+        rows = priced(collection)
         each = rows[price] * unit
         return rows.assign(value=rows.variance_noise * each, error=rows.variance_noise_se * each)
 
@@ -91,7 +82,7 @@ def _priced(price: str, unit: float = 1) -> Callable[[Collection], "pd.DataFrame
 
 
 def _relative(collection: Collection) -> "pd.DataFrame":
-    rows = _noise(collection)
+    rows = priced(collection)
     rows = rows.assign(size=rows.reference_norm_sq.fillna(rows.norm_sq))
     return rows[rows["size"] > 0]
 

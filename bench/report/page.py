@@ -72,7 +72,7 @@ def page(
     best = {(*v.panel, v.contenders[0].label) for v in found if v.contenders}
     listings = [comparison_listing(compared), pairs_listing(paired, best), runs_listing(collection)]
     return environment.get_template("page.html.j2").render(
-        title=" and ".join(sorted({str(run["name"]) for run in _runs(collection)})[:3]),
+        title=_title(sorted({str(run["name"]) for run in _runs(collection)})),
         script=Markup(script),
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         style=Markup(style),
@@ -94,6 +94,11 @@ def page(
 
 def _runs(collection: Collection) -> list[dict[str, Any]]:
     return collection.tables["runs"].to_pylist()
+
+
+def _title(names: list[str]) -> str:
+    """The first three, and how many more."""
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 def _sections(found: list[Verdict], drawn: list[Drawn]) -> list[dict[str, Any]]:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bench.report.collect import PANEL, UNIT, Collection
-from bench.report.compare import last, timings
+from bench.report.collect import PANEL, Collection
+from bench.report.compare import priced
 from bench.schema import FLOAT, INT, TEXT, Column
 
 if TYPE_CHECKING:
@@ -91,11 +91,7 @@ def paired_t(differences: np.ndarray) -> dict[str, np.ndarray]:
 
 def _by_run(collection: Collection) -> "pd.DataFrame":
     """The logs of the three quantities of every unit, NaN where there is none."""
-    gradient = collection.joined("gradient")
-    rows = last(gradient[gradient.part == "encoder"], "part")[["run", "seed", "estimator", *UNIT, "variance_noise"]]
-    cost = timings(collection)
-    cost = cost[cost.what == "gradient"].groupby(["run", "estimator"])[["seconds", "evaluations_forward"]].median()
-    rows = rows.merge(cost.reset_index(), on=["run", "estimator"], how="left")
+    rows = priced(collection)
     rows["variance_x_evaluations"] = rows.variance_noise * rows.evaluations_forward
     rows["variance_x_seconds"] = rows.variance_noise * rows.seconds
     for name in QUANTITIES:
