@@ -19,7 +19,8 @@ from bench import __version__
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-    from bench.job import Finished, Session
+    from bench.finished import Finished
+    from bench.job import Session
 
     Task = Callable[[DictConfig], list[Finished]]
 

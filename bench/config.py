@@ -115,6 +115,12 @@ def identity(config: dict[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
+def replica(config: dict[str, Any], number: int) -> dict[str, Any]:
+    """The configuration of one of the seeds: `number` more in `seed` and in each of `seeds`."""
+    seeds = {stream: seed + number for stream, seed in config["seeds"].items()}
+    return config | {"seed": config["seed"] + number, "seeds": seeds}
+
+
 def _typed(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return {key: _typed(value, f"{prefix}{key}.") if isinstance(value, dict) else _cast(f"{prefix}{key}", value)
             for key, value in config.items()}  # fmt: skip

@@ -11,7 +11,7 @@ from typing import Any
 
 from bench import attempt, resume
 from bench.checkpoint import path_of
-from bench.experiment import Experiment
+from bench.state import State
 
 SIGNALS = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}  # and who answers them before
 
@@ -34,18 +34,16 @@ class Guard:
     SIGINT and SIGTERM wait for the end of a step, interrupt anything else at once, and leave `resume.pt`.
 
     Args:
-        experiment: as new.
+        state: of what is run, as new.
         directory: of the run.
         checkpoints: steps at which the model is kept beside the tables.
         started: when the run began, and `clock`: what `time.perf_counter` said then.
     """
 
-    def __init__(
-        self, experiment: Experiment, directory: Path, checkpoints: Collection[int], started: datetime, clock: float
-    ):
-        self.experiment, self.directory, self.checkpoints = experiment, directory, checkpoints
+    def __init__(self, state: State, directory: Path, checkpoints: Collection[int], started: datetime, clock: float):
+        self.state, self.experiment, self.directory, self.checkpoints = state, state.experiment, directory, checkpoints
         self.started, self.clock = started.isoformat(timespec="seconds"), clock
-        settings = experiment.config.get("sweep", {})
+        settings = self.experiment.config.get("sweep", {})
         self.every, self.limit = settings.get("checkpoint_seconds"), settings.get("time_limit")
         self.earlier = 0.0  # seconds of earlier attempts
         self.stepping = True  # until the first look: what there is could not be continued
@@ -73,9 +71,7 @@ class Guard:
 
     def look(self) -> None:
         """Between two steps: the only place where the run can be left and continued."""
-        experiment = self.experiment
-        self.mark = {name: len(rows) for name, rows in experiment.rows.items()}
-        self.noise = resume.noise(experiment.device)
+        self.state.look()
         self.stepping = False
         if self.asked:
             raise KeyboardInterrupt
@@ -114,10 +110,9 @@ class Guard:
         if self.every is None or self.stepping:
             return
         experiment.settle()
-        content = resume.state(experiment, self.noise, self.mark)
-        content |= {"started": self.started, "elapsed": self.seconds()}
+        content = self.state.take() | {"started": self.started, "elapsed": self.seconds()}
         try:
-            if reason := resume.obstacle(experiment.estimator):
+            if reason := self.state.obstacle():
                 raise ValueError(f"{reason} in the estimator, which no file of tensors and numbers can hold")
             resume.save(self.directory, experiment.config, content)
         except (OSError, ValueError) as error:
@@ -126,8 +121,8 @@ class Guard:
         self.saved = time.perf_counter()
 
     def _continue(self) -> None:
-        path, experiment = self.directory / attempt.RESUME, self.experiment
-        found = resume.load(self.directory, experiment.config)
+        path = self.directory / attempt.RESUME
+        found = resume.load(self.directory, self.experiment.config)
         if found is None:
             return
         try:
@@ -135,7 +130,7 @@ class Guard:
                 if step < found["step"] and not path_of(self.directory, step).is_file():
                     raise ValueError(f"it is past step {step}, whose checkpoint is wanted")
             earlier, started = float(found["elapsed"]), str(found["started"])
-            resume.restore(experiment, found)
+            self.state.put(found)
         except Exception as error:  # of a kind that the content decides
             resume.ignore(path, error)
             return

@@ -4,25 +4,15 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from bench import attempt, tables
-from bench.config import BadInput, Impossible, identity, prepare
+from bench import attempt
+from bench.config import BadInput, Impossible, prepare
+from bench.finished import Finished, already, earlier_run, line, place, require_writable
 from bench.sentences import sentence
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
-
-
-class Finished(NamedTuple):
-    """How a job ended, where its tables are (None: it wrote none), and whether they were there before."""
-
-    directory: Path | None
-    status: str
-    reason: str
-    already: bool = False
-    what: str = ""  # what it is called within its job, where the job has several
 
 
 class Session:
@@ -124,19 +114,13 @@ def explain(error: Exception) -> str:
     return known or (words if isinstance(error, ValueError) else f"{type(error).__name__}: {words}")
 
 
-def line(label: str, finished: Finished, seconds: float) -> str:
-    """What is printed of one ending."""
-    status = f"already {finished.status}" if finished.already else f"{finished.status} in {seconds:.1f} s"
-    return f"{label}: {status}{f': {finished.reason}' if finished.reason else ''}"
-
-
 def _run(cfg: "DictConfig", option: str | None, many: bool) -> Iterator[Finished]:
     from omegaconf import OmegaConf
 
     composed: Any = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
     config = prepare(composed | {"option": option})
     if config["replicas"] > 1:
-        from bench.replicas.run import together
+        from bench.replicas.job import together
 
         yield from together(config, many)
     else:
@@ -150,15 +134,8 @@ def _once(config: dict[str, Any], many: bool) -> Finished:
     plugins.build(config["estimator"])  # a value that the constructor refuses is found before anything is written
     directory = place(config)
     require_writable(directory)
-    if other := attempt.worker(directory):  # asked first: whoever comes after this takes longer than the next line
-        return Finished(directory, "running", f"{other} works on it.", already=True)
-    earlier = earlier_run(directory)
-    if earlier and (earlier.status != "failed" or config["sweep"]["retry"] == "none"):
-        if earlier.status == "skipped" and not many:
-            raise Impossible(earlier.reason)
-        if earlier.status != "failed":
-            attempt.tidy(directory)
-        return earlier
+    if ended := already(config, directory, many):
+        return ended
     try:
         outcome = run.run(config, directory, progress=not many and sys.stderr.isatty())
     except Exception as error:  # before the start: what goes wrong later is recorded by run itself
@@ -172,29 +149,3 @@ def _once(config: dict[str, Any], many: bool) -> Finished:
         now = None if attempt.worker(directory) else earlier_run(directory)
         return now or Finished(directory, *outcome, already=True)
     return Finished(directory, *outcome)
-
-
-def place(config: dict[str, Any]) -> Path:
-    """The run directory of a resolved configuration."""
-    return Path(config["output"]) / config["name"] / identity(config)
-
-
-def earlier_run(directory: Path) -> Finished | None:
-    """How the complete run in this directory ended, or None where there is none. BadInput where it is damaged."""
-    if not (directory / tables.MARKER).is_file():
-        return None
-    try:
-        [row] = tables.read_one(directory, "runs").to_pylist()
-    except tables.SchemaError as error:
-        raise BadInput(str(error)) from error
-    return Finished(directory, row["status"], row["reason"] or "", already=True)
-
-
-def require_writable(directory: Path) -> None:
-    """BadInput where nothing can be written there."""
-    there = next(folder for folder in (directory, *directory.absolute().parents) if folder.exists())
-    if not there.is_dir() or not os.access(there, os.W_OK):
-        reason = "a folder without permission to write" if there.is_dir() else "a file"
-        raise BadInput(
-            f"{directory} cannot be written, since {there} is {reason}; choose another with output=<folder>."
-        )

@@ -71,8 +71,7 @@ def _runs(cfg: Any) -> Iterator[dict[str, Any]]:
     from omegaconf import OmegaConf, open_dict
     from omegaconf.errors import OmegaConfBaseException
 
-    from bench.config import BadInput, identity, prepare
-    from bench.replicas.run import replica
+    from bench.config import BadInput, identity, prepare, replica
 
     with open_dict(cfg):
         hydra = cfg.pop("hydra")

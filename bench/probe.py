@@ -15,7 +15,8 @@ from bench.cli import launch
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-    from bench.job import Finished, Session
+    from bench.finished import Finished
+    from bench.job import Session
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -46,7 +47,7 @@ def probes(cfg: "DictConfig", option: str | None, many: bool) -> "Iterator[Finis
 
     from bench import checkpoint
     from bench.config import BadInput, check_keys, flatten, identity, prepare
-    from bench.job import earlier_run, require_writable
+    from bench.finished import earlier_run, require_writable
     from bench.progress import progress_bar
     from bench.rules import PROBE
     from bench.shared import Shared
@@ -129,7 +130,8 @@ def _trajectory(config: dict, place: Path, at: list[float], shown: bool) -> "tup
     from bench import plugins, run
     from bench.checkpoint import path_of
     from bench.config import BadInput, identity
-    from bench.job import JobFailed, earlier_run
+    from bench.finished import earlier_run
+    from bench.job import JobFailed
 
     plugins.build(config["estimator"])
     directory, what = place / identity(config), f"trajectory of {config['option']}"
@@ -150,7 +152,7 @@ def _trajectory(config: dict, place: Path, at: list[float], shown: bool) -> "tup
 
 
 def _finished(directory: Path, outcome: Any, what: str) -> "Finished":
-    from bench.job import Finished
+    from bench.finished import Finished
 
     return Finished(directory, outcome.status, outcome.reason, what=what)
 

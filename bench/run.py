@@ -22,6 +22,7 @@ from bench.problems import family
 from bench.progress import progress_bar
 from bench.provenance import provenance
 from bench.schema import SCHEMA
+from bench.state import State
 
 LOOK_EVERY = 100  # training steps between two looks at the loss
 
@@ -60,7 +61,7 @@ def run(config: dict, directory: Path, progress: bool = False, checkpoints: Coll
         if other or tables.version(directory) != before:
             return Outcome("running", f"{other} works on it." if other else "Another process has just ended it.")
         status, reason = "done", ""
-        guard = Guard(experiment, directory, checkpoints, started, clock)
+        guard = Guard(State(experiment), directory, checkpoints, started, clock)
         try:
             diverged = _go(experiment, progress, directory, checkpoints, guard)
             if diverged is not None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from bench import tables
 
 if TYPE_CHECKING:
-    from bench.job import Finished
+    from bench.finished import Finished
 
 COLUMNS = ("run", "estimator", "family", "seed", "status", "test ELBO", "log10 var", "ms/step")
 

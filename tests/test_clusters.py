@@ -13,6 +13,7 @@ from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn, JobStatus
 
 from bench import cli, job, launch, tables
+from bench.finished import Finished
 from bench.launch import clusters
 from bench.launch.pool import Pool
 from bench.sentences import EXTRAS
@@ -117,7 +118,7 @@ def cluster(monkeypatch):
 
 def test_endings_come_back_whether_the_job_returned_or_raised(cluster, capsys):
     done, failed = (
-        job.Finished(Path(status), status, "" if status == "done" else "It broke.") for status in ("done", "failed")
+        Finished(Path(status), status, "" if status == "done" else "It broke.") for status in ("done", "failed")
     )
     given = [
         returned(JobStatus.COMPLETED, [done]),
@@ -126,7 +127,7 @@ def test_endings_come_back_whether_the_job_returned_or_raised(cluster, capsys):
     ]
     ended = cluster(*given).launch([[], [], []], 0)
     assert [one.return_value for one in ended[:2]] == [[done], [failed]]  # and none of them raises
-    assert job.current().finished == [done, failed, job.Finished(None, "failed", "RuntimeError: no such key")]
+    assert job.current().finished == [done, failed, Finished(None, "failed", "RuntimeError: no such key")]
     assert job.current().many
     assert capsys.readouterr().out == "2 seed=1: failed: It broke.\n3 seed=1: failed: RuntimeError: no such key\n"
 

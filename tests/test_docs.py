@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from bench import cli, job, plugins
+from bench.finished import Finished
 from bench.speed import arguments as speed_arguments
 from tests.packages import ROOT
 
@@ -54,7 +55,7 @@ def first_only(monkeypatch, tmp_path):
     def maybe(config, many):
         plugins.build(config["estimator"])
         if ran:
-            return job.Finished(None, "done", "")
+            return Finished(None, "done", "")
         ran.append(config)
         return once(config, many)
 

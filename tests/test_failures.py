@@ -9,7 +9,7 @@ import torch
 from bench import attempt, tables
 from bench.failures import out_of_memory
 from bench.guard import Guard
-from bench.replicas.run import together
+from bench.replicas.job import together
 from bench.run import record_lost, run
 from bench.train import Trainer
 from tests.stand_in import stand_in_command
@@ -93,7 +93,7 @@ def test_a_time_limit_ends_a_run_between_steps_and_a_larger_one_continues_it(lim
 def test_a_time_limit_ends_replicas_too(tmp_path):
     settings = chosen(*TINY, "replicas=2", f"output={tmp_path}")
     settings |= {"sweep": settings["sweep"] | {"time_limit": 1e-9}}
-    reason = "Time limit of 1e-09 s reached at step 0; the same command with a larger sweep.time_limit starts anew."
+    reason = "Time limit of 1e-09 s reached at step 0; the same command with a larger sweep.time_limit continues."
     for finished in together(settings, many=True):
         assert (finished.status, finished.reason) == ("failed", reason)
         assert row(finished.directory)["reason"] == reason

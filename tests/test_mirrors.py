@@ -10,6 +10,7 @@ import pytest
 from hydra.core.utils import JobReturn, JobStatus
 
 from bench import job, mirrors, tables
+from bench.finished import Finished
 from bench.plugins import CONF
 from tests.ends import SMALL
 from tests.packages import run
@@ -52,8 +53,8 @@ def test_a_run_as_mirrors_copy_it(directory):
 
 
 def test_results_alone_are_copied_and_once(directory):
-    endings = [job.Finished(directory, status, "") for status in ("done", "diverged", "failed", "skipped")]
-    endings += [job.Finished(directory, "done", "", already=True), job.Finished(None, "failed", "")]
+    endings = [Finished(directory, status, "") for status in ("done", "diverged", "failed", "skipped")]
+    endings += [Finished(directory, "done", "", already=True), Finished(None, "failed", "")]
     for status in (JobStatus.COMPLETED, JobStatus.FAILED):
         assert mirrors._new(ended(*endings, status=status)._return_value) == [directory, directory]
     assert mirrors._new(RuntimeError("Hydra's own")) == []
@@ -61,7 +62,7 @@ def test_results_alone_are_copied_and_once(directory):
 
 def test_a_tracker_that_fails_is_one_line(directory, capsys):
     mirror = Failing()
-    mirror.on_job_end(None, ended(job.Finished(directory, "done", "")))
+    mirror.on_job_end(None, ended(Finished(directory, "done", "")))
     assert mirror.seen.row["family"] == "vq"
     assert capsys.readouterr() == ("", "The mirror pandas failed (OSError): no room.\n")
 
@@ -70,7 +71,7 @@ def test_a_package_that_is_missing_is_one_line_and_stops_nothing(directory, caps
     mirror = Failing()
     mirror.package = "wandb_of_nobody"
     mirror.on_multirun_start(None)
-    mirror.on_job_end(None, ended(job.Finished(directory, "done", "")))
+    mirror.on_job_end(None, ended(Finished(directory, "done", "")))
     assert re.match(r"No mirror: .* pip install 'estimator-bench\[wandb_of_nobody\]'\.\n$", capsys.readouterr().err)
     assert not hasattr(mirror, "seen")
 

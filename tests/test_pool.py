@@ -80,6 +80,16 @@ def test_numbers_are_those_of_the_basic_launcher(sweep, tmp_path):
     assert numbers(pooled["well", 1]["directory"]) != numbers(pooled["well", 2]["directory"])
 
 
+def test_a_lost_job_of_replicas_is_a_row_of_every_seed(sweep, tmp_path, capfd):
+    assert sweep(POOL, "estimator.how=killed", "replicas=2", "seed=4") == 1
+    found = rows(tmp_path / "out")
+    assert set(found) == {("killed", 4), ("killed", 5)}
+    for row in found.values():
+        assert row["reason"].startswith("Its process was killed by signal 9 (SIGKILL)")
+    lines = capfd.readouterr().out.splitlines()[:2]
+    assert [line.split(": failed")[0].split()[-1] for line in lines] == ["seed=4", "seed=5"]
+
+
 def test_the_time_limit(sweep, tmp_path, capfd):
     assert sweep(POOL, "estimator.how=hangs", "hydra.launcher.time_limit=0.5", "seed=1") == 1
     [row] = rows(tmp_path / "out").values()

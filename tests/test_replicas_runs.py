@@ -7,10 +7,10 @@ import torch
 from hydra.core.global_hydra import GlobalHydra
 
 from bench import tables
-from bench.config import BadInput
-from bench.job import Finished
+from bench.config import BadInput, replica
+from bench.finished import Finished
 from bench.replicas import Replicas
-from bench.replicas.run import replica, together
+from bench.replicas.job import together
 from bench.report.collect import collect
 from bench.run import run
 from tests.small import run_config
@@ -106,6 +106,16 @@ def test_an_impossible_pair_is_a_row_of_every_seed_of_a_sweep_and_else_a_sentenc
     with pytest.raises(BadInput, match="reparam does not differentiate bernoulli"):
         written(tmp_path / "single", chosen, many=False)
     assert not (tmp_path / "single").exists()
+
+
+def test_state_that_is_no_buffer_would_be_shared_and_is_told(tmp_path):
+    chosen = config() | {"estimator": {"_target_": "tests.test_resume.Counting"}}
+    for finished in written(tmp_path, chosen):
+        assert finished.status == "skipped"
+        assert finished.reason == (
+            "counting cannot be trained as replicas (its updates changes and is no buffer): set replicas=1 and sweep "
+            "over seed."
+        )
 
 
 def test_a_probe_is_of_one_seed(capsys, tmp_path):

@@ -9,6 +9,7 @@ from bench import attempt, experiment, resume, tables
 from bench.experiment import Experiment
 from bench.images import NAME
 from bench.run import run
+from bench.state import State
 from bench.train import Trainer
 from estimators.rloo import RLOO
 from tests.stopped import REBAR, STOPS, chosen, killed, stopping, whole
@@ -76,7 +77,7 @@ def test_every_part_of_the_state_counts(part, undisturbed, tmp_path, monkeypatch
     settings, load = chosen(*REBAR), resume.load
     fresh = Experiment(settings)
     with fresh.noise():
-        start = resume.state(fresh, resume.noise(fresh.device), dict.fromkeys(fresh.rows, 0))
+        start = State(fresh).take()
     stopping(monkeypatch, 7)
     with pytest.raises(KeyboardInterrupt):
         run(settings, tmp_path)

@@ -15,8 +15,9 @@ from omegaconf import OmegaConf
 
 from bench import job
 from bench.config import BadInput
+from bench.finished import Finished
 from bench.launch import sharing
-from bench.launch.lost import record_lost
+from bench.launch.lost import lost_job
 from bench.sentences import first_line, needs_extra
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ class Cluster(Launcher):
         if isinstance(found, job.JobFailed):
             found = found.finished
         if isinstance(found, Exception):
-            found = [job.Finished(None, "failed", job.explain(found))]
+            found = [Finished(None, "failed", job.explain(found))]
         session.finished += found
         for one in found:
             if one.reason:
@@ -125,8 +126,7 @@ class Ray(Cluster):
             except ray.exceptions.RayError as error:
                 reason = f"{type(error).__name__}: {first_line(error)}"
                 ended = JobReturn(overrides=overrides, status=JobStatus.COMPLETED)
-                lost = record_lost(self.task.task, self.context, self.config, overrides, reason, str(error))
-                ended.return_value = [lost]
+                ended.return_value = lost_job(self.task.task, self.context, self.config, overrides, reason, str(error))
                 return ended
 
         setattr(core, "ray", SimpleNamespace(get=result))  # noqa: B010  # it has nothing else of ray

@@ -19,8 +19,9 @@ from omegaconf import OmegaConf
 
 from bench import job
 from bench.config import BadInput
+from bench.finished import line
 from bench.launch import PLACE, sharing
-from bench.launch.lost import record_lost
+from bench.launch.lost import lost_job
 from bench.launch.payload import packed
 from bench.launch.process import Process, start_server, uninterrupted
 from bench.launch.slots import slots
@@ -117,8 +118,10 @@ class Pool(Launcher):
         self.free.append(self.running.pop(process))
         told, seconds = process.told, time.monotonic() - process.started
         if reason:
-            lost = record_lost(self.task, self.context, self.config, process.overrides, reason, printed)
-            told.append(Told(process.name, lost, seconds))
+            ends = lost_job(self.task, self.context, self.config, process.overrides, reason, printed)
+            known = [one.finished.directory for one in told]
+            lost = [end for end in ends if end.directory not in known]
+            told += [Told(f"{process.name} {end.what}".rstrip(), end, seconds) for end in lost]
         elif printed:
             print(printed, end="", file=sys.stderr)
         endings = [one.finished for one in told]
@@ -130,7 +133,7 @@ class Pool(Launcher):
         self.returned.append(returned)
         for i, one in enumerate(told, 1):
             label = f"{len(self.returned)}/{self.total} {one.what}".rstrip()
-            print(job.line(label, one.finished, one.seconds) + (self._left() if i == len(told) else ""), flush=True)
+            print(line(label, one.finished, one.seconds) + (self._left() if i == len(told) else ""), flush=True)
 
     def _left(self) -> str:
         """When the end of the sweep is to be expected."""

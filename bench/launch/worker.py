@@ -12,6 +12,7 @@ from multiprocessing.connection import Connection, wait
 from typing import Any, NamedTuple
 
 from bench import job
+from bench.finished import Finished
 from bench.launch.bound import die_with_parent
 
 STARTED, ENDED = "started", "ended"
@@ -21,7 +22,7 @@ class Told(NamedTuple):
     """One ending, as a job tells it."""
 
     what: str
-    finished: job.Finished
+    finished: Finished
     seconds: float
 
 
@@ -32,7 +33,7 @@ class Telling(job.Session):
         super().__init__()
         self.messages = messages
 
-    def tell(self, number: int | None, what: str, finished: job.Finished, seconds: float) -> None:
+    def tell(self, number: int | None, what: str, finished: Finished, seconds: float) -> None:
         self.messages.send(Told(what, finished, seconds))
 
 

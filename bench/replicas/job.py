@@ -1,0 +1,66 @@
+"""A run with `replicas=R`: R seeds trained at once, each with its own run directory, rows and end."""
+
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from bench import attempt, plugins, tables
+from bench.config import BadInput, Impossible, replica
+from bench.finished import Finished, already, place, require_writable
+from bench.job import explain
+from bench.replicas.run import Together
+from bench.run import record
+
+
+def together(config: dict[str, Any], many: bool) -> list[Finished]:
+    """Train all seeds of `config` and write a run directory for each, unless all are there; how each ended.
+
+    A seed that is there and did not fail stays as it is, and so does one that another process works on. What was
+    interrupted continues where it last wrote down its state. `many`: one job of a sweep, in which nothing is raised.
+
+    Raises:
+        BadInput: the configuration cannot be used; nothing is written.
+    """
+    plugins.build(config["estimator"])
+    require_writable(Path(config["output"]) / config["name"])
+    configs = [replica(config, number) for number in range(config["replicas"])]
+    directories = [place(each) for each in configs]
+    versions = list(map(tables.version, directories))
+    ended = {number: end for number, folder in enumerate(directories) if (end := already(config, folder, many))}
+    if wanted := [number for number in range(len(configs)) if number not in ended]:
+        try:
+            started = Together(configs, directories)
+        except Exception as error:  # before the start
+            if not many and isinstance(error, ValueError):
+                raise BadInput(str(error)) from error
+            if not many:
+                raise
+            status, reason = "skipped" if isinstance(error, Impossible) else "failed", explain(error)
+            ended |= {n: Finished(directories[n], *record(configs[n], directories[n], status, reason)) for n in wanted}
+        else:
+            ended |= _work(started, {number: versions[number] for number in wanted}, not many and sys.stderr.isatty())
+    return [ended[number]._replace(what=f"seed={each['seed']}") for number, each in enumerate(configs)]
+
+
+def _work(started: Together, wanted: dict[int, Any], progress: bool) -> dict[int, Finished]:
+    """Claim the wanted seeds, train, and write those down that nobody else works on.
+
+    Args:
+        started: all seeds.
+        wanted: which of them, and the version of each directory when they were found wanting.
+    """
+    ended: dict[int, Finished] = {}
+    with ExitStack() as claims:
+        for number, before in wanted.items():
+            directory, about = started.directories[number], started.about(number)
+            other = claims.enter_context(attempt.claim(directory, about, lambda: started.trainer.step_count))
+            if other or tables.version(directory) != before:
+                reason = f"{other} works on it." if other else "Another process has just ended it."
+                ended[number] = Finished(directory, "running", reason, already=True)
+        if mine := [number for number in wanted if number not in ended]:
+            ends = started.run(mine, progress)
+            for number in mine:
+                config, directory = started.configs[number], started.directories[number]
+                ended[number] = Finished(directory, *record(config, directory, *ends[number]))
+    return ended
