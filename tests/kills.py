@@ -25,7 +25,7 @@ from bench import attempt, cli, tables
 ROOT = Path(__file__).resolve().parents[1]
 SWEEP = (
     "-m", "estimator=nvil", "seed=0,1,2", "latent=bernoulli_small", "model.hidden=[16]", "threads=1",
-    "train.steps=60", "train.batch_size=50", "measure.draws=8", "measure.batches=2", "evaluate.examples=50",
+    "train.batch_size=50", "measure.draws=8", "measure.batches=2", "evaluate.examples=50",
     "evaluate.samples=5", "evaluate.prior_samples=0", "timing.repetitions=0", "sweep.checkpoint_seconds=0.02",
     "output=out", "device=cpu",
 )  # fmt: skip
@@ -100,6 +100,11 @@ def numbers(folder: Path) -> dict[str, Any]:
     return found
 
 
+def done_in(folder: Path) -> int:
+    """How many runs are done; one that was killed is a failed one at first, and to be done again."""
+    return sum(run["runs"][0]["status"] == "done" for run in numbers(folder).values())
+
+
 def kill(command: Command, victim: str, chance: random.Random) -> str:
     """SIGKILL for the parent or, where there is one, for a worker; who it was."""
     workers = [pid for pid in command.session() if pid != command.pid] if victim == "worker" else []
@@ -109,12 +114,13 @@ def kill(command: Command, victim: str, chance: random.Random) -> str:
 
 
 def kills(
-    count: int, folder: Path, launcher: str = "basic", seed: int = 0, forked: bool = False
+    count: int, folder: Path, launcher: str = "basic", steps: int = 60, seed: int = 0, forked: bool = False
 ) -> Iterator[dict[str, Any]]:
-    """Kill `count` times; a row for each, when its sweep is done. The victim is the parent, or a worker of the pool."""
+    """Kill `count` times; a row for each, when its sweep is done. The victim is the parent, or a worker of the pool.
+    A sweep with all its runs is left in peace: nothing would be lost."""
     if forked:
         preload()
-    words = [*SWEEP, *([] if launcher == "basic" else [f"hydra/launcher={launcher}"])]
+    words = [*SWEEP, f"train.steps={steps}", *([] if launcher == "basic" else [f"hydra/launcher={launcher}"])]
     chance, told, sweep = random.Random(seed), 0, 0
     whole = Command(folder / "undisturbed", words, forked=forked)
     began = time.monotonic()
@@ -129,17 +135,17 @@ def kills(
         sweep += 1
         place, of_this = folder / f"sweep_{sweep}", []
         while True:
-            done = len(numbers(place))
+            done = done_in(place)
             command = Command(place, words, forked=forked)
             moment = chance.uniform(0.8 * first, duration)
-            last = told + len(of_this) == count
+            last = told + len(of_this) == count or done == len(undisturbed)
             if last or command.wait(moment):
                 command.wait()
                 break
             victim = kill(command, chance.choice(["parent", "worker"]) if launcher != "basic" else "parent", chance)
             row = {"kill": told + len(of_this) + 1, "sweep": sweep, "launcher": launcher, "victim": victim}
             row |= {"after_seconds": round(moment, 3), "done_before": done, "orphans": command.orphans()}
-            row |= {"done_after": len(numbers(place)), "with_checkpoint": len(list(place.rglob(attempt.RESUME)))}
+            row |= {"done_after": done_in(place), "with_checkpoint": len(list(place.rglob(attempt.RESUME)))}
             of_this.append(row)
         same = command.status == 0 and numbers(place) == undisturbed
         left = [file for name in (attempt.FILE, attempt.RESUME, ".*.tmp") for file in place.rglob(name)]
@@ -173,13 +179,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.kills", description=__doc__)
     parser.add_argument("kills", type=int)
     parser.add_argument("--launcher", default="basic", help="basic, or another of hydra/launcher")
+    parser.add_argument("--steps", type=int, default=60, help="of a run's training")
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
     parser.add_argument("--forked", action="store_true", help="fork this process instead of starting a new interpreter")
     parser.add_argument("--out", type=Path, help="a CSV file")
     options = parser.parse_args()
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
-        for row in kills(options.kills, Path(folder), options.launcher, options.seed, options.forked):
+        for row in kills(options.kills, Path(folder), options.launcher, options.steps, options.seed, options.forked):
             rows.append(row)
             print(f"{row['kill']}/{options.kills} {row['victim']}: identical {row['identical']}", file=sys.stderr)
             if options.out:

@@ -104,12 +104,16 @@ def returned(status, value):
     return made
 
 
+class Some(clusters.Cluster):
+    extra = "slurm"
+
+
 @pytest.fixture
 def cluster(monkeypatch):
     monkeypatch.setattr(job, "_session", job.Session())
 
     def make(*given):
-        made = clusters.Slurm()
+        made = Some()
         made.inner = Inner(*given)
         return made
 
@@ -172,12 +176,14 @@ def test_what_slurm_is_asked_for(tmp_path):
 @pytest.mark.slow
 def test_a_sweep_by_submitit(tmp_path):
     arguments = ends.sweep(
-        tmp_path / "mine", tmp_path / "out", "hydra/launcher=slurm_local", "estimator.how=well,fails"
+        tmp_path / "mine", tmp_path / "out", "hydra/launcher=slurm_local", "estimator.how=well,killed,fails"
     )
     done = run(sys.executable, "-m", "bench", *arguments)
     assert done.returncode == 1, done.stderr
-    assert done.stdout.splitlines()[0] == "2 estimator.how=fails: failed: RuntimeError: It broke."
-    assert statuses(tmp_path / "out") == ["done", "failed"]
+    killed, fails, *_ = done.stdout.splitlines()
+    assert re.fullmatch(r"2 estimator.how=killed: failed: Its job \d+ ended without a result, in state \w+\.", killed)
+    assert fails == "3 estimator.how=fails: failed: RuntimeError: It broke."
+    assert statuses(tmp_path / "out") == ["done", "failed", "failed"]
 
 
 @RAY

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, ClassVar
+from unittest.mock import patch
 
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
@@ -88,6 +89,12 @@ class Cluster(Launcher):
         ended.return_value = found
         return ended
 
+    def _lost(self, overrides: Sequence[str], reason: str, printed: str) -> JobReturn:
+        """What a job returns that ended without a word."""
+        ended = JobReturn(overrides=overrides, status=JobStatus.COMPLETED)
+        ended.return_value = lost_job(self.task.task, self.context, self.config, overrides, reason, printed)
+        return ended
+
 
 class Slurm(Cluster):
     """An array of Slurm, by submitit."""
@@ -95,11 +102,26 @@ class Slurm(Cluster):
     extra = "slurm"
     plugin = ("hydra_plugins.hydra_submitit_launcher.submitit_launcher", "SlurmLauncher")
 
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        """Do all jobs and wait. One that was lost is a failed run: submitit would raise, and forget the others."""
+        core, utils = (importlib.import_module(f"submitit.core.{name}") for name in ("core", "utils"))
+        of, waiting = core.Job.results, iter(job_overrides)
 
-class SlurmLocal(Cluster):
+        def results(asked: Any) -> list[Any]:
+            overrides = next(waiting)
+            try:
+                return of(asked)
+            except (utils.UncompletedJobError, utils.FailedJobError) as error:
+                reason = f"Its job {asked.job_id} ended without a result, in state {asked.state}."
+                return [self._lost(overrides, reason, str(error))]
+
+        with patch.object(core.Job, "results", results):
+            return super().launch(job_overrides, initial_job_idx)
+
+
+class SlurmLocal(Slurm):
     """The same on this machine, all jobs at once: to try it."""
 
-    extra = "slurm"
     plugin = ("hydra_plugins.hydra_submitit_launcher.submitit_launcher", "LocalLauncher")
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
@@ -124,10 +146,7 @@ class Ray(Cluster):
             try:
                 return ray.get(task)
             except ray.exceptions.RayError as error:
-                reason = f"{type(error).__name__}: {first_line(error)}"
-                ended = JobReturn(overrides=overrides, status=JobStatus.COMPLETED)
-                ended.return_value = lost_job(self.task.task, self.context, self.config, overrides, reason, str(error))
-                return ended
+                return self._lost(overrides, f"{type(error).__name__}: {first_line(error)}", str(error))
 
         setattr(core, "ray", SimpleNamespace(get=result))  # noqa: B010  # it has nothing else of ray
         return super().launch(job_overrides, initial_job_idx)
