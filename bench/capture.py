@@ -1,14 +1,13 @@
 """What a CUDA graph cannot record of a training step, found without a GPU: the step runs on tensors without memory."""
 
 import copy
-from collections.abc import Iterator
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from bench.state import attributes, changed
 from bench.train import Trainer
 
 COPIES = (torch.ops.aten._to_copy.default, torch.ops.aten.copy_.default)
@@ -27,8 +26,6 @@ def obstacle(trainer: Trainer, x: Tensor) -> str | None:
     """
     if trainer.config["schedule"] != "constant":
         return f"a learning rate that changes, train.schedule={trainer.config['schedule']}"
-    if trainer.config["schedule"] == "cosine":
-        return "train.schedule=cosine, a learning rate that changes from step to step"
     twin = copy.deepcopy(trainer, {id(trainer.batches): iter(()), id(trainer.losses): trainer.losses})
     for module in (twin.model, twin.estimator):
         module.to(META)
@@ -38,31 +35,19 @@ def obstacle(trainer: Trainer, x: Tensor) -> str | None:
         twin.gradient(on_meta)  # what is sent once is sent before a graph is captured
         with _Watch() as watch:
             drawn = twin.gradient(on_meta)
-            before = dict(_state(twin.estimator))
+            before = attributes(twin.estimator)
             twin.update(drawn)
     except (RuntimeError, NotImplementedError) as error:
         return f"a step of {name}, which needs the value of a tensor on the host ({_first_line(error)})"
     if watch.sent:
         return f"a step of {name}, which sends a tensor from the host to the device ({watch.sent})"
-    after = dict(_state(twin.estimator))
-    moved = [path for path in before if before[path] != after.get(path)]
-    if moved:
+    if moved := changed(before, attributes(twin.estimator)):
         return f"a step of {name}, whose state {moved[0]} is not a buffer that is written in place"
     return None
 
 
 def _learned(module: nn.Module) -> list[nn.Parameter]:
     return [p for p in module.parameters() if p.requires_grad]
-
-
-def _state(estimator: nn.Module) -> Iterator[tuple[str, Any]]:
-    """Plain values, and which tensors the buffers are."""
-    for path, module in estimator.named_modules():
-        for name, value in vars(module).items():
-            if isinstance(value, int | float | str | None):
-                yield f"{path}.{name}".lstrip("."), value
-        for name, buffer in module.named_buffers(recurse=False):
-            yield f"{path}.{name}".lstrip("."), id(buffer)
 
 
 def _first_line(error: Exception) -> str:

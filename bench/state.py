@@ -3,14 +3,16 @@
 import copy
 import inspect
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from bench.batches import Batches
-from bench.experiment import Experiment
+
+if TYPE_CHECKING:
+    from bench.experiment import Experiment
 
 MACHINERY = vars(nn.Module()).keys()  # attributes that every module has
 
@@ -73,7 +75,7 @@ def noise(device: torch.device) -> dict[str, Tensor]:
     return {"cpu": torch.get_rng_state()} | cuda
 
 
-def counted(experiment: Experiment) -> dict[str, int]:
+def counted(experiment: "Experiment") -> dict[str, int]:
     """How many rows of each table there are."""
     return {name: len(rows) for name, rows in experiment.rows.items()}
 
@@ -94,7 +96,7 @@ def put_training(trained: Any, held: dict[str, Any]) -> None:
     trainer.step_count, trained.seconds = held["step"], held["seconds"]
 
 
-def of_seed(experiment: Experiment, rows: dict[str, int]) -> dict[str, Any]:
+def of_seed(experiment: "Experiment", rows: dict[str, int]) -> dict[str, Any]:
     """What a seed has of its own, of its rows the first so many: model, estimator, data order, averages, rows."""
     trainer = experiment.trainer
     kept = {name: found[: rows[name]] for name, found in experiment.rows.items()}
@@ -107,7 +109,7 @@ def of_seed(experiment: Experiment, rows: dict[str, int]) -> dict[str, Any]:
     }
 
 
-def put_seed(experiment: Experiment, held: dict[str, Any]) -> None:
+def put_seed(experiment: "Experiment", held: dict[str, Any]) -> None:
     """Put back what `of_seed` took; tensors keep their place in memory."""
     trainer = experiment.trainer
     trainer.model.load_state_dict(held["model"])
@@ -117,6 +119,21 @@ def put_seed(experiment: Experiment, held: dict[str, Any]) -> None:
     if experiment.moving:
         experiment.moving.load_state_dict(held["moving"])
     experiment.rows = json.loads(held["rows"])
+
+
+def attributes(module: nn.Module) -> dict[str, Any]:
+    """What each buffer and each plain attribute of every submodule is: for a tensor which one, not its values."""
+    return {
+        f"{name}.{key}".lstrip("."): id(value) if isinstance(value, Tensor) else repr(value)
+        for name, child in module.named_modules()
+        for key, value in {**child._buffers, **vars(child)}.items()
+        if key not in MACHINERY
+    }
+
+
+def changed(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
+    """The names of what is not as it was."""
+    return [key for key in {**before, **after} if before.get(key) != after.get(key)]
 
 
 def _held(module: nn.Module) -> dict[str, dict[str, Any]]:

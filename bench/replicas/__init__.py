@@ -11,7 +11,7 @@ from torch.func import functional_call, vmap
 from bench.config import Impossible
 from bench.replicas.batches import StackedBatches
 from bench.replicas.noise import Draw, Recorded, Replayed, drawn
-from bench.state import MACHINERY
+from bench.state import attributes, changed
 from bench.train import CHECK_EVERY, Drawn, Trainer, make_optimiser
 from estimators import Estimate, Estimator
 
@@ -82,7 +82,7 @@ class Replicas(Trainer):
 
     def _try(self, x: Tensor) -> None:
         """One forward pass and one update of copies: what does not survive vmap is told before anything is trained."""
-        state, streams, attributes = self.state, self.streams, self._attributes()
+        state, streams, before = self.state, self.streams, attributes(self.estimator)
         self.state = {name: tensor.detach().clone() for name, tensor in state.items()}
         self.streams = [torch.Generator(self.losses.device) for _ in streams]
         try:
@@ -96,20 +96,11 @@ class Replicas(Trainer):
             ) from error
         finally:
             self.state, self.streams = state, streams
-        if changed := [key for key, value in self._attributes().items() if attributes.get(key) != value]:
+        if moved := changed(before, attributes(self.estimator)):
             raise Impossible(
-                f"{self.estimator.name} cannot be trained as replicas (its {changed[0]} changes and is no buffer): set "
+                f"{self.estimator.name} cannot be trained as replicas (its {moved[0]} changes and is no buffer): set "
                 "replicas=1 and sweep over seed."
             )
-
-    def _attributes(self) -> dict[str, Any]:
-        """The estimator's own Python state, which all replicas would share."""
-        return {
-            f"{name}.{key}".lstrip("."): id(value) if isinstance(value, Tensor) else repr(value)
-            for name, child in self.estimator.named_modules()
-            for key, value in vars(child).items()
-            if key not in MACHINERY
-        }
 
     def inputs(self, x: Tensor) -> tuple:
         return self.state, x, drawn(self._forward_noise, self.streams)
