@@ -139,7 +139,7 @@ def test_contrast(scheme, ground):
 def test_the_path_of_the_page_is_printed_first(tmp_path, capsys):
     collection(tmp_path, families=("bernoulli",), estimators=SOME[:2], seeds=(0,))
     assert main([str(tmp_path), "--only", "final_elbo"]) == 0
-    assert capsys.readouterr().out.splitlines()[0] == str(tmp_path / "report" / "report.html")
+    assert capsys.readouterr().out.splitlines()[-1] == f"All on one page: {tmp_path / 'report' / 'report.html'}"
     assert (tmp_path / "report" / "report.html").read_text().startswith("<!doctype html>")
 
 

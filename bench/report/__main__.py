@@ -76,7 +76,6 @@ def report(options: argparse.Namespace) -> int:
     tables = collection.tables | {"runs": widened(collection.tables["runs"])}
     tables |= {"comparison": to_arrow(compared, COMPARISON), "pairs": to_arrow(paired, PAIRS)}
     save(tables, out, as_csv=options.csv)
-    print(out / PAGE)
     if waiting:
         print(f"{collection.tables['runs'].num_rows} runs are complete, {waiting} are not.")
     show_comparison(compared)
@@ -94,6 +93,7 @@ def report(options: argparse.Namespace) -> int:
     command += ["--part", options.part] if options.part != PART else []
     replace(out / PAGE, page(collection, compared, paired, drawn, command, options.part, waiting).encode())
     print(f"{collection.tables['runs'].num_rows} runs; tables in {out}, figures in {out / 'figures'}")
+    print(f"All on one page: {out / PAGE}")
     return 0
 
 
