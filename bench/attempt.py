@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from bench import tables
 from bench.tables import replace, write_exclusively
 
 FILE = "running.json"
@@ -46,8 +47,8 @@ def worker(directory: Path) -> str | None:
 
 
 @contextmanager
-def claim(directory: Path, about: dict[str, Any], step: Callable[[], int]) -> Iterator[str | None]:
-    """Work on a run. Yields None, or who else works on it; then nothing is to be done.
+def claim(directory: Path, about: dict[str, Any], step: Callable[[], int], version: Any = None) -> Iterator[str | None]:
+    """Work on a run. Yields None, or a sentence: why nothing is to be done.
 
     An interruption leaves the file, so that the run is seen to be unfinished.
 
@@ -55,6 +56,7 @@ def claim(directory: Path, about: dict[str, Any], step: Callable[[], int]) -> It
         directory: of the run.
         about: command, label and steps, for whoever reads the file.
         step: says how far the work is.
+        version: that of its tables when they were found wanting; another process may have written them since.
     """
     directory.mkdir(parents=True, exist_ok=True)
     mine = {"host": platform.node(), "pid": os.getpid(), "process": process(os.getpid())} | about
@@ -62,9 +64,13 @@ def claim(directory: Path, about: dict[str, Any], step: Callable[[], int]) -> It
     path = directory / FILE
     while not write_exclusively(path, json.dumps(mine | {"step": step()}).encode()):
         if other := worker(directory):
-            yield other
+            yield f"{other} works on it."
             return
         path.unlink(missing_ok=True)
+    if tables.version(directory) != version:
+        path.unlink(missing_ok=True)
+        yield "Another process has just ended it."
+        return
     _remove(directory.glob(".*.tmp"))  # of a process that was killed while writing
     over = threading.Event()
 

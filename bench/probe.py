@@ -47,7 +47,7 @@ def probes(cfg: "DictConfig", option: str | None, many: bool) -> "Iterator[Finis
 
     from bench import checkpoint
     from bench.config import BadInput, check_keys, flatten, identity, prepare
-    from bench.finished import earlier_run, require_writable
+    from bench.finished import already, require_writable
     from bench.progress import progress_bar
     from bench.rules import PROBE
     from bench.shared import Shared
@@ -80,9 +80,8 @@ def probes(cfg: "DictConfig", option: str | None, many: bool) -> "Iterator[Finis
         for i, (label, (name, node)) in enumerate(chosen.items(), 1):
             what = f"{label} at step {at.checkpoint.step} of {at.origin['trained_with']}"
             directory = place / identity(at.described(name, node))
-            earlier = earlier_run(directory)
-            if earlier and (earlier.status != "failed" or config["sweep"]["retry"] == "none"):
-                yield earlier._replace(what=what)
+            if ended := already(config, directory, many=True):
+                yield ended._replace(what=what)
                 continue
             with progress_bar(f"{i}/{len(chosen)} {what}", steps, shown) as advance:
                 outcome = at.probe(name, node, directory, advance)

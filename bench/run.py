@@ -50,16 +50,16 @@ def run(config: dict, directory: Path, progress: bool = False, checkpoints: Coll
     """
     started, clock = datetime.now(UTC), time.perf_counter()
     torch.set_num_threads(config["threads"])
-    before = tables.version(directory)
+    version = tables.version(directory)
     experiment = Experiment(config)
     if reason := experiment.impossible():
         raise Impossible(reason)
     trainer = experiment.trainer
     about = {"command": provenance(config["device"], config["threads"])["command"], "steps": config["train"]["steps"]}
     about["label"] = f"{config['option']} on {family(config)}, seed {config['seed']}"
-    with attempt.claim(directory, about, lambda: trainer.step_count) as other:
-        if other or tables.version(directory) != before:
-            return Outcome("running", f"{other} works on it." if other else "Another process has just ended it.")
+    with attempt.claim(directory, about, lambda: trainer.step_count, version) as taken:
+        if taken:
+            return Outcome("running", taken)
         status, reason = "done", ""
         guard = Guard(State(experiment), directory, checkpoints, started, clock)
         try:

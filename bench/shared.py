@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from bench import attempt, tables
 from bench.checkpoint import Checkpoint
 from bench.config import BadInput
 from bench.data import Data, generator
@@ -58,32 +59,51 @@ class Shared:
     ) -> Outcome:
         """Tune, measure and time one estimator, and write its run directory.
 
-        An impossible one is recorded as skipped. What goes wrong is recorded too, with `traceback.txt`.
+        An impossible one is recorded as skipped. What goes wrong is recorded too, with `traceback.txt`. Nothing is done
+        where another process works on it.
 
         Raises:
             BadInput: the checkpoint does not fit the data, or the reference is not possible; nothing is written.
             DataError: the images cannot be had, or are too few for a batch; nothing is written.
         """
-        started, clock, experiment = datetime.now(UTC), time.perf_counter(), None
+        started, clock, version = datetime.now(UTC), time.perf_counter(), tables.version(directory)
         torch.set_num_threads(self.config["threads"])
-        described = self.described(option, estimator)
-        own = {"option": option, "estimator": estimator, "seed": described["seed"]}
+        described, step = self.described(option, estimator), self.checkpoint.step
+        experiment = self._experiment({"option": option, "estimator": estimator, "seed": described["seed"]})
+        command = shlex.join(["python", "-m", "bench.probe", *sys.argv[1:]])
+        about = {
+            "command": command,
+            "steps": step,
+            "label": f"{option} at step {step} of {self.origin['trained_with']}",
+        }
+        with attempt.claim(directory, about, lambda: step, version) as taken:
+            if taken:
+                return Outcome("running", taken)
+            try:
+                if isinstance(experiment, Exception):
+                    raise experiment
+                reason = experiment.impossible()
+                status = "skipped" if reason else "done"
+                if not reason and (reason := self._measure(experiment, advance)):
+                    status = "diverged"
+            except Exception as error:
+                status, reason = "failed", note_failure(error, directory)
+            row: dict[str, Any] = {"step": None if status == "skipped" else step, "command": command}
+            row |= {"started": started.isoformat(timespec="seconds"), "seconds": time.perf_counter() - clock}
+            rows = None if isinstance(experiment, Exception) else experiment.rows
+            return record(described, directory, status, reason or "", row, rows)
+
+    def _experiment(self, own: dict[str, Any]) -> Experiment | Exception:
+        """At the checkpoint, with its own estimator; or what kept it from being made."""
         try:
             experiment = Experiment(self.config | own, self.data)
             self.data = experiment.data
             self.checkpoint.load_into(experiment.model)
-            reason = experiment.impossible()
-            status = "skipped" if reason else "done"
-            if not reason and (reason := self._measure(experiment, advance)):
-                status = "diverged"
         except (BadInput, DataError):
             raise
         except Exception as error:
-            status, reason = "failed", note_failure(error, directory)
-        row: dict[str, Any] = {"step": None if status == "skipped" else self.checkpoint.step}
-        row |= {"started": started.isoformat(timespec="seconds"), "seconds": time.perf_counter() - clock}
-        row["command"] = shlex.join(["python", "-m", "bench.probe", *sys.argv[1:]])
-        return record(described, directory, status, reason or "", row, experiment.rows if experiment else None)
+            return error
+        return experiment
 
     def _measure(self, experiment: Experiment, advance: Callable[..., None]) -> str | None:
         """Everything there is to know of one estimator; or why its tuning came to nothing."""

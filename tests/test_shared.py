@@ -1,18 +1,20 @@
 """Measuring at a shared checkpoint: the same numbers whatever came before, and biased estimators told from unbiased."""
 
+import json
 import math
 from pathlib import Path
 
 import pytest
 import torch
 
-from bench import plugins, tables
+from bench import attempt, plugins, tables
 from bench.checkpoint import Checkpoint, load, path_of
 from bench.config import Impossible, identity
 from bench.experiment import Experiment
 from bench.run import run
 from bench.shared import Shared, stream
 from tests.small import run_config
+from tests.stopped import living
 from tests.test_run import numbers
 
 RLOO = {"_target_": "estimators.rloo.RLOO", "k": 2}
@@ -163,6 +165,24 @@ def test_an_estimator_that_breaks_is_a_row_with_a_traceback(checkpoint, tmp_path
     outcome = Shared(config(), checkpoint, 0).probe("rloo", node("rloo"), tmp_path)
     assert (outcome.status, outcome.reason) == ("failed", "RuntimeError: the disk of the moon is full")
     assert "moon" in (tmp_path / "traceback.txt").read_text()
+
+
+def test_what_another_process_measures_is_left_to_it(checkpoint, tmp_path, monkeypatch):
+    with living() as claim:
+        (tmp_path / attempt.FILE).write_text(json.dumps(claim))
+        outcome = Shared(config(), checkpoint, 0).probe("rloo", node("rloo"), tmp_path)
+    assert outcome == ("running", f"process {claim['pid']} of {claim['host']} works on it.")
+    assert [file.name for file in tmp_path.iterdir()] == [attempt.FILE]
+
+    def measured_meanwhile(self, own):
+        monkeypatch.undo()
+        assert Shared(config(), checkpoint, 0).probe("rloo", node("rloo"), tmp_path).status == "done"
+        return self._experiment(own)
+
+    monkeypatch.setattr(Shared, "_experiment", measured_meanwhile)
+    outcome = Shared(config(), checkpoint, 0).probe("rloo", node("rloo"), tmp_path)
+    assert outcome == ("running", "Another process has just ended it.")
+    assert not (tmp_path / attempt.FILE).exists()
 
 
 def test_a_bound_is_compared_with_a_reference_of_the_same_bound_alone(checkpoint, tmp_path):

@@ -52,12 +52,11 @@ def _work(started: Together, wanted: dict[int, Any], progress: bool) -> dict[int
     """
     ended: dict[int, Finished] = {}
     with ExitStack() as claims:
-        for number, before in wanted.items():
+        for number, version in wanted.items():
             directory, about = started.directories[number], started.about(number)
-            other = claims.enter_context(attempt.claim(directory, about, lambda: started.trainer.step_count))
-            if other or tables.version(directory) != before:
-                reason = f"{other} works on it." if other else "Another process has just ended it."
-                ended[number] = Finished(directory, "running", reason, already=True)
+            claim = attempt.claim(directory, about, lambda: started.trainer.step_count, version)
+            if taken := claims.enter_context(claim):
+                ended[number] = Finished(directory, "running", taken, already=True)
         if mine := [number for number in wanted if number not in ended]:
             ends = started.run(mine, progress)
             for number in mine:
