@@ -6,9 +6,16 @@ import pytest
 import torch
 
 from estimators import Bernoulli
+from estimators.darn import Darn
+from estimators.decoupled_st_gumbel import DecoupledSTGumbel
 from estimators.disarm import Disarm
+from estimators.gapped_st import GappedST
+from estimators.gumbel_rao import GumbelRao
 from estimators.gumbel_softmax import GumbelSoftmax
+from estimators.igr import IGR
 from estimators.rebar import Rebar
+from estimators.reinmax import Reinmax
+from estimators.reinmax_rao import ReinmaxCV, ReinmaxRao
 from estimators.schedules import ExponentialAnnealing
 from estimators.st_gumbel_softmax import STGumbelSoftmax
 from estimators.straight_through import StraightThrough
@@ -23,9 +30,17 @@ EVERY = [
 ] + [(Disarm, "bernoulli"), (VQStraightThrough, "vq")]
 NAMES = [f"{estimator.name}-{family}" for estimator, family in EVERY]
 RELAXED = [(estimator, family) for estimator, family in EVERY if estimator in (STGumbelSoftmax, StraightThrough)]
+MORE = [(estimator, family) for estimator in (GumbelRao, Reinmax) for family in ("bernoulli", "categorical", "vq")] + [
+    (Darn, "bernoulli"),
+    (ReinmaxRao, "categorical"),
+    (ReinmaxCV, "categorical"),
+    (GappedST, "categorical"),
+    (DecoupledSTGumbel, "categorical"),
+    (DecoupledSTGumbel, "vq"),
+]
 
 
-@pytest.mark.parametrize(("estimator", "family"), [*RELAXED, (Disarm, "bernoulli")])
+@pytest.mark.parametrize(("estimator", "family"), [*RELAXED, *MORE, (Disarm, "bernoulli")])
 def test_the_cost_and_the_decoder_see_exactly_discrete_points(estimator, family):
     q, weight, seen = make(family, (100,)), torch.tensor(1.3, dtype=torch.float64, requires_grad=True), []
 
@@ -44,16 +59,16 @@ def test_the_cost_and_the_decoder_see_exactly_discrete_points(estimator, family)
     torch.testing.assert_close(got, expected, rtol=1e-12, atol=0)
 
 
-@pytest.mark.parametrize(("estimator", "family"), EVERY, ids=NAMES)
-def test_forward_is_pure(estimator, family):
-    q, built = make(family, (5,)), estimator()
+@pytest.mark.parametrize(("estimator", "family"), [*EVERY, *MORE, (IGR, "categorical")])
+def test_forward_is_pure_and_any_batch_shape_goes(estimator, family):
+    q, built = make(family, (3, 5)), estimator() if estimator is VQStraightThrough else estimator(k=2)
     before = {name: value.clone() for name, value in built.state_dict().items()}
     losses = []
     for _ in range(2):
         torch.manual_seed(3)
         losses.append(built(q, cost_of(q, estimator), None).loss)
     assert torch.equal(*losses)
-    assert losses[0].shape == q.batch_shape
+    assert losses[0].shape == (3, 5)
     assert all(torch.equal(before[name], value) for name, value in built.state_dict().items())
 
 

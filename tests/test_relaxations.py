@@ -16,12 +16,6 @@ from estimators.st_gumbel_softmax import STGumbelSoftmax
 from tests.discrete import assert_mean, assert_unbiased, cost_of, exact_gradient, make, over_samples
 from tests.injection import gradient, injected, replicated
 
-EVERY = [(GumbelRao, f) for f in ("bernoulli", "categorical", "vq")] + [
-    (GappedST, "categorical"),
-    (DecoupledSTGumbel, "categorical"),
-    (DecoupledSTGumbel, "vq"),
-]
-
 
 def gumbels(*shape):
     return -(-torch.rand(shape, dtype=torch.float64).log()).log()
@@ -128,34 +122,6 @@ def test_igr_is_invertible_and_softmax_without_noise():
     torch.testing.assert_close(back, y, rtol=0, atol=1e-12)
     IGR(scale=1e-15)(q, cost, None)
     torch.testing.assert_close(seen[1][0], q.probs, rtol=0, atol=1e-12)
-
-
-@pytest.mark.parametrize(("estimator", "family"), EVERY)
-def test_the_cost_and_the_decoder_see_exactly_discrete_points(estimator, family):
-    q, weight, seen = make(family, (100,)), torch.tensor(1.3, dtype=torch.float64, requires_grad=True), []
-
-    def cost(z, frozen=None):
-        seen.append(z.detach())
-        return cost_of(q)(weight * z)
-
-    estimate = estimator(k=4)(q, cost, None)
-    (z,) = seen
-    assert ((z == 0) | (z == 1)).all()
-    got, expected = (torch.autograd.grad(v.sum(), weight)[0] for v in (estimate.loss, cost(z).mean(0)))
-    torch.testing.assert_close(got, expected, rtol=1e-12, atol=0)
-
-
-@pytest.mark.parametrize(("estimator", "family"), [*EVERY, (IGR, "categorical")])
-def test_forward_is_pure_and_any_batch_shape_goes(estimator, family):
-    q, built = make(family, (3, 5)), estimator(k=2)
-    losses = []
-    for _ in range(2):
-        torch.manual_seed(3)
-        losses.append(built(q, cost_of(q), None).loss)
-    assert torch.equal(*losses)
-    assert losses[0].shape == (3, 5)
-    assert not built.unbiased
-    assert not list(built.buffers())
 
 
 @pytest.mark.parametrize(
