@@ -4,6 +4,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from bench.check import measured
+from bench.check.measured import MODEL
 from bench.model import VAE
 
 PIXELS = 16
@@ -11,16 +13,8 @@ LATENTS = {
     "gaussian": {"family": "gaussian", "dim": 3},
     "bernoulli": {"family": "bernoulli", "dim": 4},
     "categorical": {"family": "categorical", "dim": 2, "categories": 3},
-    "vq": {
-        "family": "vq", "positions": 2, "dim": 3, "codes": 4, "temperature": 1.5, "codebook": "gradient",
-        "codebook_weight": 1.0, "commitment_weight": 0.25, "decay": 0.9, "restart": 0.0,
-    },
-}  # fmt: skip
-MODEL = {
-    "arch": "mlp", "hidden": [5], "activation": "tanh", "slope": 0.01, "init": "torch", "likelihood": "bernoulli",
-    "std": 0.7, "learn_std": False, "prior": "fixed", "center_input": False, "signed_latent": False,
-    "output_bias": "none",
-}  # fmt: skip
+    "vq": measured.LATENTS["vq"] | {"dim": 3, "codes": 4},
+}
 TRAIN = {
     "optimiser": "adam",
     "lr": 0.01,
