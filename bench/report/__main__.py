@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bench.arguments import Parser
+from bench.progress import progress_bar
 from bench.report.collect import Collection, collect, find, save, unfinished, widened
 from bench.report.compare import COMPARISON, comparison, to_arrow
 from bench.report.figures import FIGURES, SHARED, applicable, draw
@@ -80,14 +81,18 @@ def report(options: argparse.Namespace) -> int:
         print(f"{collection.tables['runs'].num_rows} runs are complete, {waiting} are not.")
     show_comparison(compared)
     show_endings(collection.units)
-    drawn = {}
-    for name in _asked(options.only, applicable(collection)):
-        figure = draw(name, collection, style, options.part)
-        if isinstance(figure, str):
-            print(f"Figure {name} is left out: {figure}.")
-        else:
-            save_figure(figure, out / "figures", name)
-            drawn[name] = (out / "figures" / f"{name}.svg").read_bytes()
+    drawn, asked, left_out = {}, _asked(options.only, applicable(collection)), []
+    with progress_bar("figures", len(asked), sys.stderr.isatty()) as advance:
+        for done, name in enumerate(asked):
+            advance(done, name)
+            figure = draw(name, collection, style, options.part)
+            if isinstance(figure, str):
+                left_out.append(f"Figure {name} is left out: {figure}.")
+            else:
+                save_figure(figure, out / "figures", name)
+                drawn[name] = (out / "figures" / f"{name}.svg").read_bytes()
+    for line in left_out:
+        print(line)
     command = ["python", "-m", "bench.report", *map(str, options.directories)]
     command += ["--families", ",".join(options.families)] if options.families else []
     command += ["--part", options.part] if options.part != PART else []
