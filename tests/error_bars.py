@@ -1,10 +1,10 @@
-"""How often the intervals of table `gradient` hold the truth: `python -m tests.error_bars [repetitions] [file.csv]`.
+"""How often the intervals of table `gradient` hold the truth: `python -m tests.error_bars 200 --out FILE.csv`.
 
 A VAE with a latent small enough for the exact gradient is measured again and again with fresh noise. The truth is the
 exact gradient's where there is one, else that of 128 times the draws.
 """
 
-import sys
+import argparse
 from pathlib import Path
 
 import numpy as np
@@ -57,14 +57,21 @@ def of_parts(rows: list[dict]) -> dict[str, dict]:
     return {row["part"]: row for row in rows}
 
 
+def arguments(argv: list[str] | None = None) -> argparse.Namespace:
+    """The parsed command line."""
+    parser = argparse.ArgumentParser(prog="python -m tests.error_bars", description=__doc__)
+    parser.add_argument("repetitions", type=int)
+    parser.add_argument("--out", type=Path, help="a CSV file")
+    return parser.parse_args(argv)
+
+
 if __name__ == "__main__":
+    options, found = arguments(), []
     torch.set_num_threads(1)
-    repetitions = int(sys.argv[1]) if len(sys.argv) > 1 else 200
-    found = []
     for case in CASES:
-        found += coverage(*case, repetitions)
+        found += coverage(*case, options.repetitions)
         last = pd.DataFrame(found[-18:])
         print(last.pivot(index="statistic", columns="part", values="coverage").round(3).to_string(), *case, flush=True)
-    if len(sys.argv) > 2:
-        Path(sys.argv[2]).parent.mkdir(parents=True, exist_ok=True)
-        pd.DataFrame(found).to_csv(sys.argv[2], index=False, float_format="%.6g")
+    if options.out:
+        options.out.parent.mkdir(parents=True, exist_ok=True)
+        pd.DataFrame(found).to_csv(options.out, index=False, float_format="%.6g")

@@ -175,7 +175,8 @@ def save(rows: list[dict[str, Any]], path: Path) -> None:
         writer.writerows(rows)
 
 
-def main() -> int:
+def arguments(argv: list[str] | None = None) -> argparse.Namespace:
+    """The parsed command line."""
     parser = argparse.ArgumentParser(prog="python -m tests.kills", description=__doc__)
     parser.add_argument("kills", type=int)
     parser.add_argument("--launcher", default="basic", help="basic, or another of hydra/launcher")
@@ -183,7 +184,11 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
     parser.add_argument("--forked", action="store_true", help="fork this process instead of starting a new interpreter")
     parser.add_argument("--out", type=Path, help="a CSV file")
-    options = parser.parse_args()
+    return parser.parse_args(argv)
+
+
+def main() -> int:
+    options = arguments()
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
         for row in kills(options.kills, Path(folder), options.launcher, options.steps, options.seed, options.forked):
