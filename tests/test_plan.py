@@ -3,7 +3,7 @@
 import pytest
 
 from bench import cli, plan, tables
-from bench.replicas import run as together
+from bench.replicas import job as together
 from tests.stand_in import stand_in_command
 
 
@@ -52,7 +52,7 @@ def test_each_job_is_composed_once(command, monkeypatch):
 
 def test_replicas_of_a_job_are_runs_of_their_own(tmp_path, monkeypatch):
     command = stand_in_command(tmp_path / "out", monkeypatch)
-    monkeypatch.setattr(together, "together", lambda config, many: iter(()))
+    monkeypatch.setattr(together, "together", lambda config, many: [])
     command("-m", "seed=0,5", "replicas=3")
     [planned] = plans(tmp_path)
     assert len({job["run"] for job in planned["jobs"]}) == 6
