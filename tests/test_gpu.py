@@ -3,10 +3,12 @@
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
 
-from bench import plugins, tables
-from bench.config import identity, prepare
+from bench import plugins, resume, tables
+from bench.config import identity, prepare, replica
 from bench.experiment import Experiment
+from bench.replicas.run import Together
 from bench.run import run
 from bench.timing import timed
 
@@ -25,8 +27,6 @@ def config(device: str, family: str, estimator: str, *more: str) -> dict:
     with initialize_config_dir(str(plugins.CONF), **plugins.VERSION_BASE):
         words = [f"device={device}", f"latent={family}_small", f"estimator={estimator}", *SMALL, *more]
         composed = compose("config", words)
-    from omegaconf import OmegaConf
-
     return prepare(OmegaConf.to_container(composed, resolve=True) | {"option": estimator})
 
 
@@ -85,8 +85,6 @@ def test_a_graph_trains_like_eager(family, estimator, optimiser):
 
 @pytest.mark.parametrize("name", ["eager", "graph"])
 def test_replicas_on_the_gpu_are_runs_alone(name):
-    from bench.replicas.run import Together, replica
-
     whole = config("cuda", "bernoulli", "rloo", "replicas=3", f"engine={name}")
     configs = [replica(whole, number) for number in range(3)]
     group = Together(configs, [])
@@ -99,6 +97,27 @@ def test_replicas_on_the_gpu_are_runs_alone(name):
                 alone.train_step()
         together = group.trainer.losses[:12, number]
         torch.testing.assert_close(together, alone.trainer.losses[:12], rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("engine", ["eager", "graph"])
+def test_a_run_on_the_gpu_continues_where_it_was(tmp_path, monkeypatch, engine):
+    chosen = config("cuda", "bernoulli", "nvil", f"engine={engine}", "sweep.checkpoint_seconds=0")
+    step = Experiment.train_step
+
+    def interrupted(self):
+        if self.trainer.step_count == 10:
+            raise KeyboardInterrupt
+        step(self)
+
+    assert run(chosen, tmp_path / "a").status == "done"
+    monkeypatch.setattr(Experiment, "train_step", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run(chosen, tmp_path / "b")
+    monkeypatch.undo()
+    assert resume.load(tmp_path / "b", chosen)["step"] == 10
+    assert run(chosen, tmp_path / "b").status == "done"
+    elbos = [tables.read(tmp_path / name)["objective"]["elbo"].to_pylist() for name in "ab"]
+    assert elbos[0] == pytest.approx(elbos[1], rel=1e-4)  # sums on a GPU may come in any order
 
 
 def test_a_graph_steps_without_waiting_for_the_device():
