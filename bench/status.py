@@ -12,6 +12,7 @@ from bench import attempt, plan, tables
 from bench.arguments import Parser
 
 STATES = ("done", "running", "failed", "diverged", "skipped", "interrupted", "missing")
+SKIPS = 3  # reasons for a skip that are shown
 UNFINISHED = ("missing", "interrupted", "failed")  # what the same command runs
 
 
@@ -107,13 +108,17 @@ def show(experiments: dict[Path, dict[str, Run]]) -> None:
 
 
 def show_reasons(folder: Path, runs: dict[str, Run]) -> None:
-    """What there is to say of each state, the same reason once with the number of its runs and one of them."""
+    """What there is to say of each state, the same reason once with the number of its runs and one of them. Of what was
+    skipped, as sweeps over everything do by the dozen, the most common reasons."""
     for state in STATES:
         reasons = Counter(run.reason for run in runs.values() if run.state == state and run.reason)
-        for reason, count in reasons.most_common():
+        shown = SKIPS if state == "skipped" and len(reasons) > SKIPS + 1 else len(reasons)
+        for reason, count in reasons.most_common(shown):
             name, run = next((n, r) for n, r in runs.items() if (r.state, r.reason) == (state, reason))
             which = f"{run.label or '?'}: {_short(folder / name) if (folder / name).is_dir() else 'not started'}"
             print(f"{count} {state}: {reason} ({which}{', and others' if count > 1 else ''})")
+        if rest := reasons.total() - sum(count for _, count in reasons.most_common(shown)):
+            print(f"{rest} {state} for {len(reasons) - shown} other reasons: python -m bench.report {_short(folder)}")
 
 
 def show_commands(runs: dict[str, Run], plans: list[dict[str, Any]]) -> None:

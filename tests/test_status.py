@@ -74,6 +74,18 @@ def test_every_state_is_counted_and_explained(command, tmp_path, capsys):
     ]
 
 
+def test_of_many_reasons_for_a_skip_the_most_common_are_shown(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    runs = {str(i): status.Run("skipped", f"reason {min(i // 2, 4)}") for i in range(11)}  # the last has three runs
+    status.show_reasons(tmp_path / "out", runs | {"a": status.Run("failed", "It broke.")})
+    failed, *skipped, rest = capsys.readouterr().out.splitlines()
+    assert failed.startswith("1 failed: It broke.")
+    assert [line[:20] for line in skipped] == ["3 skipped: reason 4 ", "2 skipped: reason 0 ", "2 skipped: reason 1 "]
+    assert rest == "4 skipped for 2 other reasons: python -m bench.report out"
+    status.show_reasons(tmp_path / "out", {key: run for key, run in runs.items() if int(key) > 2})
+    assert len(capsys.readouterr().out.splitlines()) == 4  # as many lines as a line about one more would make
+
+
 def test_a_finished_sweep_has_nothing_left(command, tmp_path, capsys):
     command("-m", "train.steps=1,3")
     assert told(capsys, "out") == (
