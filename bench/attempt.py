@@ -46,6 +46,17 @@ def worker(directory: Path) -> str | None:
     return f"process {found['pid']} of {found['host']}" if alive else None
 
 
+def outlast(directory: Path) -> None:
+    """Wait until a process of another machine that may be gone either gives a sign of life or counts as dead."""
+    found, path = read(directory), directory / FILE
+    if found is None or found.get("pid") is None or _here(found):
+        return  # known at once
+    with suppress(FileNotFoundError):
+        last = path.stat().st_mtime
+        while time.time() - last < STALE and path.stat().st_mtime == last:
+            time.sleep(min(1.0, STALE / 10))
+
+
 @contextmanager
 def claim(directory: Path, about: dict[str, Any], step: Callable[[], int], version: Any = None) -> Iterator[str | None]:
     """Work on a run. Yields None, or a sentence: why nothing is to be done.

@@ -114,6 +114,17 @@ def explain(error: Exception) -> str:
     return known or (words if isinstance(error, ValueError) else f"{type(error).__name__}: {words}")
 
 
+def not_started(error: Exception, many: bool) -> tuple[str, str]:
+    """Status and reason of one of many runs that this error kept from starting; a single run is refused: it raises."""
+    from bench.failures import out_of_memory
+
+    if not many and (isinstance(error, ValueError) or out_of_memory(error)):
+        raise BadInput(explain(error)) from error
+    if not many:
+        raise error
+    return "skipped" if isinstance(error, Impossible) else "failed", explain(error)
+
+
 def _run(cfg: "DictConfig", option: str | None, many: bool) -> Iterator[Finished]:
     from omegaconf import OmegaConf
 
@@ -129,7 +140,6 @@ def _run(cfg: "DictConfig", option: str | None, many: bool) -> Iterator[Finished
 
 def _once(config: dict[str, Any], many: bool) -> Finished:
     from bench import plugins, run
-    from bench.failures import out_of_memory
 
     plugins.build(config["estimator"])  # a value that the constructor refuses is found before anything is written
     directory = place(config)
@@ -139,12 +149,7 @@ def _once(config: dict[str, Any], many: bool) -> Finished:
     try:
         outcome = run.run(config, directory, progress=not many and sys.stderr.isatty())
     except Exception as error:  # before the start: what goes wrong later is recorded by run itself
-        if not many and (isinstance(error, ValueError) or out_of_memory(error)):
-            raise BadInput(explain(error)) from error
-        if not many:
-            raise
-        status = "skipped" if isinstance(error, Impossible) else "failed"
-        outcome = run.record(config, directory, status, explain(error))
+        outcome = run.record(config, directory, *not_started(error, many))
     if outcome.status == "running":
         now = None if attempt.worker(directory) else earlier_run(directory)
         return now or Finished(directory, *outcome, already=True)

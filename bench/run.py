@@ -85,13 +85,15 @@ def note_failure(error: Exception, directory: Path) -> str:
 def record_lost(config: dict, directory: Path, reason: str) -> Outcome:
     """Write the failed row of a run whose process is gone, for whoever started that process.
 
-    What the process had finished, or another one works on, stays as it is. `resume.pt` stays too.
+    What the process had finished, or another one works on, stays as it is. `resume.pt` stays too. Where the process was
+    on another machine, this waits until it counts as dead.
 
     Args:
         config: resolved and checked.
         directory: of the run.
         reason: one sentence.
     """
+    attempt.outlast(directory)
     last = attempt.read(directory) or {}
     if other := attempt.worker(directory):
         return Outcome("running", f"{other} works on it.")

@@ -1,7 +1,9 @@
 """What goes wrong is a row with a reason: out of memory, out of time, a process that is gone. Who works on a run."""
 
 import json
+import os
 import platform
+import time
 
 import pytest
 import torch
@@ -112,13 +114,32 @@ def test_a_lost_run_is_a_row_unless_it_is_done_or_taken_over(tmp_path, monkeypat
     assert (row(tmp_path)["step"], row(tmp_path)["status"]) == (4, "failed")
     assert not claim.exists()
     assert (tmp_path / attempt.RESUME).exists()
-    claim.write_text(json.dumps({"host": "elsewhere", "pid": 3, "process": "x"}))
-    assert record_lost(settings, tmp_path, "Another.").status == "running"
+    with living() as other:
+        claim.write_text(json.dumps(other))
+        assert record_lost(settings, tmp_path, "Another.").status == "running"
     assert row(tmp_path)["reason"] == "Its process was killed."
     claim.unlink()
     assert run(settings, tmp_path).status == "done"
     assert record_lost(settings, tmp_path, "Too late.") == ("done", "")
     assert row(tmp_path)["status"] == "done"
+
+
+@pytest.mark.parametrize(("beats", "status"), [(False, "failed"), (True, "running")])
+def test_of_a_process_of_another_machine_a_sign_of_life_is_awaited(beats, status, tmp_path, monkeypatch):
+    claim = tmp_path / attempt.FILE
+    claim.write_text(json.dumps({"host": "elsewhere", "pid": 3, "process": "x", "step": 4}))
+    written, slept = claim.stat().st_mtime, []
+
+    def sleep(seconds):
+        slept.append(seconds)
+        monkeypatch.setattr(time, "time", lambda: written + 10 * len(slept))
+        if beats and len(slept) == 3:
+            os.utime(claim, (written + 30, written + 30))
+
+    monkeypatch.setattr(time, "sleep", sleep)
+    assert record_lost(chosen(*TINY), tmp_path, "Its node was lost.").status == status
+    assert len(slept) == (3 if beats else 9)  # a beat, or STALE seconds without one
+    assert (tmp_path / tables.MARKER).exists() == (not beats)
 
 
 def test_a_lost_run_that_had_not_begun_is_a_row_too(tmp_path):

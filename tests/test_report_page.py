@@ -136,7 +136,7 @@ def test_contrast(scheme, ground):
         assert (high + 0.05) / (low + 0.05) >= 4.5, name
 
 
-def test_the_path_of_the_page_is_printed_first(tmp_path, capsys):
+def test_the_path_of_the_page_is_printed_last(tmp_path, capsys):
     collection(tmp_path, families=("bernoulli",), estimators=SOME[:2], seeds=(0,))
     assert main([str(tmp_path), "--only", "final_elbo"]) == 0
     assert capsys.readouterr().out.splitlines()[-1] == f"All on one page: {tmp_path / 'report' / 'report.html'}"

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from bench import attempt, plugins, tables
-from bench.config import BadInput, Impossible, replica
+from bench.config import replica
 from bench.finished import Finished, already, place, require_writable
-from bench.job import explain
+from bench.job import not_started
 from bench.replicas.run import Together
 from bench.run import record
 
@@ -32,12 +32,8 @@ def together(config: dict[str, Any], many: bool) -> list[Finished]:
         try:
             started = Together(configs, directories)
         except Exception as error:  # before the start
-            if not many and isinstance(error, ValueError):
-                raise BadInput(str(error)) from error
-            if not many:
-                raise
-            status, reason = "skipped" if isinstance(error, Impossible) else "failed", explain(error)
-            ended |= {n: Finished(directories[n], *record(configs[n], directories[n], status, reason)) for n in wanted}
+            refused = not_started(error, many)
+            ended |= {n: Finished(directories[n], *record(configs[n], directories[n], *refused)) for n in wanted}
         else:
             ended |= _work(started, {number: versions[number] for number in wanted}, not many and sys.stderr.isatty())
     return [ended[number]._replace(what=f"seed={each['seed']}") for number, each in enumerate(configs)]
