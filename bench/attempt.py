@@ -9,14 +9,14 @@ import os
 import platform
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from bench import tables
-from bench.tables import replace, write_exclusively
+from bench.tables import remove_temporaries, replace, write_exclusively
 
 FILE = "running.json"
 RESUME = "resume.pt"  # of `bench.resume`
@@ -82,7 +82,7 @@ def claim(directory: Path, about: dict[str, Any], step: Callable[[], int], versi
         path.unlink(missing_ok=True)
         yield "Another process has just ended it."
         return
-    _remove(directory.glob(".*.tmp"))  # of a process that was killed while writing
+    remove_temporaries(directory)
     over = threading.Event()
 
     def note(**change: Any) -> None:
@@ -109,13 +109,10 @@ def claim(directory: Path, about: dict[str, Any], step: Callable[[], int], versi
 
 def tidy(directory: Path) -> None:
     """Remove from a run that is done what a process left there that was killed at the very end."""
-    _remove([directory / FILE, directory / RESUME, *directory.glob(".*.tmp")])
-
-
-def _remove(files: Iterable[Path]) -> None:
-    for file in files:
+    remove_temporaries(directory)
+    for name in (FILE, RESUME):
         with suppress(OSError):
-            file.unlink()
+            (directory / name).unlink()
 
 
 def process(pid: int) -> str | None:

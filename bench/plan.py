@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench.tables import replace
+from bench.tables import remove_temporaries, replace
 
 PATTERN = "sweep_*.json"
 HELD = 1000  # composed configurations that wait for the launcher, each 0.14 MB
@@ -98,6 +98,7 @@ def _write(folder: Path, arguments: list[str], jobs: list[dict[str, Any]]) -> No
     plan = {"command": command, "started": datetime.now(UTC).isoformat(timespec="seconds"), "jobs": jobs}
     folder.mkdir(parents=True, exist_ok=True)
     replace(path, json.dumps(plan, indent=1).encode())
+    remove_temporaries(folder, path.name)  # whoever else writes this plan writes the same
 
 
 def read(path: Path) -> dict[str, Any] | None:

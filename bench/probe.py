@@ -126,7 +126,7 @@ def estimators(cfg: "DictConfig", wanted: list[str]) -> dict[str, tuple[str, dic
 
 def _trajectory(config: dict, place: Path, at: list[float], shown: bool) -> "tuple[Finished, list[Path]]":
     """Train the reference trajectory, unless it is there with all its checkpoints."""
-    from bench import plugins, run
+    from bench import attempt, plugins, run
     from bench.checkpoint import path_of
     from bench.config import BadInput, identity
     from bench.finished import earlier_run
@@ -138,6 +138,8 @@ def _trajectory(config: dict, place: Path, at: list[float], shown: bool) -> "tup
     files = [path_of(directory, step) for step in steps]
     earlier = earlier_run(directory)
     if earlier and earlier.status == "done" and all(file.is_file() for file in files):
+        if not attempt.worker(directory):
+            attempt.tidy(directory)
         return earlier._replace(what=what), files
     try:
         outcome = run.run(config, directory, shown, steps)

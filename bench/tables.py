@@ -10,7 +10,7 @@ import json
 import math
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
@@ -116,12 +116,20 @@ def replace(path: Path, content: bytes) -> None:
         os.replace(temporary, path)
 
 
+def remove_temporaries(directory: Path, name: str = "*") -> None:
+    """Remove what processes left in this folder that were killed while writing a file of this name. Nobody may be
+    writing one there."""
+    for file in directory.glob(f".{name}.*.tmp"):
+        with suppress(OSError):
+            file.unlink()
+
+
 def write_exclusively(path: Path, content: bytes) -> bool:
     """Write a file that is not there yet, whole or not at all; False where it is there, whoever was first."""
     with _beside(path, content) as temporary:
         try:
             os.link(temporary, path)
-        except FileExistsError:
+        except (FileExistsError, FileNotFoundError):  # or whoever was first has removed the temporary file
             return False
         except OSError:  # a file system without hard links, where two may both be first
             if path.exists():

@@ -5,6 +5,7 @@ import signal
 import sys
 import time
 import traceback
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,9 +16,10 @@ GRACE = 15.0  # seconds in which a worker may notice that its parent is gone
 
 
 class Command:
-    """The sweep as a process in a session of its own: a new interpreter, or for speed a fork of this one."""
+    """The command as a process in a session of its own: a new interpreter, or for speed a fork of this one, which does
+    `first` before all else."""
 
-    def __init__(self, folder: Path, words: list[str], *, forked: bool):
+    def __init__(self, folder: Path, words: list[str], *, forked: bool, first: Callable[[], None] | None = None):
         folder.mkdir(parents=True, exist_ok=True)
         self.folder, self.status = folder, None
         self.pid = os.fork()
@@ -30,6 +32,8 @@ class Command:
             os.dup2(log, 1)
             os.dup2(log, 2)
             if forked:
+                if first:
+                    first()
                 sys.argv = ["bench", *words]
                 status = cli.main(words)
             else:

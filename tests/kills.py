@@ -42,6 +42,11 @@ def numbers(folder: Path) -> dict[str, Any]:
     return found
 
 
+def files_left(folder: Path) -> list[str]:
+    """The names of what an interruption leaves and a run that is done removes."""
+    return [file.name for name in (attempt.FILE, attempt.RESUME, ".*.tmp") for file in folder.rglob(name)]
+
+
 def done_in(folder: Path) -> int:
     """How many runs are done; one that was killed is a failed one at first, and to be done again."""
     return sum(run["runs"][0]["status"] == "done" for run in numbers(folder).values())
@@ -90,7 +95,9 @@ def kills(
             row |= {"done_after": done_in(place), "with_checkpoint": len(list(place.rglob(attempt.RESUME)))}
             of_this.append(row)
         same = command.status == 0 and numbers(place) == undisturbed
-        left = [file for name in (attempt.FILE, attempt.RESUME, ".*.tmp") for file in place.rglob(name)]
+        left = files_left(place)
+        if left:
+            print(f"sweep {sweep} leaves {', '.join(left)}", file=sys.stderr)
         yield from (row | {"identical": same, "files_left": len(left)} for row in of_this)
         told += len(of_this)
 

@@ -121,7 +121,7 @@ def perform(command: str, ran: list) -> int:
         case "speed":
             speed_arguments(arguments)  # a wrong one exits; what is measured is tests of its own
             return 0
-        case "tests.kills" | "tests.error_bars":
+        case "tests.kills" | "tests.kill_points" | "tests.error_bars":
             importlib.import_module(name).arguments(arguments)  # the same
             return 0
         case "schema" | "keys":

@@ -1,4 +1,4 @@
-"""Sweeps in processes of their own: killed at random moments, and several at once in one folder."""
+"""Sweeps in processes of their own: killed at random moments and at every one, and several at once in one folder."""
 
 import csv
 import json
@@ -34,6 +34,18 @@ def test_a_sweep_killed_at_random_moments_ends_with_the_same_tables(tmp_path):
         rows = list(csv.DictReader(file))
     assert [row["kill"] for row in rows] == [str(n) for n in range(1, 11)]
     assert {(row["identical"], row["files_left"]) for row in rows} == {("True", "0")}
+
+
+@pytest.mark.slow
+def test_a_sweep_killed_before_any_change_of_a_file_ends_with_the_same_tables(tmp_path):
+    python("tests.kill_points", "--out", tmp_path / "moments.csv")
+    with (tmp_path / "moments.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert {(row["status"], row["identical"], row["left"]) for row in rows} == {("0", "True", "")}
+    changes = {row["before"] for row in rows}
+    for file in (".sweep_", ".running.json", ".resume.pt", ".runs.parquet", ".complete.json"):
+        assert any(change.startswith(f"os.rename {file}") or change.startswith(f"os.link {file}") for change in changes)
+    assert {"os.remove resume.pt", "os.remove running.json"} <= changes
 
 
 @pytest.mark.slow
