@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import tables
-from bench.tables import remove_temporaries, replace, write_exclusively
+from bench.tables import hidden, remove_temporaries, replace, write_exclusively
 
 FILE = "running.json"
 RESUME = "resume.pt"  # of `bench.resume`
@@ -25,25 +25,12 @@ BEAT, STALE = 20.0, 90.0  # seconds between two signs of life, and without one
 
 def read(directory: Path) -> dict[str, Any] | None:
     """The last attempt at this run: host, pid (None: interrupted), started, command, label, step, steps; or None."""
-    try:
-        found = json.loads((directory / FILE).read_text())
-    except (OSError, ValueError):
-        return None
-    return found if isinstance(found, dict) else None
+    return _read(directory / FILE)
 
 
 def worker(directory: Path) -> str | None:
     """The living process, other than this one, that works on the run, in words; or None."""
-    found = read(directory)
-    if found is None or found.get("pid") is None or (found["pid"] == os.getpid() and _here(found)):
-        return None
-    if _here(found):
-        alive = process(found["pid"]) == found.get("process")
-    else:
-        with suppress(FileNotFoundError):
-            age = time.time() - (directory / FILE).stat().st_mtime
-            alive = age < STALE
-    return f"process {found['pid']} of {found['host']}" if alive else None
+    return _alive(directory / FILE)
 
 
 def outlast(directory: Path) -> None:
@@ -74,10 +61,9 @@ def claim(directory: Path, about: dict[str, Any], step: Callable[[], int], versi
     mine |= {"started": datetime.now(UTC).isoformat(timespec="seconds")}
     path = directory / FILE
     while not write_exclusively(path, json.dumps(mine | {"step": step()}).encode()):
-        if other := worker(directory):
+        if other := worker(directory) or _take_away(path):
             yield f"{other} works on it."
             return
-        path.unlink(missing_ok=True)
     if tables.version(directory) != version:
         path.unlink(missing_ok=True)
         yield "Another process has just ended it."
@@ -132,6 +118,41 @@ def process(pid: int) -> str | None:
     except OSError:
         return None
     return "alive"
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    try:
+        found = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _alive(path: Path) -> str | None:
+    """The living process, other than this one, whose claim the file is, in words; or None."""
+    found = _read(path)
+    if found is None or found.get("pid") is None or (found["pid"] == os.getpid() and _here(found)):
+        return None
+    alive = False
+    if _here(found):
+        alive = process(found["pid"]) == found.get("process")
+    else:
+        with suppress(FileNotFoundError):
+            alive = time.time() - path.stat().st_mtime < STALE
+    return f"process {found['pid']} of {found['host']}" if alive else None
+
+
+def _take_away(path: Path) -> str | None:
+    """Remove the claim of a dead process, or None; another may have put its own there since it was seen to be dead,
+    which goes back: that process, in words."""
+    aside = hidden(path)
+    with suppress(FileNotFoundError):
+        path.rename(aside)
+        if other := _alive(aside):
+            write_exclusively(path, aside.read_bytes())
+        aside.unlink()
+        return other
+    return None
 
 
 def _here(found: dict[str, Any]) -> bool:

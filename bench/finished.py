@@ -16,6 +16,7 @@ class Finished(NamedTuple):
     reason: str
     already: bool = False
     what: str = ""  # what it is called within its job, where the job has several
+    seconds: float | None = None  # that it took together with others; None: since the one before
 
 
 def line(label: str, finished: Finished, seconds: float) -> str:

@@ -88,8 +88,9 @@ def perform(cfg: "DictConfig", work: Work) -> list[Finished]:
         mine.append(finished)
         session.finished.append(finished)
         words = [*name, *filter(None, [finished.what])] or ([] if many else [str(finished.directory)])
-        session.tell(number, " ".join(words), finished, time.perf_counter() - began)
-        began = time.perf_counter()
+        now = time.perf_counter()
+        session.tell(number, " ".join(words), finished, now - began if finished.seconds is None else finished.seconds)
+        began = now
 
     try:
         for finished in work(cfg, settings.runtime.choices.get("estimator"), many):

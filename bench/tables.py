@@ -44,8 +44,8 @@ def write(directory: str | Path, tables: dict[str, list[dict[str, Any]]]) -> Non
     digests = {name: hashlib.sha256(contents[f"{name}.parquet"]).hexdigest() for name in arrays}
     marker = {"run": run["run"], "status": run["status"], "schema": SCHEMA, "tables": digests}
     with ExitStack() as stack:  # all is on the disk before the first old file goes
-        beside = {n: stack.enter_context(_beside(directory / n, content)) for n, content in contents.items()}
-        beside[MARKER] = stack.enter_context(_beside(directory / MARKER, json.dumps(marker).encode()))
+        beside = {n: stack.enter_context(_written(directory / n, content)) for n, content in contents.items()}
+        beside[MARKER] = stack.enter_context(_written(directory / MARKER, json.dumps(marker).encode()))
         (directory / MARKER).unlink(missing_ok=True)  # from here until the new marker the directory is incomplete
         for name in TABLES.keys() - arrays.keys():
             (directory / f"{name}.parquet").unlink(missing_ok=True)
@@ -112,7 +112,7 @@ def replace(path: Path, content: bytes) -> None:
 
     Raises OSError, which names the file also where the disk is full.
     """
-    with _beside(path, content) as temporary:
+    with _written(path, content) as temporary:
         os.replace(temporary, path)
 
 
@@ -126,7 +126,7 @@ def remove_temporaries(directory: Path, name: str = "*") -> None:
 
 def write_exclusively(path: Path, content: bytes) -> bool:
     """Write a file that is not there yet, whole or not at all; False where it is there, whoever was first."""
-    with _beside(path, content) as temporary:
+    with _written(path, content) as temporary:
         try:
             os.link(temporary, path)
         except (FileExistsError, FileNotFoundError):  # or whoever was first has removed the temporary file
@@ -138,10 +138,15 @@ def write_exclusively(path: Path, content: bytes) -> bool:
     return True
 
 
+def hidden(path: Path) -> Path:
+    """A hidden name that no other process uses, which `remove_temporaries` knows."""
+    return path.with_name(f".{path.name}.{os.getpid()}-{os.urandom(4).hex()}.tmp")
+
+
 @contextmanager
-def _beside(path: Path, content: bytes) -> Iterator[Path]:
+def _written(path: Path, content: bytes) -> Iterator[Path]:
     """A hidden file with this content, flushed to the disk, for as long as nobody has renamed it."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{os.urandom(4).hex()}.tmp")
+    temporary = hidden(path)
     try:
         try:
             with open(temporary, "wb") as file:

@@ -38,6 +38,22 @@ def test_a_claim_of_nobody_is_taken_over(change, tmp_path, sleeper):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_two_processes_that_find_the_same_dead_claim_do_not_both_take_it_over(tmp_path, sleeper, monkeypatch):
+    file, look = tmp_path / attempt.FILE, attempt.worker
+    file.write_text(json.dumps(sleeper | {"process": "before the reboot"}))
+
+    def look_and_be_overtaken(directory):
+        found = look(directory)
+        file.write_text(json.dumps(sleeper | {"label": "faster"}))
+        return found
+
+    monkeypatch.setattr(attempt, "worker", look_and_be_overtaken)
+    with attempt.claim(tmp_path, {}, lambda: 3) as other:
+        assert other == f"process {sleeper['pid']} of {platform.node()} works on it."
+    assert attempt.read(tmp_path) == sleeper | {"label": "faster"}
+    assert [file.name for file in tmp_path.iterdir()] == [attempt.FILE]
+
+
 def test_another_machine_is_alive_while_it_gives_signs_of_life(tmp_path):
     file = tmp_path / attempt.FILE
     file.write_text(json.dumps({"host": "elsewhere", "pid": 1, "process": "x"}))

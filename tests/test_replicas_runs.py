@@ -6,7 +6,7 @@ import pytest
 import torch
 from hydra.core.global_hydra import GlobalHydra
 
-from bench import tables
+from bench import cli, tables
 from bench.config import BadInput, replica
 from bench.finished import Finished
 from bench.replicas import Replicas
@@ -51,6 +51,14 @@ def test_every_seed_has_the_rows_of_its_own_run(tmp_path, case):
     assert problems == []
     assert sorted(collection.units.seed) == [0, 1, 2]
     assert collection.units.label.nunique() == 1
+
+
+def test_every_seed_took_the_seconds_of_all(tmp_path, capsys):
+    small = ("train.steps=1", "latent=bernoulli_small", "model.hidden=[4]", "measure.at=[]")
+    assert cli.main(["replicas=2", *small, "timing.repetitions=0", f"output={tmp_path}", "device=cpu"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    took = [re.fullmatch(r"seed=\d: done in (\d+\.\d) s", line)[1] for line in lines[:2]]
+    assert took[0] == took[1] != "0.0"
 
 
 def test_what_is_there_stays_and_the_rest_is_run(tmp_path):

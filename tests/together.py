@@ -1,13 +1,16 @@
-"""`python -m tests.together DIR`: 8 processes with 25 runs of their own each, and then those of their neighbour."""
+"""`python -m tests.together DIR`: 8 processes with 25 runs of their own each, and then those of their neighbour; on
+every run a killed process has left its claim."""
 
 import json
 import os
+import platform
 import sys
 from pathlib import Path
 
 import torch
 
-from bench import job
+from bench import attempt, job
+from bench.finished import place
 from tests.kills import preload
 from tests.test_run import config
 
@@ -16,14 +19,27 @@ TINY = ("train.steps=1", "evaluate.at=[1]", "evaluate.prior_samples=0", "measure
         "model.hidden=[4]", "latent=bernoulli_small")  # fmt: skip
 
 
+def seeded(composed: dict, seed: int) -> dict:
+    """The configuration of one of the runs."""
+    return composed | {"seed": seed, "seeds": dict.fromkeys(composed["seeds"], seed)}
+
+
+def leave_claims(composed: dict) -> None:
+    """Of every run, as of a process that was killed."""
+    for seed in range(PROCESSES * RUNS):
+        directory = place(seeded(composed, seed))
+        directory.mkdir(parents=True)
+        claim = {"host": platform.node(), "pid": os.getpid(), "process": "before the reboot"}
+        (directory / attempt.FILE).write_text(json.dumps(claim))
+
+
 def work(composed: dict, number: int) -> dict[str, int]:
     """How many runs ended how in process `number`: its own from the first, its neighbour's from the last."""
     neighbour = (number + 1) % PROCESSES
     seeds = [number * RUNS + i for i in range(RUNS)] + [neighbour * RUNS + i for i in reversed(range(RUNS))]
     ended: dict[str, int] = {}
     for seed in seeds:
-        chosen = composed | {"seed": seed, "seeds": dict.fromkeys(composed["seeds"], seed)}
-        finished = job._once(chosen, many=True)
+        finished = job._once(seeded(composed, seed), many=True)
         how = f"{'already ' * finished.already}{finished.status}"
         ended[how] = ended.get(how, 0) + 1
     return ended
@@ -33,6 +49,7 @@ def main(folder: Path) -> int:
     """Prints a line of JSON for each process; the exit status is the number of those that broke."""
     preload()
     composed, pids = config(*TINY, f"output={folder}"), []
+    leave_claims(composed)
     for number in range(PROCESSES):
         if not (pid := os.fork()):
             torch.set_num_threads(1)

@@ -1,6 +1,7 @@
 """A run with `replicas=R`: R seeds trained at once, each with its own run directory, rows and end."""
 
 import sys
+import time
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ def together(config: dict[str, Any], many: bool) -> list[Finished]:
     Raises:
         BadInput: the configuration cannot be used; nothing is written.
     """
+    clock = time.perf_counter()
     plugins.build(config["estimator"])
     require_writable(Path(config["output"]) / config["name"])
     configs = [replica(config, number) for number in range(config["replicas"])]
@@ -36,7 +38,8 @@ def together(config: dict[str, Any], many: bool) -> list[Finished]:
             ended |= {n: Finished(directories[n], *record(configs[n], directories[n], *refused)) for n in wanted}
         else:
             ended |= _work(started, {number: versions[number] for number in wanted}, not many and sys.stderr.isatty())
-    return [ended[number]._replace(what=f"seed={each['seed']}") for number, each in enumerate(configs)]
+    took = time.perf_counter() - clock
+    return [ended[n]._replace(what=f"seed={each['seed']}", seconds=took) for n, each in enumerate(configs)]
 
 
 def _work(started: Together, wanted: dict[int, Any], progress: bool) -> dict[int, Finished]:
