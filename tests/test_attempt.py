@@ -63,6 +63,11 @@ def test_another_machine_is_alive_while_it_gives_signs_of_life(tmp_path):
     assert attempt.worker(tmp_path) is None
 
 
+def test_a_claim_of_another_machine_that_goes_away_between_two_looks_is_none(tmp_path, monkeypatch):
+    monkeypatch.setattr(attempt, "_read", lambda path: {"host": "elsewhere", "pid": 1})
+    assert attempt.worker(tmp_path) is None
+
+
 def test_signs_of_life_tell_the_step(tmp_path, monkeypatch):
     monkeypatch.setattr(attempt, "BEAT", 0.001)
     steps = count()
