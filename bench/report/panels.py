@@ -80,10 +80,8 @@ def handle(look: Look) -> "Line2D":
     """A line with its marker, for a legend."""
     from matplotlib.lines import Line2D
 
-    style: Any = (0, look.dashes) if look.dashes else "-"
-    return Line2D(
-        [], [], color=look.colour, marker=look.marker, linestyle=style, markeredgecolor="white", markeredgewidth=0.4
-    )
+    shape: Any = {"color": look.colour, "marker": look.marker, "linestyle": look.linestyle}
+    return Line2D([], [], **shape, markeredgecolor="white", markeredgewidth=0.4)
 
 
 def clean_log_axis(axis) -> None:

@@ -86,4 +86,4 @@ def _draw(ax: "Axes", rows: "pd.DataFrame", look: Look) -> None:
     exact = rows.groupby("x").variance_exact.mean()
     exact = exact[exact > 0]
     if len(exact):
-        ax.plot(exact.index, exact, color=look.colour, linewidth=0.9, alpha=0.8, zorder=1)
+        ax.plot(exact.index, exact, color=look.colour, linestyle=look.linestyle, linewidth=0.9, alpha=0.8, zorder=1)

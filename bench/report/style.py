@@ -47,6 +47,11 @@ class Look(NamedTuple):
     marker: str
     dashes: tuple[float, ...]
 
+    @property
+    def linestyle(self) -> Any:
+        """As matplotlib takes it."""
+        return (0, self.dashes) if self.dashes else "-"
+
 
 def looks(labels: Iterable[str]) -> dict[str, Look]:
     """A look for each label, whatever their order; no two of the first 88 share colour and marker."""

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -94,7 +94,6 @@ def _curve(rows: "pd.DataFrame", interval: Callable[["pd.DataFrame"], Interval])
 
 
 def _line(ax: "Axes", x: np.ndarray, middle: np.ndarray, low: np.ndarray, high: np.ndarray, look: Look) -> None:
-    style: Any = (0, look.dashes) if look.dashes else "-"
-    ax.plot(x, middle, color=look.colour, marker=look.marker, linestyle=style, markeredgecolor="white")
+    ax.plot(x, middle, color=look.colour, marker=look.marker, linestyle=look.linestyle, markeredgecolor="white")
     shown = ~np.isnan(middle + low)
     ax.vlines(x[shown], low[shown], high[shown], color=look.colour, alpha=0.45, linewidth=0.9)
