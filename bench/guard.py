@@ -31,7 +31,8 @@ def require_time(limit: float | None, seconds: float, step: int, then: str) -> N
 class Guard:
     """A context around the training, inside its random stream. `look` at every step, and let `step` take the step.
 
-    SIGINT and SIGTERM wait for the end of a step, interrupt anything else at once, and leave `resume.pt`.
+    SIGINT and SIGTERM wait for the end of a step, interrupt anything else at once, and leave `resume.pt`. A second
+    SIGINT does not wait.
 
     Args:
         state: of what is run, as new.
@@ -99,9 +100,11 @@ class Guard:
         require_time(self.limit, self.seconds(), self.experiment.trainer.step_count, then)
 
     def _interrupt(self, number: int, frame: object) -> None:
-        if self.stepping and not self.asked:
-            self.asked = True
-        else:
+        if self.asked and number == signal.SIGTERM:
+            return  # a scheduler sends it to all processes, and so does whoever started them: it is one request
+        at_once = self.asked or not self.stepping
+        self.asked = True
+        if at_once:
             raise KeyboardInterrupt
 
     def _save(self) -> None:

@@ -51,6 +51,26 @@ def test_a_run_interrupted_again_and_again_has_the_same_tables(case, tmp_path, m
     assert left == {tables.MARKER, "runs.parquet", "objective.parquet", "gradient.parquet", "cost.parquet"} | pictures
 
 
+def twice(number: signal.Signals):
+    signal.raise_signal(number)
+    signal.raise_signal(number)
+
+
+@pytest.mark.parametrize(("number", "written"), [(signal.SIGTERM, True), (signal.SIGINT, False)])
+def test_of_two_signals_in_a_step_the_second_counts_only_from_a_keyboard(number, written, tmp_path, monkeypatch):
+    save = resume.save
+
+    def disturbed(*args):
+        signal.raise_signal(signal.SIGTERM)
+        save(*args)
+
+    monkeypatch.setattr(resume, "save", disturbed)
+    stopping(monkeypatch, 5, lambda: twice(number))
+    with pytest.raises(KeyboardInterrupt):
+        run(chosen(*REBAR, "sweep.checkpoint_seconds=100"), tmp_path)
+    assert (tmp_path / attempt.RESUME).exists() == written
+
+
 @pytest.mark.parametrize("what", ["evaluate", "measure", "time"])
 def test_an_interruption_between_the_steps_is_at_once_and_repeats_no_row(what, undisturbed, tmp_path, monkeypatch):
     place = Experiment if what == "time" else experiment

@@ -23,7 +23,7 @@ from bench.finished import line
 from bench.launch import PLACE, sharing
 from bench.launch.lost import lost_job
 from bench.launch.payload import packed
-from bench.launch.process import Process, start_server, uninterrupted
+from bench.launch.process import Process, interrupt, interruptible, start_server, uninterrupted
 from bench.launch.slots import slots
 from bench.launch.worker import Told
 
@@ -82,12 +82,12 @@ class Pool(Launcher):
         self.running: dict[Process, str | None] = {}  # and its slot
         self.returned: list[JobReturn] = []
         self.worked: list[float] = []  # seconds of the jobs that were not there already
-        try:
-            self._all(deque(enumerate(job_overrides, initial_job_idx)))
-        finally:
-            with uninterrupted():
-                for process in self.running:
-                    process.end()
+        with interruptible():
+            try:
+                self._all(deque(enumerate(job_overrides, initial_job_idx)))
+            finally:
+                with uninterrupted():
+                    interrupt(self.running)
         return self.returned
 
     def _all(self, waiting: "deque[tuple[int, Sequence[str]]]") -> None:
@@ -114,8 +114,9 @@ class Pool(Launcher):
 
     def _finish(self, process: Process) -> None:
         """Tell how a job ended; record what it could not."""
-        reason, printed = process.end(), process.printed()
-        self.free.append(self.running.pop(process))
+        with uninterrupted():
+            reason, printed = process.end(), process.printed()
+            self.free.append(self.running.pop(process))
         told, seconds = process.told, time.monotonic() - process.started
         if reason:
             ends = lost_job(self.task, self.context, self.config, process.overrides, reason, printed)

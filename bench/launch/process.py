@@ -6,10 +6,11 @@ import os
 import signal
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from multiprocessing import forkserver
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -22,18 +23,37 @@ CONTEXT = multiprocessing.get_context("forkserver")
 def start_server() -> None:
     """The process that all others are forked from, if it is not there yet. Ctrl-C reaches neither it nor them."""
     CONTEXT.set_forkserver_preload(PRELOAD)
-    with uninterrupted():  # they inherit it
+    resource_tracker.ensure_running()  # else the server starts it, which lets Ctrl-C through again
+    with waiting(signal.SIGINT):  # they inherit it
         forkserver.ensure_running()
 
 
 @contextmanager
-def uninterrupted() -> Iterator[None]:
-    """Ctrl-C waits: a process is either not started, or one that is known and can be ended."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+def waiting(*signals: signal.Signals) -> Iterator[None]:
+    """These signals wait until the end."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """SIGTERM interrupts as Ctrl-C does, where nobody else takes care of it."""
+    mine = threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    if mine:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        if mine:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def uninterrupted() -> AbstractContextManager[None]:
+    """Interruptions wait: a process is either not started, or one that is known and can be ended."""
+    return waiting(signal.SIGINT, signal.SIGTERM)
 
 
 class Process:
@@ -118,8 +138,23 @@ class Process:
             return f"Its process was killed by signal {-code} ({name}); without memory the system does so."
         return f"Its process ended with exit status {code}; traceback.txt has what it printed."
 
+    def interrupt(self) -> None:
+        """Let its run write down where it stands, and end."""
+        if self.process.is_alive():
+            self.process.terminate()
+
     def printed(self) -> str:
         """What the process printed."""
         self.output.seek(0)
         with self.output as file:
             return file.read().decode(errors="replace")
+
+
+def interrupt(processes: Collection[Process], grace: float = 5.0) -> None:
+    """Interrupt all, and end those that take longer than `grace` seconds."""
+    for process in processes:
+        process.interrupt()
+    end = time.monotonic() + grace
+    for process in processes:
+        process.process.join(max(0.0, end - time.monotonic()))
+        process.end()
