@@ -23,14 +23,26 @@ RESUME = "resume.pt"  # of `bench.resume`
 BEAT, STALE = 20.0, 90.0  # seconds between two signs of life, and without one
 
 
-def read(directory: Path) -> dict[str, Any] | None:
+def read(directory: Path, name: str = FILE) -> dict[str, Any] | None:
     """The last attempt at this run: host, pid (None: interrupted), started, command, label, step, steps; or None."""
-    return _read(directory / FILE)
+    try:
+        found = json.loads((directory / name).read_text())
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
 
 
-def worker(directory: Path) -> str | None:
+def worker(directory: Path, name: str = FILE) -> str | None:
     """The living process, other than this one, that works on the run, in words; or None."""
-    return _alive(directory / FILE)
+    found, alive = read(directory, name), False
+    if found is None or found.get("pid") is None or (found["pid"] == os.getpid() and _here(found)):
+        return None
+    if _here(found):
+        alive = process(found["pid"]) == found.get("process")
+    else:
+        with suppress(FileNotFoundError):
+            alive = time.time() - (directory / name).stat().st_mtime < STALE
+    return f"process {found['pid']} of {found['host']}" if alive else None
 
 
 def outlast(directory: Path) -> None:
@@ -120,35 +132,13 @@ def process(pid: int) -> str | None:
     return "alive"
 
 
-def _read(path: Path) -> dict[str, Any] | None:
-    try:
-        found = json.loads(path.read_text())
-    except (OSError, ValueError):
-        return None
-    return found if isinstance(found, dict) else None
-
-
-def _alive(path: Path) -> str | None:
-    """The living process, other than this one, whose claim the file is, in words; or None."""
-    found = _read(path)
-    if found is None or found.get("pid") is None or (found["pid"] == os.getpid() and _here(found)):
-        return None
-    alive = False
-    if _here(found):
-        alive = process(found["pid"]) == found.get("process")
-    else:
-        with suppress(FileNotFoundError):
-            alive = time.time() - path.stat().st_mtime < STALE
-    return f"process {found['pid']} of {found['host']}" if alive else None
-
-
 def _take_away(path: Path) -> str | None:
     """Remove the claim of a dead process, or None; another may have put its own there since it was seen to be dead,
     which goes back: that process, in words."""
     aside = hidden(path)
     with suppress(FileNotFoundError):
         path.rename(aside)
-        if other := _alive(aside):
+        if other := worker(aside.parent, aside.name):
             write_exclusively(path, aside.read_bytes())
         aside.unlink()
         return other

@@ -34,12 +34,15 @@ def show(directories: Iterable[Path]) -> None:
 
 
 def show_unfinished(finished: Iterable["Finished"]) -> None:
-    """Print how many runs failed, each with its reason, and how many another process works on."""
-    finished = list(finished)
-    if failed := [job for job in finished if job.status == "failed"]:
-        print(f"{len(failed)} failed:")
-    for job in failed:
-        print(f"  {job.directory or 'a job that could not start'}: {job.reason}")
+    """Print how many runs failed, each reason once with one of its runs, and how many another process works on."""
+    finished, failed = list(finished), dict[str, list[str]]()
+    for job in finished:
+        if job.status == "failed":
+            failed.setdefault(job.reason, []).append(str(job.directory or "a job that could not start"))
+    if failed:
+        print(f"{sum(map(len, failed.values()))} failed:")
+    for reason, (one, *others) in failed.items():
+        print(f"  {one}{f' and {len(others)} more' if others else ''}: {reason}")
     if running := sum(job.status == "running" for job in finished):
         print(f"{running} left to another process, which works on them.")
 

@@ -60,8 +60,10 @@ def moments(folder: Path, words: list[str]) -> Iterator[dict[str, Any]]:
         place = folder / str(n)
         killed = Command(place, words, forked=True, first=Killer(place, n))
         killed.wait()
-        if killed.status != -signal.SIGKILL:
+        if killed.status == 0:  # there was no n-th change
             return
+        if killed.status != -signal.SIGKILL:
+            raise SystemExit((place / "log.txt").read_text())
         again = Command(place, words, forked=True)
         again.wait()
         same, left = numbers(place) == undisturbed, " ".join(files_left(place))

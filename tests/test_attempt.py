@@ -42,8 +42,10 @@ def test_two_processes_that_find_the_same_dead_claim_do_not_both_take_it_over(tm
     file, look = tmp_path / attempt.FILE, attempt.worker
     file.write_text(json.dumps(sleeper | {"process": "before the reboot"}))
 
-    def look_and_be_overtaken(directory):
-        found = look(directory)
+    def look_and_be_overtaken(directory, *name):
+        found = look(directory, *name)
+        if name:
+            return found
         file.write_text(json.dumps(sleeper | {"label": "faster"}))
         return found
 
@@ -64,7 +66,7 @@ def test_another_machine_is_alive_while_it_gives_signs_of_life(tmp_path):
 
 
 def test_a_claim_of_another_machine_that_goes_away_between_two_looks_is_none(tmp_path, monkeypatch):
-    monkeypatch.setattr(attempt, "_read", lambda path: {"host": "elsewhere", "pid": 1})
+    monkeypatch.setattr(attempt, "read", lambda *file: {"host": "elsewhere", "pid": 1})
     assert attempt.worker(tmp_path) is None
 
 

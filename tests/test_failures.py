@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import re
 import time
 
 import pytest
@@ -166,14 +167,15 @@ def test_the_first_failure_ends_a_sweep_if_asked(command, capsys):
     assert [config["train"]["steps"] for config in command.runs] == [2, 3]
 
 
-def test_the_end_of_a_sweep_names_every_failure_with_its_reason(command, tmp_path, capsys):
-    assert command("-m", "train.steps=1,2,6,-1") == 1
-    *_, title, one, two, three = capsys.readouterr().out.splitlines()
-    assert title == "3 failed:"
-    assert one.startswith(f"  {tmp_path}/out/runs/")
-    assert one.endswith(": It broke.")
-    assert two.endswith(": There is no such file.")
-    assert three == "  a job that could not start: train.steps needs a whole number, 0 or more; got -1."
+def test_the_end_of_a_sweep_names_every_reason_for_a_failure_once(command, tmp_path, capsys):
+    assert command("-m", "train.steps=1,2,6,-1", "seed=0,1,2") == 1
+    *_, title, broken, missing, refused = capsys.readouterr().out.splitlines()
+    assert title == "9 failed:"
+    assert re.fullmatch(rf"  {tmp_path}/out/runs/\w+ and 2 more: It broke\.", broken)
+    assert missing.endswith(" and 2 more: There is no such file.")
+    assert refused == "  a job that could not start and 2 more: train.steps needs a whole number, 0 or more; got -1."
+    assert command("-m", "train.steps=1,2", "seed=0") == 1
+    assert re.fullmatch(rf"  {tmp_path}/out/runs/\w+: It broke\.", capsys.readouterr().out.splitlines()[-1])
 
 
 def test_a_sweep_leaves_to_another_process_what_it_works_on(command, tmp_path, capsys):

@@ -11,7 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from bench import attempt, cli, tables
+from bench import attempt, cli, job, tables
+from bench.finished import Finished
+from bench.launch.pool import Pool
+from bench.launch.worker import Told
 from tests import ends
 from tests.packages import ROOT
 
@@ -110,6 +113,26 @@ def test_fail_fast_starts_nothing_more(sweep, tmp_path, capfd):
     said = capfd.readouterr()
     assert [line.split()[0] for line in said.out.splitlines() if "how=" in line] == ["1/3"]
     assert said.err == "sweep.fail_fast=true: a run failed, and 2 jobs were not started.\n"
+
+
+class Over:
+    """A process whose job trained three seeds at once in ten seconds."""
+
+    overrides, told = ("replicas=3",), [Told(f"seed={n}", Finished(None, "done", "", seconds=10), 10) for n in range(3)]
+    end, printed = (lambda self: None), (lambda self: "")
+
+    def __init__(self):
+        self.started = time.monotonic() - 10
+
+
+def test_the_seconds_of_seeds_trained_at_once_count_once(capsys):
+    pool, over = Pool(1, None, None, 1), Over()
+    pool.session, pool.running, pool.free, pool.returned, pool.worked = job.Session(), {over: None}, [], [], []
+    pool.total, pool.at_once = 2, 1
+    pool._finish(over)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:2] == ["1/2 seed=0: done in 10.0 s", "1/2 seed=1: done in 10.0 s"]
+    assert lines[2:] == ["1/2 seed=2: done in 10.0 s; about 10 s left"]
 
 
 def descendants(pid: int) -> list[int]:

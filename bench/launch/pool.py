@@ -127,7 +127,7 @@ class Pool(Launcher):
             print(printed, end="", file=sys.stderr)
         endings = [one.finished for one in told]
         if not all(finished.already for finished in endings):
-            self.worked.append(sum(one.seconds for one in told))
+            self.worked.append(seconds)
         self.session.finished += endings
         returned = JobReturn(overrides=process.overrides, status=JobStatus.COMPLETED)
         returned.return_value = endings

@@ -80,8 +80,8 @@ def handle(look: Look) -> "Line2D":
     """A line with its marker, for a legend."""
     from matplotlib.lines import Line2D
 
-    shape: Any = {"color": look.colour, "marker": look.marker, "linestyle": look.linestyle}
-    return Line2D([], [], **shape, markeredgecolor="white", markeredgewidth=0.4)
+    edge: Any = {"markeredgecolor": "white", "markeredgewidth": 0.4}
+    return Line2D([], [], color=look.colour, marker=look.marker, linestyle=look.linestyle, **edge)
 
 
 def clean_log_axis(axis) -> None:
