@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: help setup demo test lint format clean
+.PHONY: help setup demo test lint format docs clean
 
 help:
 	@echo "make setup   the virtual environment .venv with the pinned dependencies"
@@ -11,6 +11,7 @@ help:
 	@echo "make test    lint, types and every test; those that need a GPU are skipped where there is none"
 	@echo "make lint    lint and types alone"
 	@echo "make format  rewrite the files as ruff formats them"
+	@echo "make docs    write the generated pages anew: estimators, columns, configuration, errors"
 	@echo "make clean   remove what the tools left behind; keeps outputs and .venv"
 
 setup: $(STAMP)
@@ -39,6 +40,17 @@ lint: setup
 format: setup
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# Each page beside its place first, so that a command that fails leaves the old one.
+define page
+$(BIN)/python -m $(1) > docs/.$(2).part && mv docs/.$(2).part docs/$(2).md
+endef
+
+docs: setup
+	$(call page,bench.list --markdown,estimators)
+	$(call page,bench.tables.columns,columns)
+	$(call page,bench.config.keys,configuration)
+	$(call page,tests.support.bad_lines,errors)
 
 clean:
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

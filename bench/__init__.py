@@ -2,21 +2,22 @@
 
 from typing import Any
 
-__version__ = "0.1.0"
+from bench.version import __version__
+
 __all__ = ["__version__", "compare", "estimator", "load"]
 
 
 def __getattr__(name: str) -> Any:
     if name == "estimator":
-        from bench.plugins import estimator
+        from bench.config.plugins import estimator
 
         return estimator
     if name == "load":
-        from bench.frames import load
+        from bench.report.frames import load
 
         return load
     if name == "compare":
-        from bench.own import compare
+        from bench.measure.own_cost import compare
 
         return compare
     raise AttributeError(f"module 'bench' has no attribute {name!r}")

@@ -14,22 +14,22 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from bench import __version__
+from bench.version import __version__
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-    from bench.finished import Finished
-    from bench.job import Session
+    from bench.run.ending import Finished
+    from bench.sweep.job import Session
 
     Task = Callable[[DictConfig], list[Finished]]
 
 COMMANDS = {
     "check": "bench.check",
     "list": "bench.list",
-    "probe": "bench.probe",
-    "report": "bench.report.__main__",
-    "speed": "bench.speed",
+    "probe": "bench.probe.command",
+    "report": "bench.report.command",
+    "speed": "bench.speed.command",
     "status": "bench.status",
 }
 TRACEBACKS = "HYDRA_FULL_ERROR"
@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if "--version" in arguments:
         print(f"estimator-bench {__version__}")
         return 0
-    from bench.job import job
+    from bench.sweep.job import job
 
     return launch(arguments, "config", job, _summary)
 
@@ -61,8 +61,8 @@ def launch(arguments: list[str], config_name: str, task: "Task", show: "Callable
 
 
 def _launch(arguments: list[str], config_name: str, task: "Task", show: "Callable[[Session], None]") -> int:
-    from bench.job import JobFailed, Session, Stopped, start
-    from bench.sentences import sentence
+    from bench.config.sentences import sentence
+    from bench.sweep.job import JobFailed, Session, Stopped, start
 
     session = start(Session())
     try:
@@ -82,7 +82,7 @@ def _launch(arguments: list[str], config_name: str, task: "Task", show: "Callabl
 
 def _summary(session: "Session") -> None:
     """The table at the end of a sweep."""
-    from bench.summary import show, show_unfinished
+    from bench.sweep.summary import show, show_unfinished
 
     if session.many:
         show([job.directory for job in session.finished if job.directory])
@@ -93,11 +93,13 @@ def _hydra(arguments: list[str], config_name: str, task: "Task", session: "Sessi
     import hydra
     from hydra._internal.utils import get_args_parser
 
-    from bench import plan, plugins
-    from bench.arguments import one_sentence
-    from bench.config import BadInput
-    from bench.launch import register as register_launchers
-    from bench.sentences import first_line
+    from bench.config import plugins
+    from bench.config.sentences import first_line
+    from bench.errors import BadInput
+    from bench.files import CONF
+    from bench.sweep import plan
+    from bench.sweep.launchers import register as register_launchers
+    from bench.terminal import one_sentence
 
     def refuse(message: str) -> NoReturn:
         raise BadInput(one_sentence(message))
@@ -113,7 +115,7 @@ def _hydra(arguments: list[str], config_name: str, task: "Task", session: "Sessi
         plugins.check_folder(Path(asked.config_dir))
     settings: dict[str, Any] = {"execution_whitelist": ["estimators.*", "bench.*"]}  # a parameter from Hydra 1.4 on
     settings = {k: v for k, v in settings.items() if k in inspect.signature(hydra.main).parameters}
-    settings |= {"config_path": str(plugins.CONF), "config_name": config_name, **plugins.VERSION_BASE}
+    settings |= {"config_path": str(CONF), "config_name": config_name, **plugins.VERSION_BASE}
     command = hydra.main(**settings)(task)
     with _quiet(arguments, session), plan.kept(arguments) if config_name == "config" else nullcontext():
         try:

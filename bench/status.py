@@ -8,8 +8,10 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from bench import attempt, plan, tables
-from bench.arguments import Parser
+from bench.run import attempt
+from bench.sweep import plan
+from bench.tables import store
+from bench.terminal import Parser
 
 STATES = ("done", "running", "failed", "diverged", "skipped", "interrupted", "missing")
 SKIPS = 3  # reasons for a skip that are shown
@@ -51,7 +53,7 @@ def find(directory: Path) -> Iterator[tuple[Path, list[Path], list[Path]]]:
     """Every folder with runs or plans: the folder, its run directories, its plans. A run directory is a folder too."""
     found: dict[Path, tuple[list[Path], list[Path]]] = {}
     for place, _, files in os.walk(directory.resolve()):
-        if {tables.MARKER, attempt.FILE, attempt.RESUME} & set(files):
+        if {store.MARKER, attempt.FILE, attempt.RESUME} & set(files):
             found.setdefault(Path(place).parent, ([], []))[0].append(Path(place))
         elif plans := [Path(place) / file for file in sorted(files) if fnmatch(file, plan.PATTERN)]:
             found.setdefault(Path(place), ([], []))[1].extend(plans)
@@ -84,11 +86,11 @@ def _run(directory: Path) -> Run:
     label, command = str(last.get("label", "")), str(last.get("command", ""))
     if worker := attempt.worker(directory):
         return Run("running", f"{worker} is at step {last.get('step')} of {last.get('steps')}", label, command)
-    if not (directory / tables.MARKER).is_file():
+    if not (directory / store.MARKER).is_file():
         return Run("interrupted", "", label, command)
     try:
-        [row] = tables.read_one(directory, "runs").to_pylist()
-    except tables.SchemaError as error:
+        [row] = store.read_one(directory, "runs").to_pylist()
+    except store.SchemaError as error:
         return Run("failed", str(error), label, command)
     label = f"{row['estimator']} on {row['family']}, seed {row['seed']}"
     return Run(row["status"], row["reason"] or "", label, row["command"] or "")

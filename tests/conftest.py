@@ -6,7 +6,7 @@ import pytest
 import torch
 from hypothesis import settings
 
-from bench import download
+from bench.data import download
 
 settings.register_profile("fixed", deadline=None, derandomize=True, database=None)
 settings.load_profile("fixed")

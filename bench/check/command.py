@@ -5,8 +5,8 @@ import sys
 import time
 from collections.abc import Sequence
 
-from bench.arguments import Parser
-from bench.config import BadInput, nearest
+from bench.errors import BadInput, nearest
+from bench.terminal import Parser
 
 STYLES = {"ok": "green", "FAILED": "bold red", "info": "cyan", "skipped": "dim"}
 

@@ -7,14 +7,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bench import timing
 from bench.check.moments import BOUND, OUTCOMES
 from bench.check.noise import draws_of, points
 from bench.check.subject import Case, difference, walk
 from bench.check.verdict import Broken, Verdict, demand, info, ok
-from bench.measure import measure
-from bench.model import VAE
-from bench.objective import Objective
+from bench.measure import timing
+from bench.measure.gradient.rows import measure
+from bench.model.objective import Objective
+from bench.model.vae import VAE
 from estimators import Discrete, Latent
 
 PIXELS = 4

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from bench import plugins
 from bench.check.problem import Cost, Problem, problem
-from bench.config import BadInput, nearest
+from bench.config import plugins
+from bench.errors import BadInput, nearest
 from estimators import Estimate, Estimator
 
 PREPARATION = 3  # training steps before the checks, so that running means and learned baselines are not at their start

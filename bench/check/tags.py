@@ -7,8 +7,8 @@ from typing import Any
 from bench.check.problem import problem
 from bench.check.subject import Subject
 from bench.check.verdict import Verdict, demand, ok
-from bench.config import BadInput
-from bench.nodes import node
+from bench.config.nodes import node
+from bench.errors import BadInput
 from estimators import FAMILIES, VQ, Latent
 
 CHOICES = {"objective": ("elbo", "iwae"), "kl": ("any", "sampled", "analytic")}

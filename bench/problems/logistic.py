@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench.data import Data
+from bench.data.datasets import Data
 from bench.problems.base import Parameters, Problem
 from estimators import Gaussian
 

@@ -3,8 +3,8 @@
 import math
 from typing import TYPE_CHECKING
 
-from bench.report.collect import PANEL
-from bench.report.panels import title
+from bench.report.collection.collect import PANEL
+from bench.report.figures.panels import title
 
 if TYPE_CHECKING:
     import pandas as pd

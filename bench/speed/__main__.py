@@ -1,5 +1,6 @@
 import sys
 
-from bench.speed import main
+from bench.speed.command import main
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())

@@ -14,10 +14,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from bench.measure.layers import gram_pays
-from bench.model import VAE
-from bench.objective import Objective
-from bench.timing import evaluations, timed
+from bench.measure.gradient.layers import gram_pays
+from bench.measure.timing import evaluations, timed
+from bench.model.objective import Objective
+from bench.model.vae import VAE
 
 TOGETHER = 16  # draws whose products are timed at once
 COPIED = 2**28  # bytes

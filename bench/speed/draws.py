@@ -5,12 +5,13 @@ from typing import Any
 
 import torch
 
-from bench.measure import own_stream, take
-from bench.measure.parts import noise_alone, parts
+from bench.measure.gradient.draws import take
+from bench.measure.gradient.parts import noise_alone, parts
+from bench.measure.timing import compare, peak_memory
 from bench.speed.ceilings import work
 from bench.speed.plain import plain_draws
 from bench.speed.problems import LEAD, problem
-from bench.timing import compare, peak_memory
+from bench.streams import own_stream
 
 Option = tuple[str, str, dict[str, Any]]
 PARTS = {"encoder": ("encoder",), "encoder + decoder": ("encoder", "decoder")}

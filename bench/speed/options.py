@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-from bench import plugins
-from bench.measure import own_stream
+from bench.config import plugins
+from bench.measure.timing import compare, timed
 from bench.speed.handwritten import FUNCTIONS
-from bench.timing import compare, timed
+from bench.streams import own_stream
 from estimators import FAMILIES, VQ, Estimator, Latent
 
 PARAMS = {"gaussian": (16,), "bernoulli": (8,), "categorical": (4, 4), "vq": (4, 3)}  # 8 coordinates, or 4 of 4 codes

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from bench.objective import Objective
+from bench.model.objective import Objective
 
 
 def plain_draws(objective: Objective, x: Tensor, draws: int, parameters: list[nn.Parameter]) -> Tensor:

@@ -5,10 +5,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bench.measure import own_stream
-from bench.model import VAE
-from bench.objective import Objective
-from bench.plugins import estimator
+from bench.config.plugins import estimator
+from bench.model.objective import Objective
+from bench.model.vae import VAE
+from bench.streams import own_stream
 
 MODEL = {
     "arch": "mlp", "hidden": [200, 200], "activation": "leaky_relu", "slope": 0.3, "init": "glorot",

@@ -6,12 +6,12 @@ from typing import NamedTuple
 
 import torch
 
-from bench.engine import engine
-from bench.replicas import Replicas
+from bench.measure.timing import compare
 from bench.speed.plain import BareLoop
 from bench.speed.problems import LEAD, TRAIN, problem
-from bench.timing import compare
-from bench.train import Trainer
+from bench.train.engine import engine
+from bench.train.replicas import Replicas
+from bench.train.trainer import Trainer
 
 STEPS = 20  # timed together
 REPLICAS = 8

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from bench.report.style import RC, looks, save
-from bench.tables import replace
+from bench.files import replace
+from bench.report.figures.style import RC, looks, save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

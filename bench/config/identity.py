@@ -1,0 +1,67 @@
+"""Which run a configuration is: the hash of every value that may change a number."""
+
+import hashlib
+import json
+import math
+from collections.abc import Iterator
+from typing import Any
+
+from bench.config.rules import RULES
+from bench.errors import BadInput
+from bench.tables.schema import SCHEMA
+
+NUMBERS = 3  # raise whenever the same configuration gives other numbers than before
+
+
+# Where files lie, what a run is called and what of it is drawn, not what it computes:
+LABELS = ("option", "name", "output", "data.root", "data.download", "evaluate.images",
+          "sweep.retry", "sweep.fail_fast", "sweep.time_limit", "sweep.checkpoint_seconds")  # fmt: skip
+
+
+def flatten(config: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """(dotted key, value) of every leaf; lists are leaves."""
+    for key, value in config.items():
+        if isinstance(value, dict):
+            yield from flatten(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def identity(config: dict[str, Any]) -> str:
+    """12 hexadecimal digits that depend on every value that may change a number, and on nothing else."""
+    content = {
+        key: value for key, value in flatten(_typed(config)) if key not in LABELS and not key.startswith("hydra.")
+    }
+    try:
+        text = json.dumps([SCHEMA, NUMBERS, content], sort_keys=True, allow_nan=False)
+    except ValueError:
+        raise BadInput("A configuration holds finite numbers; this one has an infinity or a NaN.") from None
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def replica(config: dict[str, Any], number: int) -> dict[str, Any]:
+    """The configuration of one of the seeds: `number` more in `seed` and in each of `seeds`."""
+    seeds = {stream: seed + number for stream, seed in config["seeds"].items()}
+    return config | {"seed": config["seed"] + number, "seeds": seeds}
+
+
+def _typed(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    return {key: _typed(value, f"{prefix}{key}.") if isinstance(value, dict) else _cast(f"{prefix}{key}", value)
+            for key, value in config.items()}  # fmt: skip
+
+
+def _cast(key: str, value: Any) -> Any:
+    if isinstance(value, list):
+        return [_cast(key, item) for item in value]
+    wanted = key in RULES and RULES[key].kind is float and isinstance(value, int | float)
+    if not wanted or isinstance(value, bool) or not _finite(value):
+        return value
+    return float(value) + 0.0  # -0.0 is 0.0
+
+
+def _finite(number: float) -> bool:
+    """Whether it is a float, or a whole number that is one."""
+    try:
+        return math.isfinite(number)
+    except OverflowError:
+        return False

@@ -1,0 +1,108 @@
+"""What a configuration may be, and which run it is: the checks before anything is computed, and the identity.
+
+The estimator's hyper-parameters are checked by its constructor's signature (`bench.plugins`), all else by `RULES`.
+"""
+
+import math
+from typing import Any
+
+from bench.config.identity import _finite, _typed, flatten
+from bench.config.rules import RULES, Rule
+from bench.errors import BadInput, nearest, nearest_key
+
+MOST = 2**53  # whole numbers below are exact in every format that holds them, and seeds of every generator
+MILDEST = 1e-3  # kurtosis - 1 of a gradient with thousands of independent coordinates: no fewer draws will ever do
+
+
+def prepare(config: dict[str, Any]) -> dict[str, Any]:
+    """The configuration with its device decided, the estimator's defaults filled in, and every value of its type.
+
+    Raises BadInput where `check` does.
+    """
+    from bench.config import plugins
+
+    prepared = _typed(config) | {"estimator": plugins.complete(config.get("estimator"))}
+    check(prepared)
+    if prepared["device"] == "auto":
+        prepared["device"] = "cuda" if _has_cuda() else "cpu"
+    return prepared
+
+
+def check(config: dict[str, Any]) -> None:
+    """Raise BadInput, with one sentence, at the first key that is unknown, missing, or holds what it cannot."""
+    leaves = {key: value for key, value in flatten(config) if not key.startswith("estimator.")}
+    check_keys(leaves, RULES)
+    for key, value in flatten({"estimator": config["estimator"]}):
+        for number in value if isinstance(value, list) else [value]:
+            if isinstance(number, int | float) and (not _finite(number) or abs(number) >= MOST):
+                raise BadInput(f"{key} needs a finite number below {MOST}; got {value!r}.")
+    betas = leaves["train.betas"]
+    if len(betas) != 2 or max(betas) >= 1:
+        raise BadInput(f"train.betas needs two numbers from 0 to below 1; got {betas}.")
+    _check_reference(leaves["measure.reference"])
+    _check_precision(leaves)
+    if leaves["device"] == "cuda" and not _has_cuda():
+        raise BadInput("device=cuda was asked for and this machine has no CUDA device; device=cpu or device=auto runs.")
+    if leaves["engine"] == "graph" and (leaves["device"] == "cpu" or not _has_cuda()):
+        raise BadInput(
+            "engine=graph records CUDA graphs, and this run is on the CPU; engine=eager or engine=compile runs."
+        )
+
+
+def check_keys(leaves: dict[str, Any], rules: dict[str, Rule]) -> None:
+    """Raise BadInput at the first dotted key that the rules do not have, or whose value they refuse."""
+    known = {k: r for k, r in rules.items() if r.only is None or leaves.get(r.only[0]) in r.only[1:]}
+    for key, value in leaves.items():
+        if key not in known:
+            if key in rules and (owner := rules[key].only):
+                raise BadInput(f"{key} belongs to {owner[0]}={' or '.join(owner[1:])}, not {leaves.get(owner[0])}.")
+            raise BadInput(f"There is no key {key}: {nearest_key(key, known)}")
+        _check_value(key, value, known[key])
+    if missing := [key for key in known if key not in leaves and key != "option"]:
+        raise BadInput(f"The key {missing[0]} is missing; it needs {known[missing[0]].expected}.")
+
+
+def _check_value(key: str, value: Any, rule: Rule) -> None:
+    if value is None and rule.optional:
+        return
+    if rule.many != isinstance(value, list):
+        raise BadInput(f"{key} needs {'a list, each ' if rule.many else ''}{rule.expected}; got {value!r}.")
+    for item in value if rule.many else [value]:
+        kinds = (int, float) if rule.kind is float else rule.kind
+        right = isinstance(item, kinds) and (rule.kind is bool or not isinstance(item, bool))
+        if right and rule.choices and item not in rule.choices:
+            raise BadInput(f"{key}={item} does not exist: {nearest(item, rule.choices)}")
+        if right and rule.kind is int and abs(item) >= MOST:
+            raise BadInput(f"{key} needs a whole number below {MOST}; got {value!r}.")
+        if not right or (rule.kind is float and not _finite(item)) or not rule.holds(item):
+            raise BadInput(f"{key} needs {'a list, each ' if rule.many else ''}{rule.expected}; got {value!r}.")
+
+
+def _check_reference(name: str) -> None:
+    from bench.config import plugins
+
+    unbiased = {option for option, entry in plugins.registry().items() if getattr(entry.cls, "unbiased", True)}
+    if name not in {"none", "auto", "exact"} | unbiased:
+        options = {"none", "auto", "exact", *unbiased}
+        raise BadInput(f"measure.reference={name} is not an unbiased estimator: {nearest(name, options)}")
+
+
+def _check_precision(leaves: dict[str, Any]) -> None:
+    precision, draws, most = (leaves[f"measure.{key}"] for key in ("precision", "draws", "max_draws"))
+    if precision is None:
+        return
+    if draws > most:
+        raise BadInput(f"measure.precision begins with measure.draws={draws}; measure.max_draws={most} allows fewer.")
+    all_draws = leaves["measure.batches"] * most
+    if precision * precision * all_draws < MILDEST:
+        needed = math.ceil(MILDEST / max(precision, 1e-100) ** 2 / leaves["measure.batches"])
+        raise BadInput(
+            f"measure.precision={precision:g} cannot be reached with measure.max_draws={most}: even the mildest tails "
+            f"need {needed:.12g} draws; ask for {math.sqrt(MILDEST / all_draws):.1g} or more, or allow more draws."
+        )
+
+
+def _has_cuda() -> bool:
+    import torch
+
+    return torch.cuda.is_available()

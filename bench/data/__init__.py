@@ -1,0 +1,1 @@
+"""The images: read, split, binarised, and served as batches."""

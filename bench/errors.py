@@ -1,0 +1,33 @@
+"""What a user is told in one sentence."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class BadInput(ValueError):
+    """What the user asked for cannot be; the message is one sentence, in which nothing moves a terminal."""
+
+    def __init__(self, message: str):
+        super().__init__("".join(c if c.isprintable() else repr(c)[1:-1] for c in message))
+
+
+class Impossible(BadInput):
+    """Every part exists, but they do not go together: an estimator and a family, an objective, a reference."""
+
+
+def nearest(word: str, options: Iterable[str]) -> str:
+    """The end of a sentence: the options that `word` may have meant, or all of them where none is near."""
+    options = sorted(set(options))
+    near = get_close_matches(word, options, 3, 0.6)
+    return f"did you mean {' or '.join(near)}?" if near else f"there is {', '.join(options) or 'none'}."
+
+
+def nearest_key(key: str, keys: Iterable[str]) -> str:
+    """The same for a dotted key, which may also stand in another group."""
+    keys = sorted(set(keys))
+    near = [k for k in keys if k.split(".")[-1] == key.split(".")[-1]] or get_close_matches(key, keys, 1)
+    return f"did you mean {' or '.join(near)}?" if near else "`python -m bench --cfg job` shows all keys."
+
+
+class DataError(ValueError):
+    """The data that was asked for cannot be had; the message is one sentence saying what to do."""

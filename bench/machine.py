@@ -1,0 +1,38 @@
+"""Who shares the machine with a job: told by its launcher, asked by the clocks."""
+
+import os
+import platform
+from functools import cache
+from pathlib import Path
+
+import torch
+
+JOBS, GPU_JOBS = "ESTIMATOR_BENCH_JOBS", "ESTIMATOR_BENCH_GPU_JOBS"  # at once: on these cores, on one GPU
+
+
+def told(jobs: int, gpu_jobs: int) -> dict[str, str]:
+    """The environment that tells a job how many run at once on these cores, and how many on its GPU."""
+    return {JOBS: str(jobs), GPU_JOBS: str(gpu_jobs)}
+
+
+def cores() -> int:
+    """How many cores this process may use; all of them where the system does not tell, as on macOS."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def undisturbed(threads: int, device: str) -> bool:
+    """Whether a timing means something: threads x jobs at once <= cores, and a GPU has one job."""
+    jobs, gpu_jobs = (int(os.environ.get(name, 1)) for name in (JOBS, GPU_JOBS))
+    return threads * jobs <= cores() and (device != "cuda" or gpu_jobs == 1)
+
+
+@cache
+def device_name(device: str) -> str:
+    """What the device calls itself."""
+    if device == "cuda":
+        return torch.cuda.get_device_name()
+    if (info := Path("/proc/cpuinfo")).exists():
+        lines = [line for line in info.read_text().splitlines() if line.startswith("model name")]
+        if lines:
+            return lines[0].partition(":")[2].strip()
+    return platform.processor() or platform.machine()

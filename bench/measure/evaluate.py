@@ -1,0 +1,99 @@
+"""What a model is worth: bounds on log p(x) with true samples of q, whatever estimator trained it."""
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from bench.model.codebook import perplexity
+from bench.model.vae import VAE, Model
+from bench.problems import Problem
+from bench.streams import own_stream
+from estimators import VQ, Discrete, Gaussian, Latent
+
+ACTIVE = 0.01  # a unit is active if its posterior mean varies over x by more: Burda et al. 2016, arXiv:1509.00519
+ROWS = 2**13  # decoded points at a time
+
+
+@torch.no_grad()
+def evaluate(model: Model, x: Tensor, samples: int, prior_samples: int, seed: int) -> dict:
+    """The row of table `objective` for images `x [n, X]`: means over examples in nats, with standard errors.
+
+    Args:
+        samples: K of the importance-weighted bound; the ELBO averages over the same samples.
+        prior_samples: points drawn from the prior to estimate log p(x), shared by all examples; 0: left out.
+        seed: of the noise; the surrounding random streams are untouched.
+    """
+    if isinstance(model, Problem):
+        return _of_problem(model, x, samples, seed)
+    with own_stream(seed):
+        parts = [_bounds(model, chunk, samples) for chunk in x.split(max(1, ROWS // samples))]
+        elbo, reconstruction, kl, iwae = (torch.cat(values) for values in zip(*parts, strict=True))
+        row: dict[str, Any] = {"examples": len(x), "samples": samples, "prior_samples": prior_samples}
+        row |= {"reconstruction": _mean(reconstruction), "kl": _mean(kl), **_with_error("elbo", elbo)}
+        row |= _with_error("iwae", iwae) | {"bits_per_dim": -_mean(elbo) / (x.shape[1] * math.log(2))}
+        if prior_samples:
+            row |= _with_error("log_prior_sampling", _prior_sampling(model, x, prior_samples))
+    q = model.encode(x)
+    row["active_units"] = _active_units(q)
+    if isinstance(q, VQ):
+        row["perplexity"], row["usage"] = perplexity(q)
+    return row
+
+
+def _of_problem(problem: Problem, x: Tensor, samples: int, seed: int) -> dict:
+    """The bounds alone: -E cost where it is known, else from samples, for all data as one example `x [1, X]`."""
+    if (value := problem.value()) is not None:
+        return {"elbo": -value, "reconstruction": -value}
+    with own_stream(seed):
+        values = [float(v) for v in _bounds(problem, x, samples)]
+    return dict(zip(("elbo", "reconstruction", "kl", "iwae"), values, strict=True), samples=samples)
+
+
+def _bounds(model: Model, x: Tensor, samples: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """ELBO, reconstruction, KL and importance-weighted bound `[n]` each."""
+    q = model.encode(x)
+    z = q.sample(1 if q.deterministic else samples)
+    likelihood = model.log_likelihood(x, z)  # [K, n]
+    kl = q.kl(model.prior())
+    reconstruction = likelihood.mean(0)
+    if q.deterministic:
+        return reconstruction - kl, reconstruction, kl, reconstruction - kl
+    weights = likelihood + model.log_prior(z, q) - q.log_prob(z)
+    return reconstruction - kl, reconstruction, kl, weights.logsumexp(0) - math.log(samples)
+
+
+def _prior_sampling(model: VAE, x: Tensor, samples: int) -> Tensor:
+    """log of the mean of p(x|z) over points from the prior `[n]`: unbiased for p(x), and hopeless in practice, because
+    hardly any point explains a given image."""
+    prior = model.prior() or model.encode(x[:1]).standard()
+    total = x.new_full((len(x),), -math.inf)
+    for start in range(0, samples, ROWS):
+        z = prior.sample(min(ROWS, samples - start))  # [S, 1, *]
+        total = torch.logaddexp(total, model.log_likelihood(x, z).logsumexp(0))
+    return total - math.log(samples)
+
+
+def _active_units(q: Latent) -> int | None:
+    """Latent units whose posterior mean varies over the examples; a categorical unit's variance is the sum over its
+    categories. None for a deterministic posterior, or one image."""
+    if isinstance(q, Gaussian):
+        mean = q.mean
+    elif isinstance(q, Discrete) and not q.deterministic:
+        mean = q.probs
+    else:
+        return None
+    if len(mean) < 2:
+        return None
+    variance = mean.var(0)
+    return int((variance.sum(-1) if variance.ndim > 1 else variance).gt(ACTIVE).sum())
+
+
+def _mean(values: Tensor) -> float:
+    return float(values.double().mean())
+
+
+def _with_error(name: str, values: Tensor) -> dict[str, float]:
+    error = float(values.double().std()) / math.sqrt(len(values)) if len(values) > 1 else math.nan
+    return {name: _mean(values), f"{name}_se": error}

@@ -1,0 +1,1 @@
+"""Gradient draws and their statistics: from `draws` over `tally`, `parts` and `moments` to the rows of a table."""

@@ -1,0 +1,84 @@
+"""Many draws of one estimator's gradient at fixed parameters on one probe batch.
+
+The encoder runs once. All draws of a chunk are one batched computation along a replica axis, up to the cotangents of
+`q.params`; from there the gradient is linear in them, and linear layers need no gradient formed per draw (`layers`).
+"""
+
+import torch
+from torch import Tensor
+
+from bench.measure.gradient.decoder import Drawn, Generative, counted_outputs
+from bench.measure.gradient.encoder import EncoderPull
+from bench.measure.gradient.heap import keep_freed_blocks
+from bench.measure.gradient.tally import Tally
+from bench.model.objective import Objective
+
+GROUPS = 32  # of draws, for the jackknife
+CACHE = 48  # MiB: on a processor, more draws at once are computed no faster
+
+
+def take(
+    objective: Objective, x: Tensor, draws: int, *, encoder: bool = True, decoder: bool = True, memory: float = 256
+) -> dict[str, Tally]:
+    """Tallies of the gradient of the mean loss over `x [B, X]`, by block of coordinates.
+
+    Blocks are `latent` (q.params), the encoder's layers and the decoder's layers and loose parameters. An estimator
+    without noise is drawn once, and so is one whose only noise is a posterior that has none.
+
+    Args:
+        objective: model and estimator; neither is changed.
+        draws: R, the number of independent draws.
+        encoder, decoder: whether these parts are measured.
+        memory: MiB that one chunk of draws may take.
+    """
+    keep_freed_blocks()
+    pull = EncoderPull(objective.model, x)
+    estimator = objective.estimator
+    if estimator.noiseless or (pull.q.deterministic and not estimator.own_noise):
+        draws = 1
+    groups = torch.arange(draws) * min(draws, GROUPS if draws >= GROUPS else max(2, draws // 2)) // draws
+    tallies: dict[str, Tally] = {}
+
+    def block(name: str) -> Tally:
+        if name not in tallies:
+            tallies[name] = Tally(torch.bincount(groups), x.device)
+        return tallies[name]
+
+    generative = Generative(objective.model, decoder)
+    decoder = generative.measured
+    fixed = objective.fixed(pull.q).mean()
+    fixed_latent = torch.zeros_like(pull.q.params)
+    if fixed.requires_grad:
+        (fixed_latent,) = torch.autograd.grad(fixed, [pull.q.params], retain_graph=True)
+        for name, grad in generative.fixed(fixed).items() if decoder else ():
+            block(name).constant = grad
+
+    q = pull.q.detach()
+    alone = decoder and generative.convolutional  # a convolution sees one draw at a time
+    with counted_outputs() as outputs:
+        drawn = Drawn(objective, q, x, 1 if alone else min(2, draws), generative)
+    values = sum(outputs) // len(drawn.cotangents) + 4 * q.params.numel()  # held per draw, about
+    first_order = drawn.first_order()
+    if not (first_order and (alone or drawn.separable)):
+        alone, generative.plain = True, not first_order
+        drawn = Drawn(objective, q, x, 1, generative)
+    shift = drawn.cotangents.mean(0)  # near the mean: subtracting it keeps precision
+    room = min(memory, CACHE) if x.device.type == "cpu" else memory
+    chunk = 1 if alone else max(1, int(room * 2**20 / (2 * values * x.element_size())))
+    start = 0
+    while True:
+        on_host = groups[start : start + len(drawn.cotangents)]
+        part, cotangents = on_host.to(x.device), drawn.cotangents - shift
+        block("latent").add_vectors(part, cotangents.flatten(1))
+        if encoder:
+            pull.tally(block, part, cotangents)
+        drawn.tally(block, on_host)
+        start += len(part)
+        if start == draws:
+            break
+        drawn = Drawn(objective, q, x, min(chunk, draws - start), generative)
+
+    block("latent").constant = (shift + fixed_latent).flatten()
+    if encoder:
+        pull.constant(block, shift + fixed_latent)
+    return tallies

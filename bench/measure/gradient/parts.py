@@ -1,0 +1,54 @@
+"""From tallies of blocks to the sums of a part, such as the encoder: what the statistics are computed from."""
+
+import numpy as np
+import torch
+
+from bench.measure.gradient.moments import NOTHING, BatchSums, noise_of
+from bench.measure.gradient.tally import Tally
+
+Tallies = dict[str, Tally]  # by block, of one probe batch
+
+
+def parts(tallies: Tallies, layers: bool) -> dict[str, list[str]]:
+    """The blocks of each part; with `layers`, every block but q's parameters is one more part."""
+    encoder = [n for n in tallies if n.startswith("encoder.")]
+    decoder = [n for n in tallies if n != "latent" and n not in encoder]
+    found = {"latent": ["latent"], "encoder": encoder, **({"decoder": decoder} if decoder else {})}
+    return found | ({n: [n] for n in encoder + decoder} if layers else {})
+
+
+def batch_sums(taken: Tallies, blocks: list[str], reference: Tallies | None = None) -> BatchSums:
+    """Squares and inner products of one probe batch, summed over the blocks of a part."""
+    squares, products, theirs = torch.zeros(()), torch.zeros(()), torch.zeros(())
+    for name in blocks:
+        rows = taken[name].rows().double()
+        if reference is not None:
+            rows = torch.cat([rows, reference[name].rows().double()])
+            theirs = theirs + reference[name].squares.cpu()
+        products = products + (rows @ taken[name].weighed(rows).mT).cpu()
+        squares = squares + taken[name].squares.cpu()
+    own = BatchSums(taken[blocks[0]].counts.numpy(), squares.numpy(), products.numpy(), NOTHING, NOTHING)
+    if reference is None:
+        return own
+    return own._replace(reference_counts=reference[blocks[0]].counts.numpy(), reference_squares=theirs.numpy())
+
+
+def mean_products(taken: list[Tallies], blocks: list[str]) -> np.ndarray:
+    """Inner products `[M, M]` of the probe batches' mean gradients."""
+    products = torch.zeros(())
+    for name in blocks:
+        means = torch.stack([t[name].mean().double() for t in taken])
+        products = products + (means @ means.mT).cpu()
+    return products.numpy()
+
+
+def noise_alone(taken: Tallies, blocks: list[str]) -> float:
+    """variance_noise of one probe batch without its standard error, for which the sum over all draws is enough."""
+    squares = products = 0.0
+    for name in blocks:
+        total = taken[name].squares.new_zeros(1, taken[name].sums.shape[1])
+        for group in taken[name].sums:  # ten times as fast as a sum over groups that is told its dtype
+            total += group
+        products += float(total @ taken[name].weighed(total).mT)
+        squares += float(taken[name].squares.sum())
+    return noise_of(taken[blocks[0]].counts.numpy(), np.array(squares), np.array(products))

@@ -1,0 +1,94 @@
+"""Running sums over draws, from which every statistic of a gradient follows. Memory does not grow with the draws."""
+
+import torch
+from torch import Tensor
+
+from bench.measure.gradient.layers import form, squared_length
+
+
+class Tally:
+    """Sums over the draws of one block of coordinates, kept apart for G groups of consecutive draws.
+
+    Attributes:
+        counts: `[G]` draws in each group.
+        squares: `[G]` sum of the squared norms of each group's gradients, in float64.
+        sums: `[G, W]` sum of each group's gradients; or, of a linear layer whose `inputs` all draws share, of the
+            cotangents `[n, out]` of which the gradients are a linear function.
+        constant: `[W]` what belongs to every gradient and was left out of both: the part without noise, and a shift
+            near the mean that keeps precision.
+        inputs: `[n, in]` of that layer, with a column of ones where it has a bias; else None.
+    """
+
+    def __init__(self, counts: Tensor, device: torch.device):
+        self.counts = counts
+        self.single = int(counts.max()) == 1  # every group is one draw, whose gradient may as well be formed
+        self.inputs: Tensor | None = None
+        self.squares = torch.zeros(len(counts), dtype=torch.float64, device=device)
+        self.sums = torch.zeros(len(counts), 0, device=device)
+        self.constant = torch.zeros(0, device=device)
+
+    def add_vectors(self, groups: Tensor, vectors: Tensor) -> None:
+        """Add one gradient per draw, `vectors [r, P]`, to the groups `groups [r]` of the draws."""
+        self.add_squares(groups, squared_length(vectors))
+        self._room(vectors).index_add_(0, groups, vectors)
+
+    def add_squares(self, groups: Tensor, squares: Tensor) -> None:
+        """Add squared norms `[r]` of draws that belong to `groups [r]`."""
+        self.squares.index_add_(0, groups, squares.double())
+
+    def add_cotangents(self, groups: Tensor, squares: Tensor, inputs: Tensor, cotangents: Tensor) -> None:
+        """Add draws by the squared norms `[r]` of their gradients and their cotangents `[r, n, out]`."""
+        self.inputs = inputs
+        self.add_squares(groups, squares)
+        self._room(cotangents.flatten(1)).index_add_(0, groups, cotangents.flatten(1))
+
+    def add_sum(self, group: int, total: Tensor) -> None:
+        """Add the sum `[P]` of some gradients of one group."""
+        self._room(total)[group] += total
+
+    def _room(self, like: Tensor) -> Tensor:
+        if not self.sums.numel():
+            self.sums = like.new_zeros(len(self.counts), like.shape[-1])
+        return self.sums
+
+    def merge(self, other: "Tally") -> None:
+        """Add further, independent draws of the same block, by groups; its constant may be another."""
+        into = torch.arange(len(other.counts)) * len(self.counts) // len(other.counts)
+        mine, theirs, counts = self.rows(), other.rows().double(), other.counts.to(self.squares.device)
+        on_device, shift = into.to(self.squares.device), theirs[-1] - mine[-1].double()
+        weighed = self.weighed(shift[None])[0]
+        squares = other.squares + 2 * theirs[:-1] @ weighed + counts * (shift @ weighed)
+        self.squares.index_add_(0, on_device, squares)
+        sums = theirs[:-1] + counts[:, None] * shift
+        self.sums, self.constant = mine[:-1].index_add(0, on_device, sums.to(mine.dtype)), mine[-1]
+        self.counts = self.counts.index_add(0, into, other.counts)
+        self.single = False
+
+    def rows(self) -> Tensor:
+        """`[G + 1, W]`: the sums of the groups, then the constant, as they are held."""
+        width = max(self.sums.shape[1], len(self.constant))
+        sums = self.sums if self.sums.numel() else self.squares.new_zeros(len(self.counts), width)
+        constant = self.constant if len(self.constant) else sums.new_zeros(width)
+        return torch.cat([sums, constant[None].to(sums.dtype)])
+
+    def weighed(self, rows: Tensor) -> Tensor:
+        """Rows `[g, W]` such that `rows @ weighed(rows).mT` are the inner products of gradients, which need not be
+        formed for that: <A'D, A'E> = <D, A A' E>."""
+        if self.inputs is None:
+            return rows
+        inputs = self.inputs.to(rows.dtype)
+        return (inputs @ inputs.mT @ rows.unflatten(1, (len(inputs), -1))).flatten(1)
+
+    def vectors(self) -> Tensor:
+        """`[G + 1, P]`: the gradients that the rows stand for."""
+        return self._formed(self.rows())
+
+    def mean(self) -> Tensor:
+        """The mean gradient `[P]` over all draws, with everything in it."""
+        rows = self.rows()
+        return self._formed((rows[:-1].sum(0) / self.counts.sum() + rows[-1])[None])[0]
+
+    def _formed(self, rows: Tensor) -> Tensor:
+        if self.inputs is None:
+            return rows
+        return form(self.inputs.to(rows.dtype), rows.unflatten(1, (len(self.inputs), -1)))

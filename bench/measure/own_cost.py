@@ -1,0 +1,146 @@
+"""Estimators compared on anyone's own cost."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from bench.config.plugins import estimator
+from bench.errors import BadInput
+from bench.measure.gradient.rows import measure
+from bench.measure.reference import unbiased
+from bench.measure.timing import evaluations, timed
+from bench.model.objective import Objective
+from bench.problems.base import Parameters, Problem
+from bench.streams import own_stream as noise
+from estimators import Estimator, Latent
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+REPETITIONS, WARMUP = 20, 3  # of the timing
+COLUMNS = (
+    "estimator", "variance", "variance_se", "bias_sq", "bias_sq_se", "reference",
+    "evaluations", "evaluations_backward", "microseconds", "reason",
+)  # fmt: skip
+
+
+class Own(Problem):
+    """A cost of anyone's own. Its parameters, if it has any, are left alone: q's are what is differentiated."""
+
+    name = "your cost"
+
+    def __init__(self, cost: Callable[[Tensor], Tensor], q: Latent):
+        super().__init__(Parameters(params=q.params))
+        self.call, self.q = lambda z: cost(z), q  # a lambda, since a module would become a part of this one
+
+    def encode(self, x: Tensor) -> Latent:
+        return self.q.with_params(self.encoder())
+
+    def cost(self, x: Tensor, z: Tensor) -> Tensor:
+        return self.call(z)
+
+
+def compare(
+    cost: Callable[[Tensor], Tensor],
+    q: Latent,
+    estimators: Sequence[str | Estimator] | Mapping[str, Estimator],
+    *,
+    draws: int = 10_000,
+    reference: str = "auto",
+    reference_draws: int = 100_000,
+    seed: int = 0,
+) -> "pd.DataFrame":
+    """One row per estimator of the gradient of the mean over the batch of E cost(z), z ~ q, with respect to q.params.
+
+    Columns: `variance` (the trace of the covariance), `bias_sq` (squared distance of the mean from the reference, less
+    the noise of both, hence around 0 for an unbiased estimator; it may be negative), each with its standard error,
+    `reference`, `evaluations` of the cost per example and gradient and how many of them go backward to z, the
+    `microseconds` of a gradient of the batch (median of 20), and `reason`: why an estimator cannot differentiate this
+    q, in which case the numbers are missing.
+
+    Args:
+        cost: points `z [K, ..., B, *]` -> `[K, ..., B]`; differentiable in z for the estimators that use its slope.
+        q: `Bernoulli(logits [B, D])`, `Gaussian(params [B, 2 D])`, `Categorical(logits [B, D, C])` or `VQ(...)`.
+        estimators: names, or estimators from `bench.estimator("rloo", k=8)`, or a dict of labels to the latter.
+        draws: gradients drawn for the variance.
+        reference: auto, which is exact where the states can be enumerated (for a Gaussian: 20 Gauss-Hermite nodes per
+            coordinate) and else a sampled gradient; or the name of an unbiased estimator.
+        reference_draws: gradients drawn for a sampled reference.
+        seed: of all noise; the surrounding random stream is left alone.
+
+    Raises:
+        ValueError: an unknown estimator or reference, q without exactly one batch axis, fewer than two draws, or a cost
+            of the wrong shape.
+    """
+    import pandas as pd
+
+    if len(q.batch_shape) != 1:
+        raise BadInput(f"q needs one batch axis, as params [B, *]; its batch shape is {list(q.batch_shape)}.")
+    if min(draws, reference_draws) < 2:
+        raise BadInput(f"A variance needs draws and reference_draws of 2 or more; got {draws} and {reference_draws}.")
+    problem, x = Own(cost, q.detach()), q.params.new_zeros(len(q.params), 1)
+    with noise(seed):
+        shape = tuple(cost(q.detach().sample(2)).shape)
+        if shape != (2, len(x)):
+            raise BadInput(f"cost(z) of z [K, ..., B, *] must be [K, ..., B]: here (2, {len(x)}), and it is {shape}.")
+        truth = _objective(problem, estimator(unbiased(q) if reference == "auto" else reference), x)
+    if reason := truth.impossible(problem.encode(x)):
+        raise BadInput(reason)
+    if not truth.estimator.unbiased:
+        raise BadInput(f"reference={reference} is not an unbiased estimator; take auto, exact or one that is.")
+    rows = []
+    for label, entry in _labelled(estimators).items():
+        with noise(seed):
+            objective = _objective(problem, estimator(entry) if isinstance(entry, str) else entry, x)
+        if reason := objective.impossible(problem.encode(x)):
+            rows.append({"estimator": label, "reason": reason})
+            continue
+        rows.append({"estimator": label, **_row(objective, x, draws, truth, reference_draws, seed)})
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _labelled(estimators: Sequence[str | Estimator] | Mapping[str, Estimator]) -> Mapping[str, str | Estimator]:
+    if isinstance(estimators, Mapping):
+        return estimators
+    names = [entry if isinstance(entry, str) else entry.name for entry in estimators]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise BadInput(
+            f"Two estimators are called {twice[0]}; give them labels: {{'mine': bench.estimator(...), ...}}."
+        )
+    return dict(zip(names, estimators, strict=True))
+
+
+def _objective(problem: Own, made: Estimator, x: Tensor) -> Objective:
+    """E cost alone, under this estimator, whose lazy layers have their size."""
+    objective = Objective(problem, made.to(x.device, x.dtype), beta=0.0)
+    q = problem.encode(x)
+    if objective.impossible(q) is None:
+        objective.estimate(q, x)
+    return objective
+
+
+def _row(objective: Objective, x: Tensor, draws: int, truth: Objective, reference_draws: int, seed: int) -> dict:
+    measured = measure(objective, x[None], draws, seed=seed, reference=truth, reference_draws=reference_draws)
+    (latent,) = (row for row in measured if row["part"] == "latent")
+    q = objective.model.encode(x).detach()
+
+    def gradient() -> Any:
+        leaf = q.params.detach().requires_grad_()
+        loss = objective.estimate(q.with_params(leaf), x).loss.mean()
+        return torch.autograd.grad(loss, [leaf], allow_unused=True)
+
+    with noise(seed):
+        forward, backward = evaluations(objective, objective.model.encode(x), x)
+        seconds = timed(gradient, x.device, REPETITIONS, WARMUP)["seconds"]
+    return {
+        "variance": latent["variance_noise"],
+        "variance_se": latent["variance_noise_se"],
+        "bias_sq": latent["bias_sq"],
+        "bias_sq_se": latent["bias_sq_se"],
+        "reference": latent["reference"],
+        "evaluations": forward,
+        "evaluations_backward": backward,
+        "microseconds": 1e6 * seconds,
+    }

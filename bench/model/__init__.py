@@ -1,0 +1,1 @@
+"""The variational autoencoder, its codebook, and the objective that is estimated."""

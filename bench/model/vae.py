@@ -1,0 +1,106 @@
+"""The VAE that every estimator trains: one trunk for all latent families; the family sizes only its last layer."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from bench.model.codebook import Codebook
+from bench.model.networks import Trunk
+from bench.problems import Problem
+from estimators import FAMILIES, VQ, Bernoulli, Categorical, Latent
+
+
+def units(latent: dict) -> tuple[tuple[int, ...], int]:
+    """Shape of q.params after the batch, and the number of values the decoder reads, for a latent config."""
+    match latent["family"]:
+        case "gaussian":
+            return (2 * latent["dim"],), latent["dim"]
+        case "bernoulli":
+            return (latent["dim"],), latent["dim"]
+        case "categorical":
+            return (latent["dim"], latent["categories"]), latent["dim"] * latent["categories"]
+        case "vq":
+            return (latent["positions"], latent["dim"]), latent["positions"] * latent["dim"]
+    raise ValueError(f"There is no latent family {latent['family']!r}; there are {', '.join(FAMILIES)}.")
+
+
+class VAE(nn.Module):
+    """Encoder, decoder, likelihood and prior. The part `encoder` is `self.encoder`; all other parameters are `decoder`.
+
+    Args:
+        latent: the `latent` group of the config.
+        model: the `model` group of the config.
+        shape: (channels, height, width) of an image.
+        mean: `[X]` mean training image, for centring and for the output bias.
+    """
+
+    centre: Tensor
+    output_offset: Tensor
+
+    def __init__(self, latent: dict, model: dict, shape: tuple[int, int, int], mean: Tensor):
+        super().__init__()
+        self.latent, self.config = latent, model
+        self.params_shape, inputs = units(latent)
+        self.encoder = Trunk(model, shape, math.prod(self.params_shape), to_image=False)
+        self.decoder = Trunk(model, shape, inputs, to_image=True)
+        self.codebook = Codebook(latent) if latent["family"] == "vq" else None
+        learned = model["prior"] == "learned"
+        self.prior_params = nn.Parameter(self._prior_start()) if learned else None
+        self.log_std = nn.Parameter(torch.full((1,), math.log(model["std"])), requires_grad=model["learn_std"])
+        self.register_buffer("centre", mean.clone() if model["center_input"] else torch.zeros_like(mean))
+        self.register_buffer("output_offset", torch.zeros_like(mean))
+        if model["output_bias"] != "none":
+            level = torch.logit(mean.clamp(0.001, 0.999)) if model["likelihood"] == "bernoulli" else mean
+            self.decoder.shift_output(level) if model["output_bias"] == "init" else self.output_offset.copy_(level)
+
+    def _prior_start(self) -> Tensor:
+        if self.latent["family"] == "vq":
+            return torch.zeros(1, self.latent["positions"], self.latent["codes"])
+        return torch.zeros(1, *self.params_shape)
+
+    def encode(self, x: Tensor) -> Latent:
+        """`x [B, X]` -> q with `params [B, *]`."""
+        params = torch.unflatten(self.encoder(x - self.centre), -1, self.params_shape)
+        return self.posterior(params if self.codebook is None else self.codebook.bound(params))
+
+    def posterior(self, params: Tensor) -> Latent:
+        """The latent distribution with these parameters `[..., B, *]`."""
+        if self.codebook is not None:
+            return VQ(params, self.codebook.codes, self.latent["temperature"], self.codebook.embed)
+        return FAMILIES[self.latent["family"]](params)
+
+    def prior(self) -> Latent | None:
+        """The learned prior, or None for the family's standard one."""
+        if self.prior_params is None:
+            return None
+        family = Categorical if self.codebook is not None else FAMILIES[self.latent["family"]]
+        return family(self.prior_params)
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Points `z [K, ..., B, *]` -> logits or means of the pixels `[K, ..., B, X]`."""
+        if self.codebook is not None:
+            z = self.codebook(z)
+        if self.latent["family"] in ("categorical", "vq"):
+            z = z.flatten(-2)
+        if self.latent["family"] == Bernoulli.family and self.config["signed_latent"]:
+            z = 2 * z - 1
+        return self.decoder(z) + self.output_offset
+
+    def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
+        """log p(x|z) in nats: `x [B, X]`, `z [K, ..., B, *]` -> `[K, ..., B]`; a batch axis of 1 in z is shared."""
+        output = self.decode(z)
+        shared = output.shape[-2] == 1 and x.shape[-2] > 1  # then the inner products are one matrix product
+        inner = (output @ x.mT).squeeze(-2) if shared else (output * x).sum(-1)
+        if self.config["likelihood"] == "bernoulli":
+            return inner - F.softplus(output).sum(-1)
+        squares = (x**2).sum(-1) - 2 * inner + (output**2).sum(-1) if shared else ((x - output) ** 2).sum(-1)
+        return -0.5 * (-2 * self.log_std).exp() * squares - x.shape[-1] * (self.log_std + 0.5 * math.log(2 * math.pi))
+
+    def log_prior(self, z: Tensor, q: Latent) -> Tensor:
+        """log p(z) `[K, ..., B]`."""
+        return (self.prior() or q.standard()).log_prob(z)
+
+
+Model = VAE | Problem  # what an objective is over

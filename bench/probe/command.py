@@ -1,0 +1,162 @@
+"""`python -m bench.probe [overrides]`: every compatible estimator at one checkpoint of a reference trajectory.
+
+Takes the configuration of `python -m bench`, whose estimator trains the reference trajectory as an ordinary run, and
+the group `probe`. Each estimator at each checkpoint has a run directory of its own beside the trajectory's, so the same
+command resumes, an impossible pair is a row with its reason, and `python -m bench.report` reads them all.
+"""
+
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.cli import launch
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+    from bench.run.ending import Finished
+    from bench.sweep.job import Session
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Exit status: as of `python -m bench`."""
+    from bench.sweep.summary import show_shared
+
+    def show(session: "Session") -> None:
+        show_shared([finished.directory for finished in session.finished if finished.directory])
+
+    return launch(list(sys.argv[1:] if argv is None else argv), "probe", task, show)
+
+
+def task(cfg: "DictConfig") -> "list[Finished]":
+    """One reference trajectory and all that is measured along it."""
+    from bench.sweep.job import perform
+
+    return perform(cfg, probes)
+
+
+def probes(cfg: "DictConfig", option: str | None, many: bool) -> "Iterator[Finished]":
+    """How the reference trajectory ended, then each estimator at each checkpoint, as it is done.
+
+    Raises:
+        BadInput: the configuration or a checkpoint cannot be used.
+        JobFailed: the reference trajectory did not get to its end.
+    """
+    from omegaconf import OmegaConf
+
+    from bench.config.identity import flatten, identity
+    from bench.config.prepare import check_keys, prepare
+    from bench.config.rules import PROBE
+    from bench.errors import BadInput
+    from bench.probe.shared import Shared
+    from bench.run import checkpoint
+    from bench.run.ending import already, require_writable
+    from bench.terminal import progress_bar
+
+    composed: Any = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
+    settings = dict(flatten({"probe": composed.pop("probe", {})}))
+    if isinstance(settings.get("probe.estimators"), str):
+        settings["probe.estimators"] = [settings["probe.estimators"]]
+    check_keys(settings, PROBE)
+    for key in ("probe.estimators", "probe.at"):
+        if not settings[key]:
+            raise BadInput(f"{key} needs a list of one or more; got [].")
+    config = prepare(composed | {"option": option})
+    if config["replicas"] > 1:
+        raise BadInput(
+            f"bench.probe measures one seed at a time and not {config['replicas']} replicas; set replicas=1."
+        )
+    place = Path(config["output"]) / config["name"]
+    require_writable(place)
+    given, steps = settings["probe.checkpoint"], settings["probe.tuning_steps"]
+    # All are read before the first is used, so that a bad one is refused with nothing measured.
+    files = [] if given is None else checkpoint.find(Path(given))
+    shared = [Shared(config, checkpoint.load(file), steps) for file in files]
+    chosen, shown = estimators(cfg, settings["probe.estimators"]), not many and sys.stderr.isatty()
+    if given is None:
+        trajectory, files = _trajectory(config, place, settings["probe.at"], shown)
+        yield trajectory
+        shared = [Shared(config, checkpoint.load(file), steps) for file in files]
+    for at in shared:
+        for i, (label, (name, node)) in enumerate(chosen.items(), 1):
+            what = f"{label} at step {at.checkpoint.step} of {at.origin['trained_with']}"
+            directory = place / identity(at.described(name, node))
+            if ended := already(config, directory, many=True):
+                yield ended._replace(what=what)
+                continue
+            with progress_bar(f"{i}/{len(chosen)} {what}", steps, shown) as advance:
+                outcome = at.probe(name, node, directory, advance)
+            yield _finished(directory, outcome, what)
+
+
+def estimators(cfg: "DictConfig", wanted: list[str]) -> dict[str, tuple[str, dict[str, Any]]]:
+    """What to call it -> option and configuration of each estimator wanted, checked.
+
+    Each is an option or preset, `rloo`, or one with other hyper-parameters, `rloo k=8`; or `["all"]`: every option and
+    preset there is, but for those that lack a value, which are told on standard error.
+    """
+    from hydra import compose
+    from hydra.core.global_hydra import GlobalHydra
+    from omegaconf import OmegaConf
+
+    from bench.config import plugins
+    from bench.errors import BadInput
+
+    everything = wanted == ["all"]
+    if everything:
+        options = GlobalHydra.instance().config_loader().get_group_options("estimator")
+        wanted = sorted(options, key=lambda name: (name not in plugins.registry(), name))  # a preset may equal a class
+    found: dict[str, tuple[str, dict[str, Any]]] = {}
+    for words in wanted:
+        name, *hyper = words.split()
+        composed = compose("config", [f"estimator={name}", *(f"estimator.{value}" for value in hyper)])
+        group = OmegaConf.to_container(composed.estimator, resolve=False)
+        whole: Any = OmegaConf.create(OmegaConf.to_container(cfg, resolve=False) | {"estimator": group})  # type: ignore
+        try:
+            node = plugins.complete(OmegaConf.to_container(whole.estimator, resolve=True))  # type: ignore[arg-type]
+            plugins.build(node)
+        except BadInput as error:
+            if not everything:
+                raise
+            print(f"{name} is left out: {error}", file=sys.stderr)
+            continue
+        if node not in [other for _, other in found.values()]:
+            found[words] = name, node
+    return found
+
+
+def _trajectory(config: dict, place: Path, at: list[float], shown: bool) -> "tuple[Finished, list[Path]]":
+    """Train the reference trajectory, unless it is there with all its checkpoints."""
+    from bench.config import plugins
+    from bench.config.identity import identity
+    from bench.errors import BadInput
+    from bench.run import attempt, single
+    from bench.run.checkpoint import path_of
+    from bench.run.ending import earlier_run
+    from bench.sweep.job import JobFailed
+
+    plugins.build(config["estimator"])
+    directory, what = place / identity(config), f"trajectory of {config['option']}"
+    steps = sorted({round(fraction * config["train"]["steps"]) for fraction in at})
+    files = [path_of(directory, step) for step in steps]
+    earlier = earlier_run(directory)
+    if earlier and earlier.status == "done" and all(file.is_file() for file in files):
+        if not attempt.worker(directory):
+            attempt.tidy(directory)
+        return earlier._replace(what=what), files
+    try:
+        outcome = single.run(config, directory, shown, steps)
+    except BadInput:
+        raise
+    except ValueError as error:  # before the start: a file that is not there, a part that does not fit
+        raise BadInput(str(error)) from error
+    if outcome.status != "done":
+        raise JobFailed(f"The reference trajectory has no checkpoint to measure at: {outcome.reason}")
+    return _finished(directory, outcome, what), files
+
+
+def _finished(directory: Path, outcome: Any, what: str) -> "Finished":
+    from bench.run.ending import Finished
+
+    return Finished(directory, outcome.status, outcome.reason, what=what)

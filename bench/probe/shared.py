@@ -1,0 +1,137 @@
+"""Measuring at a shared checkpoint: each estimator tunes itself to the same frozen model and is drawn on the same probe
+batches as all others, with noise of its own."""
+
+import json
+import shlex
+import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from bench.data.datasets import Data
+from bench.errors import BadInput, DataError
+from bench.measure.gradient.rows import Reference, draw_reference
+from bench.problems import NoData
+from bench.run import attempt
+from bench.run.checkpoint import Checkpoint
+from bench.run.ending import Outcome
+from bench.run.experiment import Experiment
+from bench.run.failures import note_failure
+from bench.run.record import record
+from bench.streams import generator, own_stream
+from bench.tables import store
+from estimators import Estimator
+
+ELSEWHERE = ("evaluate", "sweep")  # groups that say nothing here
+
+
+class Shared:
+    """A checkpoint, with the images and the reference that all estimators measured at it share.
+
+    Args:
+        config: of a run with this latent, this model and the settings of the measurement; its estimator is not read.
+        checkpoint: where to measure.
+        tuning_steps: steps of an estimator's own parameters and state before it is measured.
+
+    Raises:
+        BadInput: the checkpoint is of another latent or another model.
+    """
+
+    def __init__(self, config: dict, checkpoint: Checkpoint, tuning_steps: int):
+        checkpoint.require(config)
+        self.config, self.checkpoint, self.tuning_steps = config, checkpoint, tuning_steps
+        self.origin = checkpoint.origin()
+        self.data: Data | NoData | None = None
+        self.reference: Reference | None = None
+
+    def described(self, option: str, estimator: dict) -> dict[str, Any]:
+        """The configuration that is the identity of one estimator's measurement: all that changes a number of it."""
+        config = {group: values for group, values in self.config.items() if group not in ELSEWHERE}
+        train = {key: value for key, value in config["train"].items() if key not in ("steps", "lr")}
+        measure = {key: value for key, value in config["measure"].items() if key != "at"}
+        config |= {"option": option, "estimator": estimator, "seed": self.checkpoint.config["seed"]}
+        probe = self.origin | {"tuning_steps": self.tuning_steps}
+        return config | {"train": train, "measure": measure, "probe": probe}
+
+    def probe(
+        self, option: str, estimator: dict, directory: Path, advance: Callable[..., None] = lambda done, doing="": None
+    ) -> Outcome:
+        """Tune, measure and time one estimator, and write its run directory.
+
+        An impossible one is recorded as skipped. What goes wrong is recorded too, with `traceback.txt`. Nothing is done
+        where another process works on it.
+
+        Raises:
+            BadInput: the checkpoint does not fit the data, or the reference is not possible; nothing is written.
+            DataError: the images cannot be had, or are too few for a batch; nothing is written.
+        """
+        started, clock, version = datetime.now(UTC), time.perf_counter(), store.version(directory)
+        torch.set_num_threads(self.config["threads"])
+        described, step = self.described(option, estimator), self.checkpoint.step
+        experiment = self._experiment({"option": option, "estimator": estimator, "seed": described["seed"]})
+        command = shlex.join(["python", "-m", "bench.probe.command", *sys.argv[1:]])
+        about = {
+            "command": command,
+            "steps": step,
+            "label": f"{option} at step {step} of {self.origin['trained_with']}",
+        }
+        with attempt.claim(directory, about, lambda: step, version) as taken:
+            if taken:
+                return Outcome("running", taken)
+            try:
+                if isinstance(experiment, Exception):
+                    raise experiment
+                reason = experiment.impossible()
+                status = "skipped" if reason else "done"
+                if not reason and (reason := self._measure(experiment, advance)):
+                    status = "diverged"
+            except Exception as error:
+                status, reason = "failed", note_failure(error, directory)
+            row: dict[str, Any] = {"step": None if status == "skipped" else step, "command": command}
+            row |= {"started": started.isoformat(timespec="seconds"), "seconds": time.perf_counter() - clock}
+            rows = None if isinstance(experiment, Exception) else experiment.rows
+            return record(described, directory, status, reason or "", row, rows)
+
+    def _experiment(self, own: dict[str, Any]) -> Experiment | Exception:
+        """At the checkpoint, with its own estimator; or what kept it from being made."""
+        try:
+            experiment = Experiment(self.config | own, self.data)
+            self.data = experiment.data
+            self.checkpoint.load_into(experiment.model)
+        except (BadInput, DataError):
+            raise
+        except Exception as error:
+            return error
+        return experiment
+
+    def _measure(self, experiment: Experiment, advance: Callable[..., None]) -> str | None:
+        """Everything there is to know of one estimator; or why its tuning came to nothing."""
+        seeds, identity = self.config["seeds"], json.dumps(experiment.config["estimator"], sort_keys=True)
+        trainer, step = experiment.trainer, self.checkpoint.step
+        if trainer.tuned or type(trainer.estimator).update is not Estimator.update:
+            with own_stream(stream(seeds["estimator"], f"tuning {identity}")):
+                for done in range(self.tuning_steps):
+                    advance(done, "tuning")
+                    trainer.tune()
+            if not all(torch.isfinite(p).all() for p in trainer.estimator.state_dict().values()):
+                return f"{experiment.config['option']} was not finite after {self.tuning_steps} steps of tuning."
+        advance(self.tuning_steps, "measuring")
+        if experiment.reference is not None and self.reference is None:
+            settings = self.config["measure"]
+            draws, memory = settings["reference_draws"], settings["memory"]
+            with own_stream(stream(seeds["measure"], "reference")):
+                self.reference = draw_reference(experiment.reference, experiment.probe, draws, memory=memory)
+        reference = None if experiment.reference is None else self.reference
+        experiment.measure(self.origin["trained_with"], step, stream(seeds["measure"], identity), reference)
+        advance(self.tuning_steps, "timing")
+        experiment.time()
+        return None
+
+
+def stream(seed: int, purpose: str) -> int:
+    """The seed of the random stream that belongs to this seed and this purpose alone."""
+    return generator(seed, f"shared {purpose}").initial_seed()

@@ -1,0 +1,1 @@
+"""Run directories in, tables of the report out."""

@@ -1,0 +1,179 @@
+"""Find run directories, read them one by one, and put the good ones together."""
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pyarrow as pa
+
+from bench.files import replace
+from bench.report.collection import labels
+from bench.report.collection.saved import read_saved, save_tables, saved
+from bench.tables.schema import OWN, TABLES, arrow_schema
+from bench.tables.store import MARKER, SchemaError, read
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+PANEL = ["family", "objective", "setting", "trained_with", "checkpoint"]  # what is never mixed in one panel
+NONE = -1  # the checkpoint of a run on its own trajectory; else the step of a shared one
+UNIT = [*PANEL, "label"]
+
+
+class Collection(NamedTuple):
+    """Runs put together: the arrow tables of `bench.schema`, and `units`: a row for each run.
+
+    The columns of `units`: run, estimator, seed, status, reason, unbiased, those of PANEL, and label. `directories` are
+    those of the runs, where they were read from run directories.
+    """
+
+    tables: dict[str, pa.Table]
+    units: "pd.DataFrame"
+    directories: dict[str, Path] = {}
+
+    def joined(self, table: str) -> "pd.DataFrame":
+        """The rows of a table next to their unit's columns; runs that ended well only."""
+        done = self.units[self.units.status == "done"].drop(columns=["seed", "status", "reason", "unbiased"])
+        frame = self.tables[table].to_pandas().drop(columns="trained_with", errors="ignore")
+        if table == "gradient":
+            return frame.merge(done, on=["run", "estimator"])
+        return frame.drop(columns="estimator", errors="ignore").merge(done, on="run")
+
+    def measured(self, *, shared: bool) -> "Collection":
+        """What was measured at shared checkpoints alone, or along the runs' own trajectories alone."""
+        kept = self.units[(self.units.trained_with != OWN) == shared]
+        return self._replace(units=kept.reset_index(drop=True))
+
+
+def find(directories: Iterable[Path]) -> list[Path]:
+    """Every complete run directory below these, in a fixed order; where there is none below one, the report in it.
+
+    Raises SchemaError or OSError where one cannot be searched.
+    """
+    found = set()
+    for directory in directories:
+        if not directory.is_dir():
+            raise SchemaError(f"There is no directory {directory}.")
+        next(directory.iterdir(), None)  # rglob passes over what it may not read
+        runs = {marker.parent.resolve() for marker in directory.rglob(MARKER)}
+        report = None if runs else saved(directory)
+        found |= runs | ({report.resolve()} if report else set())
+    return sorted(found)
+
+
+def unfinished(directories: Iterable[Path]) -> int:
+    """Run directories below these that are not complete: still running, or interrupted."""
+    below = {path.resolve() for directory in directories for path in directory.rglob("*") if _named_by_hash(path)}
+    return sum(not (path / MARKER).is_file() for path in below)
+
+
+def _named_by_hash(path: Path) -> bool:
+    return len(path.name) == 12 and set(path.name) <= set("0123456789abcdef") and path.is_dir()
+
+
+def collect(found: Iterable[Path]) -> tuple[Collection, list[str]]:
+    """Read what `find` found; also one line for each run that was left out. Raises SchemaError where none is left."""
+    best: dict[str, tuple[tuple, dict[str, pa.Table]]] = {}
+    problems: list[str] = []
+    directories: dict[str, Path] = {}
+    for directory, tables in _readable(found, problems):
+        try:
+            row = tables["runs"].to_pylist()[0]
+            if not isinstance(json.loads(row["config"]), dict):
+                raise ValueError
+        except (ValueError, KeyError, IndexError):
+            problems.append(f"{directory} has no row of runs with a config in JSON.")
+            continue
+        rank = (row["status"] == "done", row["started"] or "")  # of two copies of a run, the later that ended well
+        if row["run"] in best:
+            problems.append(f"{directory} is another copy of run {row['run']}: only the later one counts.")
+        if row["run"] not in best or rank > best[row["run"]][0]:
+            best[row["run"]] = rank, tables
+            directories[row["run"]] = directory
+    if not best:
+        raise SchemaError(f"None of the run directories can be read: {problems[0]}")
+    kept = [tables for _, tables in best.values()]
+    merged = {
+        name: pa.concat_tables([arrow_schema(name).empty_table(), *(t[name] for t in kept if name in t)])
+        for name in TABLES
+    }
+    units, lines = _units(merged)
+    return Collection(merged, units, directories), problems + lines
+
+
+def _readable(found: Iterable[Path], problems: list[str]) -> Iterator[tuple[Path, dict[str, pa.Table]]]:
+    """The tables of each run; adds a line to `problems` for each directory that cannot be read."""
+    for directory in found:
+        try:
+            if saved(directory) == directory:
+                yield from ((directory, tables) for tables in read_saved(directory))
+            else:
+                yield directory, read(directory)
+        except (SchemaError, OSError) as error:
+            problems.append(str(error))
+
+
+def _units(tables: dict[str, pa.Table]) -> tuple["pd.DataFrame", list[str]]:
+    import pandas as pd
+
+    columns = ["run", "estimator", "family", "objective", "seed", "status", "reason", "unbiased", "started"]
+    frame = pd.DataFrame(tables["runs"].select(columns).to_pylist())
+    configs = [labels.flatten(json.loads(text)) for text in tables["runs"]["config"].to_pylist()]
+    frame["trained_with"] = [config.get("probe.trained_with", OWN) for config in configs]
+    frame["checkpoint"] = [config.get("probe.step", NONE) for config in configs]
+    frame["setting"] = ""
+    for _, rows in frame.groupby("family"):
+        keys = labels.setting_keys([configs[i] for i in rows.index])
+        for i in rows.index:
+            frame.loc[i, "setting"] = labels.describe(configs[i], keys)
+    frame["label"] = frame.estimator
+    for _, rows in frame.groupby("estimator"):
+        keys = labels.label_keys([[configs[i] for i in panel.index] for _, panel in rows.groupby(PANEL)])
+        for i in rows.index:
+            frame.loc[i, "label"] = f"{frame.estimator[i]} {labels.describe(configs[i], keys)}".strip()
+    # The same seed twice under one label is not two seeds: the later one counts.
+    frame["seeds"] = [
+        json.dumps({k: v for k, v in c.items() if labels.under(k, labels.SEEDS)}, sort_keys=True) for c in configs
+    ]
+    frame["rank"] = [
+        (status == "done", started or "") for status, started in zip(frame.status, frame.started, strict=True)
+    ]
+    kept = frame.sort_values("rank", kind="stable").drop_duplicates([*UNIT, "seed", "seeds"], keep="last").sort_index()
+    dropped = sorted(set(frame.run) - set(kept.run))
+    lines = [f"Run {run} has the configuration and seed of a later run, which counts in its place." for run in dropped]
+    return kept.drop(columns=["seeds", "rank", "started"]).reset_index(drop=True), lines
+
+
+def widened(runs: pa.Table) -> pa.Table:
+    """The runs with a column `config.<key>` for each config key: numeric where all its values are, else text."""
+    configs = [labels.flatten(json.loads(text)) for text in runs["config"].to_pylist()]
+    for key in sorted({key for config in configs for key in config}):
+        runs = runs.append_column(f"config.{key}", _array([config.get(key) for config in configs]))
+    return runs
+
+
+def _array(values: list[Any]) -> pa.Array:
+    present = [v for v in values if v is not None]
+    if present and all(isinstance(v, bool) for v in present):
+        return pa.array(values, pa.bool_())
+    if present and all(isinstance(v, int | float) and not isinstance(v, bool) for v in present):
+        return pa.array(values, pa.int64() if all(isinstance(v, int) for v in present) else pa.float64())
+    return pa.array([v if v is None or isinstance(v, str) else json.dumps(v) for v in values], pa.string())
+
+
+def save(tables: dict[str, pa.Table], directory: Path, *, as_csv: bool) -> None:
+    """Write each table as Parquet, and as CSV beside it if asked: empty is null, text is quoted."""
+    directory.mkdir(parents=True, exist_ok=True)
+    save_tables(tables, directory)
+    if as_csv:
+        for name, table in tables.items():
+            replace(directory / f"{name}.csv", _csv(table))
+
+
+def _csv(table: pa.Table) -> bytes:
+    from pyarrow import csv
+
+    sink = pa.BufferOutputStream()
+    csv.write_csv(table, sink)
+    return sink.getvalue().to_pybytes()

@@ -1,0 +1,127 @@
+"""`python -m bench.report DIR...`: collect run directories into tables, a comparison and figures."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from bench.files import replace
+from bench.report.collection.collect import Collection, collect, find, save, unfinished, widened
+from bench.report.collection.compare import comparison, to_arrow
+from bench.report.collection.pairs import pairs
+from bench.report.figures.catalogue import FIGURES, SHARED, applicable, draw
+from bench.report.figures.style import looks
+from bench.report.figures.style import save as save_figure
+from bench.report.page.html import page
+from bench.report.show import show_comparison, show_endings
+from bench.tables.columns import COMPARISON, PAIRS
+from bench.tables.store import SchemaError
+from bench.terminal import Parser, progress_bar
+
+PAGE, PART = "report.html", "encoder"
+
+
+def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    """The parsed command line."""
+    parser = Parser(prog="python -m bench.report", description=__doc__.partition(": ")[2])
+    parser.add_argument("directories", nargs="+", type=Path, metavar="DIR", help="searched for runs, recursively")
+    parser.add_argument("--out", type=Path, help="where everything goes (default: report in the first DIR)")
+    parser.add_argument("--csv", action="store_true", help="write each table as CSV too")
+    names = [*FIGURES, *SHARED]
+    parser.add_argument(
+        "--only", action="append", type=named, metavar="FIGURE", help=f"a name or words of it: {', '.join(names)}"
+    )
+    parser.add_argument(
+        "--families", type=lambda text: text.split(","), metavar="F,...", help="these latent families only"
+    )
+    parser.add_argument("--part", default=PART, help=f"part of the gradient in the figures (default: {PART})")
+    return parser.parse_args(argv)
+
+
+def named(text: str) -> list[str]:
+    """The figures that `--only` asks for: the one of that name, or all whose name has these words."""
+    names = [*FIGURES, *SHARED]
+    found = [text] if text in names else [name for name in names if f"_{text}" in f"_{name}"]
+    if not found or not text:
+        raise argparse.ArgumentTypeError(f"there is no figure {text!r}; there are {', '.join(names)}.")
+    return found
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Exit status: 0, or 2 with one sentence on standard error where there is nothing to report or nowhere to write."""
+    options = arguments(argv)
+    try:
+        return report(options)
+    except SchemaError as error:
+        print(f"python -m bench.report: {error}", file=sys.stderr)
+    except OSError as error:
+        print(f"python -m bench.report: cannot use {error.filename}: {error.strerror}.", file=sys.stderr)
+    return 2
+
+
+def report(options: argparse.Namespace) -> int:
+    """Read, write and print everything."""
+    found, waiting = find(options.directories), unfinished(options.directories)
+    if not found:
+        places = ", ".join(map(str, options.directories))
+        raise SchemaError(f"No complete run lies under {places}; `python -m bench` makes one.")
+    collection, problems = collect(found)
+    for line in problems:
+        print(line, file=sys.stderr)
+    out = options.out or options.directories[0] / "report"
+    style = looks(collection.units.label)  # before choosing families, so that colours do not depend on the choice
+    collection = _of_families(collection, options.families)
+    compared, paired = comparison(collection), pairs(collection)
+    tables = collection.tables | {"runs": widened(collection.tables["runs"])}
+    tables |= {"comparison": to_arrow(compared, COMPARISON), "pairs": to_arrow(paired, PAIRS)}
+    save(tables, out, as_csv=options.csv)
+    if waiting:
+        print(f"{collection.tables['runs'].num_rows} runs are complete, {waiting} are not.")
+    show_comparison(compared)
+    show_endings(collection.units)
+    drawn, asked, left_out = {}, _asked(options.only, applicable(collection)), []
+    with progress_bar("figures", len(asked), sys.stderr.isatty()) as advance:
+        for done, name in enumerate(asked):
+            advance(done, name)
+            figure = draw(name, collection, style, options.part)
+            if isinstance(figure, str):
+                left_out.append(f"Figure {name} is left out: {figure}.")
+            else:
+                save_figure(figure, out / "figures", name)
+                drawn[name] = (out / "figures" / f"{name}.svg").read_bytes()
+    for line in left_out:
+        print(line)
+    command = ["python", "-m", "bench.report", *map(str, options.directories)]
+    command += ["--families", ",".join(options.families)] if options.families else []
+    command += ["--part", options.part] if options.part != PART else []
+    replace(out / PAGE, page(collection, compared, paired, drawn, command, options.part, waiting).encode())
+    print(f"{collection.tables['runs'].num_rows} runs; tables in {out}, figures in {out / 'figures'}")
+    print(f"All on one page: {out / PAGE}")
+    return 0
+
+
+def _asked(only: list[list[str]] | None, there: list[str]) -> list[str]:
+    """The figures to draw: all there is data for, or those asked for; of several that share words, those with data."""
+    if only is None:
+        return there
+    chosen = [name for names in only for name in ([n for n in names if n in there] or names)]
+    return list(dict.fromkeys(chosen))
+
+
+def _of_families(collection: Collection, families: list[str] | None) -> Collection:
+    """The collection without the other families."""
+    if not families:
+        return collection
+    present = sorted(collection.units.family.unique())
+    if unknown := sorted(set(families) - set(present)):
+        raise SchemaError(f"No run has latent family {unknown[0]!r}; there are {', '.join(present)}.")
+    units = collection.units[collection.units.family.isin(families)].reset_index(drop=True)
+    runs = [row["run"] for row in collection.tables["runs"].to_pylist() if row["family"] in families]
+    return collection._replace(tables={n: _among(t, runs) for n, t in collection.tables.items()}, units=units)
+
+
+def _among(table: pa.Table, runs: list[str]) -> pa.Table:
+    return table.filter(pc.is_in(table["run"], pa.array(runs, pa.string())))

@@ -1,0 +1,73 @@
+"""What averaging buys: the error of the mean of M draws of a gradient against the reference."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bench.report.collection.collect import Collection
+from bench.report.collection.compare import last
+from bench.report.figures.panels import clean_log_axis, grid, legend, panels, title
+from bench.report.figures.points import draws_interval
+from bench.report.figures.style import Look
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+DRAWS = 2 ** np.arange(11)  # M = 1 .. 1024
+ROUNDING = 1e-8  # a relative squared bias of float32's rounding is none
+NOTE = "last step, mean over seeds; dotted: where the floor of a bias that the draws cannot tell from none might show"
+
+
+def error_vs_budget(collection: Collection, looks: dict[str, Look], part: str) -> "Figure":
+    """Relative error and cosine of the average of M draws, by what was measured of one draw and of the mean.
+
+    E |average - reference|^2 = bias_sq + variance_noise / M, so without bias the error falls as 1 / sqrt(M), and with
+    one it ends at the bias. A bias_sq whose 95 % interval, by the draws' own error, reaches 0 counts as 0; its curve is
+    dotted from where the noise falls below the upper end of that interval.
+    """
+    rows = collection.joined("gradient")
+    rows = last(rows[(rows.part == part) & rows.bias_sq.notna() & (rows.reference_norm_sq > 0)], "part")
+    keyed = panels(rows, f"bias_sq of the part {part}: no run was measured against a reference")
+    figure, axes = grid(2 * len(keyed), 3.7, [2.7] * 2 * len(keyed))
+    for i, (key, frame) in enumerate(keyed):
+        left, right = axes[2 * i : 2 * i + 2]
+        for name, of in frame.groupby("label"):
+            known, error, cosine = budget(of)
+            _line(left, np.where(error > 0, error, np.nan), known, looks[str(name)])
+            _line(right, cosine, known, looks[str(name)])
+        for ax in (left, right):
+            ax.set(xscale="log", xlabel="draws averaged", title=title(key))
+            ax.set_xticks(DRAWS[::2], [str(m) for m in DRAWS[::2]])
+            ax.minorticks_off()
+        left.set(yscale="log", ylabel=f"relative error, {part}")
+        clean_log_axis(left.yaxis)
+        right.set(ylabel=f"cosine, {part}")
+    legend(figure, rows.label, looks, NOTE)
+    return figure
+
+
+def budget(rows: "pd.DataFrame") -> tuple[int, np.ndarray, np.ndarray]:
+    """How many of `DRAWS`, from the first, do not depend on a bias too small to be told from none; then the relative
+    error and the cosine at each of them.
+
+    The cosine is a ratio of means over draws: the mean of the cosine itself differs by order 1 / number of coordinates.
+    """
+    size = rows.reference_norm_sq
+    bias = draws_interval(rows.bias_sq / size, rows.bias_sq_se / size)
+    noise = float((rows.variance_noise / size).mean()) / DRAWS  # [M]
+    biased = bias.mean > ROUNDING and not bias.low <= 0  # NaN: a single draw, which has no error
+    floor = bias.mean if biased else 0.0
+    norm = float((rows.norm_sq / size).mean()) if biased else 1.0
+    with np.errstate(invalid="ignore"):
+        cosine = (norm + 1 - floor) / 2 / np.sqrt(norm + noise)
+    known = biased | ~((noise < bias.high) & (bias.high > ROUNDING))
+    return int(known.sum()), np.sqrt(floor + noise), cosine
+
+
+def _line(ax: "Axes", curve: np.ndarray, known: int, look: Look) -> None:
+    ax.plot(DRAWS[:known], curve[:known], color=look.colour, linewidth=1.2)
+    unsure = slice(max(known - 1, 0), None)
+    ax.plot(DRAWS[unsure], curve[unsure], color=look.colour, linewidth=1.0, linestyle=":")
+    ax.plot(DRAWS[::2], curve[::2], look.marker, color=look.colour, markersize=4, markeredgecolor="white")

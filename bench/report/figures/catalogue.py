@@ -1,0 +1,62 @@
+"""The figures: what each shows, and from which columns. All intervals are Student-t over seeds."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from bench.report.collection.collect import Collection
+from bench.report.figures import budget, parameter, points, temperature
+from bench.report.figures.curves import elbo_vs_seconds, elbo_vs_step, variance_vs_step
+from bench.report.figures.panels import Missing
+from bench.report.figures.style import RC, Look
+from bench.tables.schema import OWN
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+FIGURES: dict[str, Callable[[Collection, dict[str, Look], str], "Figure"]] = {
+    "variance_vs_step": variance_vs_step,
+    "elbo_vs_step": elbo_vs_step,
+    "elbo_vs_seconds": elbo_vs_seconds,
+    "variance_vs_evaluations": points.variance_vs_evaluations,
+    "variance_vs_seconds": points.variance_vs_seconds,
+    "final_elbo": points.final_elbo,
+    "bias": points.bias,
+    "error_vs_budget": budget.error_vs_budget,
+    "bias_vs_temperature": temperature.bias_vs_temperature,
+    "variance_vs_parameter": parameter.variance_vs_parameter,
+}
+SHARED = {
+    f"shared_{name}": name for name in ("variance_vs_evaluations", "variance_vs_seconds", "bias", "error_vs_budget")
+}
+
+
+def applicable(collection: Collection) -> list[str]:
+    """The figures of what the collection holds: own trajectories, shared checkpoints, or both."""
+    shared = collection.units.trained_with != OWN
+    return [*(FIGURES if not shared.all() else ()), *(SHARED if shared.any() else ())]
+
+
+def draw(name: str, collection: Collection, looks: dict[str, Look], part: str) -> "Figure | str":
+    """The figure of that name, or a phrase saying which data it lacks. Those of SHARED show what was measured at shared
+    checkpoints, and all others what was measured along the runs' own trajectories: no figure has both."""
+    import matplotlib
+    import seaborn
+
+    measured = _literal(collection.measured(shared=name in SHARED))
+    looks = {_escaped(label): look for label, look in looks.items()}
+    with matplotlib.rc_context({**seaborn.axes_style("ticks"), **RC}):
+        try:
+            return FIGURES[SHARED.get(name, name)](measured, looks, part)
+        except Missing as missing:
+            return str(missing)
+
+
+def _literal(collection: Collection) -> Collection:
+    """With names in which matplotlib sees no formula."""
+    words = ["label", "setting", "trained_with"]
+    return collection._replace(units=collection.units.assign(**{w: collection.units[w].map(_escaped) for w in words}))
+
+
+def _escaped(text: str) -> str:
+    return "".join(c if c.isprintable() else " " for c in text).replace("$", r"\$")  # XML has no control characters

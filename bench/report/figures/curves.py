@@ -1,0 +1,126 @@
+"""Curves along the training: gradient noise and bounds, by steps and by seconds."""
+
+from typing import TYPE_CHECKING
+
+from bench.report.collection.collect import PANEL, UNIT, Collection
+from bench.report.collection.statistics import summarise
+from bench.report.figures import points
+from bench.report.figures.panels import BARS, barred, clean_log_axis, grid, legend, panels, title
+from bench.report.figures.style import Look
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+
+def variance_vs_step(collection: Collection, looks: dict[str, Look], part: str) -> "Figure":
+    """Gradient noise along the training, log scale."""
+    rows = collection.joined("gradient")
+    summary = summarise(rows[rows.part == part], [*UNIT, "step"], "variance_noise", log=True)
+    summary = barred(summary[summary["mean"] > 0]).assign(x=lambda s: s.step)
+    keyed = panels(summary, f"variance of the part {part}")
+    figure, axes = _curves(keyed, looks)
+    for ax, (_, frame) in zip(axes, keyed, strict=True):
+        ax.set(yscale="log", xlabel="training steps", ylabel=f"noise variance, {part} (nats²)")
+        ax.set_ylim(frame["mean"].min() / 2, frame["mean"].max() * 3)  # bars may reach many decades further
+        clean_log_axis(ax.yaxis)
+    return figure
+
+
+def elbo_vs_step(collection: Collection, looks: dict[str, Look], part: str) -> "Figure":
+    """The test bound (where there is none, the training bound) along the training, by steps."""
+    return _bound_curves(collection, looks, "step", "training steps")
+
+
+def elbo_vs_seconds(collection: Collection, looks: dict[str, Look], part: str) -> "Figure":
+    """The test bound (where there is none, the training bound) by training time; no runs with invalid timings."""
+    return _bound_curves(collection, looks, "seconds", "training time (s)")
+
+
+def _bound_curves(collection: Collection, looks: dict[str, Look], x: str, label: str) -> "Figure":
+    rows = points.with_bound(collection.joined("objective"))
+    split = "test" if (rows.split == "test").any() else "train"  # a problem without a VAE has nothing held out
+    rows = rows[rows.split == split]
+    if x == "seconds":
+        cost = collection.joined("cost")
+        rows = rows[~rows.run.isin(cost.run[cost.valid.eq(False)])]
+    summary = barred(summarise(rows, [*UNIT, "step"], "bound"))
+    at = rows.groupby([*UNIT, "step"])[x if x != "step" else "seed"].mean()
+    summary["x"] = (
+        summary.step
+        if x == "step"
+        else [at[key] for key in summary[[*UNIT, "step"]].itertuples(index=False, name=None)]
+    )
+    ends = {key: limits(frame) for key, frame in summary.groupby(PANEL)}
+    if x == "seconds":  # estimators differ by factors in time: a log axis, which has no zero
+        summary = summary[summary.x > 0]
+    keyed = panels(summary, "objective")
+    figure, axes = _curves(keyed, looks, note=f"{BARS}; \N{BLACK DOWN-POINTING TRIANGLE} a curve leaves the axes")
+    for ax, (key, frame) in zip(axes, keyed, strict=True):
+        ax.set(xscale="log" if x == "seconds" else "linear", xlabel=label, ylabel=points.bound_name(key, split))
+        low = ends[key][0]
+        ax.set_ylim(ends[key])
+        _mark_leaving(ax, frame, low, looks)
+        if x == "seconds":
+            ax.set_xlim(left=frame.x[frame["mean"] >= low].min() / 1.3)
+            clean_log_axis(ax.xaxis)
+    return figure
+
+
+def limits(frame: "pd.DataFrame") -> tuple[float, float]:
+    """The ends of an axis of bounds: every curve that ends no lower than it began ends within, and neither the start
+    nor a curve that diverges flattens the others.
+
+    `frame` has columns label, step and mean. A quarter of the whole gain below the start still counts as the start.
+    """
+    first, final = (frame[frame.step == frame.groupby("label").step.transform(end)]["mean"] for end in ("min", "max"))
+    top = frame["mean"].max()
+    ended = final[(final >= first.median() - 0.25 * (top - first.median())) | (frame.step.nunique() == 1)]
+    low = (ended if len(ended) else final).min()
+    spread = max(top - low, 2.0)
+    bottom = max(frame["mean"].min(), low - 0.5 * spread)
+    return bottom - 0.06 * (top - bottom) - 0.1, top + 0.06 * (top - bottom) + 0.1
+
+
+def _mark_leaving(ax, frame: "pd.DataFrame", low: float, looks: dict[str, Look]) -> None:
+    """A triangle on the lower edge where a curve that ends below goes through it, or where it ends."""
+    scale = ax.xaxis.get_transform()
+    for name, curve in frame.sort_values("x").groupby("label"):
+        x, y = scale.transform(curve.x.to_numpy(float)), curve["mean"].to_numpy(float)
+        if y[-1] >= low:
+            continue
+        at = x[-1]
+        if (inside := (y >= low).nonzero()[0]).size:
+            i = inside[-1]
+            at = x[i] + (x[i + 1] - x[i]) * (y[i] - low) / (y[i] - y[i + 1])
+        ax.plot(scale.inverted().transform(at), low, "v", color=looks[str(name)].colour, clip_on=False, zorder=5)
+
+
+def _curves(
+    keyed: "list[tuple[tuple, pd.DataFrame]]", looks: dict[str, Look], note: str = BARS
+) -> "tuple[Figure, list]":
+    import seaborn
+
+    figure, axes = grid(len(keyed), 3.7, [2.7] * len(keyed))
+    for ax, (key, frame) in zip(axes, keyed, strict=True):
+        names = sorted(frame.label.unique())
+        seaborn.lineplot(
+            data=frame,
+            x="x",
+            y="mean",
+            hue="label",
+            style="label",
+            hue_order=names,
+            style_order=names,
+            palette={name: looks[name].colour for name in names},
+            markers={name: looks[name].marker for name in names},
+            dashes={name: looks[name].dashes for name in names},
+            errorbar=None,
+            legend=False,
+            ax=ax,
+        )
+        for name, curve in frame.dropna(subset=["low"]).groupby("label"):
+            ax.vlines(curve.x, curve.low, curve.high, color=looks[str(name)].colour, alpha=0.45, linewidth=0.9)
+        ax.set_title(title(key))
+    legend(figure, [name for _, frame in keyed for name in frame.label], looks, note)
+    return figure, axes

@@ -1,0 +1,95 @@
+"""What all figures share: the grid of panels, their titles, and the legend below them."""
+
+import math
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from bench.report.collection.collect import PANEL
+from bench.report.figures.style import Look
+from bench.tables.schema import OWN
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
+
+COLUMNS = 2
+MOST = 24  # panels of one figure
+FEW, WIDE = 8, 7.4  # a legend of more labels than these is given this width (inches)
+ROWS, LINE = 3, 0.21  # lines of a legend for which a figure has room, and the height of each further one (inches)
+ENOUGH = 3  # seeds: with two, Student's t multiplies the standard error by 12.7 and bars would hide all else
+BARS = f"bars: 95 % Student-t intervals over seeds, where there are {ENOUGH} or more"
+
+
+class Missing(Exception):
+    """There is no data for a figure; the message says which."""
+
+
+def panels(frame: "pd.DataFrame", needed: str) -> "list[tuple[tuple, pd.DataFrame]]":
+    """The rows of each panel. Raises Missing where there are none, `needed` says what of, or too many to look at."""
+    if frame.empty:
+        raise Missing(f"there is no {needed}")
+    if (count := frame.groupby(PANEL).ngroups) > MOST:
+        raise Missing(f"it would have {count} panels, more than {MOST}")
+    return list(frame.groupby(PANEL, sort=True))
+
+
+def barred(summary: "pd.DataFrame") -> "pd.DataFrame":
+    """The summary without the bounds that are not drawn; the tables have them all."""
+    return summary.assign(low=summary.low.where(summary.n >= ENOUGH), high=summary.high.where(summary.n >= ENOUGH))
+
+
+def grid(n: int, width: float, heights: list[float]) -> "tuple[Figure, list[Axes]]":
+    """A figure of `n` axes, `width` inches each; a row is as high as its highest panel."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    columns = min(n, COLUMNS)
+    rows = [max(heights[i : i + columns]) for i in range(0, n, columns)]
+    figure = Figure(figsize=(width * columns, sum(rows)), layout=ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.06))
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(len(rows), columns, squeeze=False, height_ratios=rows).ravel()
+    for ax in axes[n:]:
+        ax.remove()
+    return figure, list(axes[:n])
+
+
+def title(key: tuple) -> str:
+    """`bernoulli, IWAE bound, mnist`, and a second line `shared checkpoint of rloo, step 500`: what the panel holds."""
+    family, objective, setting, trained_with, step = key
+    words = [family, *(["IWAE bound"] if objective == "iwae" else []), *([setting] if setting else [])]
+    return ", ".join(words) + ("" if trained_with == OWN else f"\nshared checkpoint of {trained_with}, step {step}")
+
+
+def legend(figure: "Figure", labels: Iterable[str], looks: dict[str, Look], note: str = BARS) -> None:
+    """A legend below all panels, in as many columns as fit; the figure grows by what a long one needs."""
+    labels = sorted(set(labels))
+    handles = [handle(looks[label]) for label in labels]
+    width = max(figure.get_figwidth(), WIDE if len(labels) > FEW else 0)
+    columns = max(1, int(width / (0.55 + 0.062 * max(map(len, labels)))))
+    rows = math.ceil(len(labels) / columns)
+    figure.set_size_inches(width, figure.get_figheight() + LINE * max(0, rows - ROWS))
+    figure.legend(
+        handles, labels, loc="outside lower center", ncols=min(columns, len(labels)), handlelength=3.2, title=note
+    )
+
+
+def handle(look: Look) -> "Line2D":
+    """A line with its marker, for a legend."""
+    from matplotlib.lines import Line2D
+
+    edge: Any = {"markeredgecolor": "white", "markeredgewidth": 0.4}
+    return Line2D([], [], color=look.colour, marker=look.marker, linestyle=look.linestyle, **edge)
+
+
+def clean_log_axis(axis) -> None:
+    """Powers of ten where the axis spans several; else 1, 2, 5, so that no log axis is without ticks."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    low, high = axis.get_view_interval()
+    if high / low < 30:
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())

@@ -1,0 +1,199 @@
+"""Figures of points: price against noise, what the training reached, and the share of bias in the error."""
+
+from typing import TYPE_CHECKING
+
+from bench.report.collection.collect import PANEL, UNIT, Collection
+from bench.report.collection.compare import comparison, last
+from bench.report.collection.statistics import Interval, draws_interval, log_t_interval, summarise
+from bench.report.figures.panels import BARS, ENOUGH, barred, clean_log_axis, grid, panels, title
+from bench.report.figures.place import label_points
+from bench.report.figures.style import Look
+from bench.tables.schema import OWN
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+ROW = 0.21  # inches for each name of a list
+
+
+def with_bound(objective: "pd.DataFrame") -> "pd.DataFrame":
+    """The rows with a column `bound`: what the estimator optimises, elbo or iwae."""
+    return objective.assign(bound=objective.elbo.where(objective.objective != "iwae", objective.iwae))
+
+
+def bound_name(key: tuple, split: str) -> str:
+    """The label of an axis that shows the bound."""
+    return f"{split} {'IWAE bound' if key[1] == 'iwae' else 'ELBO'} (nats)".strip()
+
+
+def variance_vs_evaluations(collection: Collection, looks: dict[str, Look], part: str) -> "Figure":
+    """Noise against evaluations of the cost; equal products lie on the grey lines."""
+    return _price(collection, looks, part, "evaluations", "cost evaluations per example and gradient")
+
+
+def variance_vs_seconds(collection: Collection, looks: dict[str, Look], part: str) -> "Figure":
+    """Noise against the time of a gradient; equal work-normalised variances lie on the grey lines."""
+    return _price(collection, looks, part, "seconds_gradient", "time per gradient (s)")
+
+
+def _price(collection: Collection, looks: dict[str, Look], part: str, price: str, label: str) -> "Figure":
+    rows = collection.joined("gradient")
+    noise, bars = _noise(last(rows[rows.part == part], "part"))
+    frame = noise.merge(comparison(collection)[[*UNIT, price]], on=UNIT)
+    keyed = panels(frame[(frame[price] > 0) & frame["mean"].notna()], f"{price} next to a variance of the part {part}")
+    larger = max(1.0, max(len(rows) for _, rows in keyed) / 16) ** 0.5  # room for all names
+    figure, axes = grid(len(keyed), 4.6 * larger, [3.9 * larger] * len(keyed))
+    shown, notes = [], []
+    for ax, (key, rows) in zip(axes, keyed, strict=True):
+        silent, rows = rows[rows["mean"] <= 0], rows[rows["mean"] > 0]
+        shown.append(rows)
+        for _, r in rows.iterrows():
+            look = looks[r.label]
+            error = [[r["mean"] - r.low], [r.high - r["mean"]]]
+            ax.errorbar(r[price], r["mean"], error, color=look.colour, elinewidth=0.8, alpha=0.6, capsize=0)
+            ax.plot(r[price], r["mean"], look.marker, color=look.colour, markeredgecolor="white", zorder=3)
+        ax.set(xscale="log", yscale="log", xlabel=label, ylabel=f"noise variance, {part} (nats²)")
+        ax.set_title(title(key))
+        _roomy(ax, rows, price)
+        words = f"lower left is better; bars: 95 % {bars}"
+        words += f"\nzero variance: {', '.join(silent.label)}" if len(silent) else ""
+        notes.append(ax.text(0.015, 0.015, words, transform=ax.transAxes, fontsize=7, style="italic", color="#555555"))
+    figure.canvas.draw()
+    figure.set_layout_engine("none")
+    for ax, rows, note in zip(axes, shown, notes, strict=True):
+        if len(rows):
+            names = list(rows.label)
+            label_points(ax, list(rows[price]), list(rows["mean"]), names, [looks[n].colour for n in names], note)
+    return figure
+
+
+def _noise(rows: "pd.DataFrame") -> "tuple[pd.DataFrame, str]":
+    """Intervals of `variance_noise` for each unit, and of what: at shared checkpoints they are the draws' own error."""
+    import pandas as pd
+
+    if (rows.trained_with == OWN).all():
+        return barred(summarise(rows, UNIT, "variance_noise", log=True)), "over seeds"
+    groups = rows.dropna(subset=["variance_noise"]).groupby(UNIT)
+    found = [(*key, *draws_interval(of.variance_noise, of.variance_noise_se)) for key, of in groups]
+    frame = pd.DataFrame(found, columns=[*UNIT, *Interval._fields])
+    return frame.assign(low=frame.low.where(frame.low > 0)), "by the draws"
+
+
+def _roomy(ax, rows: "pd.DataFrame", price: str) -> None:
+    """Limits that leave room for names, and the lines of equal product."""
+    import numpy as np
+
+    if rows.empty:
+        return
+    x, y = np.log10(rows[price]), np.log10(rows["mean"])
+    (x0, x1), (y0, y1) = (x.min(), x.max()), (y.min(), y.max())
+    width, height = max(x1 - x0, 0.5), max(y1 - y0, 0.5)
+    limits = x0 - 0.2 * width, x1 + 0.4 * width, y0 - 0.2 * height, y1 + 0.12 * height
+    ax.set(xlim=10.0 ** np.array(limits[:2]), ylim=10.0 ** np.array(limits[2:]))
+    ends = np.array(limits[:2])
+    for product in np.arange(np.floor(limits[0] + limits[2]), np.ceil(limits[1] + limits[3]) + 1):
+        ax.plot(10**ends, 10 ** (product - ends), color="#BBBBBB", linewidth=0.7, linestyle=":", zorder=0)
+    clean_log_axis(ax.xaxis)
+    clean_log_axis(ax.yaxis)
+
+
+def final_elbo(collection: Collection, looks: dict[str, Look], part: str) -> "Figure":
+    """The bound at the last step: test filled, train open; the best on top."""
+    rows = with_bound(collection.joined("objective"))
+    rows = last(rows[rows.split.isin(["train", "test"])], "split")
+    summary = barred(summarise(rows, [*UNIT, "split"], "bound"))
+    keyed = panels(summary, "objective at the last step")
+    figure, axes = grid(len(keyed), 3.9, [1.3 + ROW * frame.label.nunique() for _, frame in keyed])
+    units = collection.units
+    for ax, (key, frame) in zip(axes, keyed, strict=True):
+        of_panel = units[(units[PANEL] == list(key)).all(axis=1)]
+        lost = of_panel[of_panel.status.isin(["diverged", "failed"])].groupby(["label", "status"]).size()
+        wide = frame.pivot(index="label", columns="split", values="mean").reindex(columns=["test", "train"])
+        wide = wide.reindex(wide.index.union(lost.index.get_level_values("label").unique()))  # none may vanish silently
+        order = wide.test.fillna(wide.train).sort_values(kind="stable", na_position="first")
+        names = list(order.index)
+        for split, shift in (("test", 0.0), ("train", 0.28)):
+            for _, r in frame[frame.split == split].iterrows():
+                look, y = looks[r.label], names.index(r.label) + shift
+                ax.plot([r.low, r.high], [y, y], color=look.colour, linewidth=0.9, alpha=0.7)
+                face = look.colour if split == "test" else "white"
+                ax.plot(
+                    r["mean"],
+                    y,
+                    look.marker,
+                    color=look.colour,
+                    markerfacecolor=face,
+                    markersize=5,
+                    markeredgewidth=0.9,
+                )
+        notes = {n: ", ".join(f"{lost[n, s]} {s}" for s in ("diverged", "failed") if (n, s) in lost) for n in names}
+        ax.set_yticks(range(len(names)), [f"{n} ({notes[n]})" if notes[n] else n for n in names])
+        low, high = frame["mean"].min(), frame["mean"].max()
+        room = 0.5 * max(high - low, 1.0)  # a bar may be wider than everything else
+        ax.set(xlim=(low - room, high + room), ylim=(-0.6, len(names) - 0.3))
+        ax.set(xlabel=bound_name(key, ""), title=title(key))
+    _key(figure, {"test": {"markerfacecolor": "#555555"}, "train": {"markerfacecolor": "white"}})
+    return figure
+
+
+def bias(collection: Collection, looks: dict[str, Look], part: str) -> "Figure":
+    """Squared bias and noise as fractions of the squared gradient: where the error of an estimate comes from.
+
+    The bars of the bias are 95 % of its own draws' error; those of the noise are over seeds, as elsewhere.
+    """
+    rows = collection.joined("gradient")
+    rows = last(rows[(rows.part == part) & rows.bias_sq.notna() & (rows.norm_sq > 0)], "part")
+    keyed = panels(rows, f"bias_sq of the part {part}: no run was measured against a reference")
+    figure, axes = grid(len(keyed), 4.2, [1.3 + ROW * frame.label.nunique() for _, frame in keyed])
+    for ax, (key, frame) in zip(axes, keyed, strict=True):
+        error = ((frame.bias_sq.clip(lower=0) + frame.variance_noise) / frame.norm_sq).groupby(frame.label).mean()
+        names = list(error.sort_values(ascending=False, kind="stable").index)
+        ax.set_xscale("log")
+        for y, name in enumerate(names):
+            _error_row(ax, y, frame[frame.label == name], looks[name])
+        ax.set_yticks(range(len(names)), names)
+        ax.set_ylim(-0.6, len(names) - 0.4)
+        ax.set(xlabel=f"relative to the squared norm, {part}", title=title(key))
+        clean_log_axis(ax.xaxis)
+    arrow = {"marker": "$\\leftarrow$", "markersize": 8, "color": "#555555"}
+    shown = {"squared bias": {"markerfacecolor": "#555555"}, "noise variance": {"markerfacecolor": "white"}}
+    _key(figure, shown | {"squared bias at most (95 %)": arrow})
+    return figure
+
+
+def relative_bias(rows: "pd.DataFrame") -> Interval:
+    """Squared bias as a fraction of the squared norm of the mean gradient, mean over runs, with the draws' error.
+
+    Whether there is a bias at these checkpoints is for the draws to say, however much it varies between seeds.
+    """
+    return draws_interval(rows.bias_sq / rows.norm_sq, rows.bias_sq_se / rows.norm_sq)
+
+
+def _error_row(ax, y: int, rows: "pd.DataFrame", look: Look) -> None:
+    noise = log_t_interval(rows.variance_noise / rows.norm_sq)
+    if noise.mean > 0:
+        if noise.n >= ENOUGH:
+            ax.plot([noise.low, noise.high], [y, y], color=look.colour, linewidth=0.9, alpha=0.7)
+        ax.plot(noise.mean, y, look.marker, color=look.colour, markerfacecolor="white", markeredgewidth=0.9, zorder=3)
+    mean, low, high, _ = relative_bias(rows)
+    if low > 0 or (mean > 0 and low != low):
+        ax.plot([low, high], [y, y], color=look.colour, linewidth=0.9, alpha=0.7)
+        ax.plot(mean, y, look.marker, color=look.colour, zorder=3)
+    elif high > 0:
+        ax.annotate(
+            "",
+            (high / 4, y),
+            (high, y),
+            arrowprops={"arrowstyle": "->", "color": look.colour, "shrinkA": 0, "shrinkB": 0},
+        )
+        ax.plot(high, y, "|", color=look.colour, markersize=6)
+        ax.plot(high / 4, y, ",", alpha=0)  # the arrow alone would not widen the axis
+
+
+def _key(figure: "Figure", entries: dict[str, dict]) -> None:
+    from matplotlib.lines import Line2D
+
+    plain = {"color": "#555555", "marker": "o", "linestyle": "none", "markersize": 5, "markeredgewidth": 0.9}
+    handles = [Line2D([], [], **(plain | style)) for style in entries.values()]
+    figure.legend(handles, list(entries), loc="outside lower center", ncols=len(entries), title=BARS)

@@ -1,0 +1,83 @@
+"""One look for all figures: colour-blind safe, readable in print, and the same bytes each time."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+# Okabe & Ito's palette without its yellow, which print loses, and with a grey
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#E69F00", "#56B4E9", "#7F7F7F")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "d")  # 11, coprime to 8: 88 pairs
+DASHES = ((), (4, 1.5), (1.2, 1.2), (6, 1.5, 1.2, 1.5), (8, 2))
+
+RC: dict[Any, Any] = {
+    "figure.dpi": 100,
+    "savefig.dpi": 200,
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],
+    "font.size": 8,
+    "axes.titlesize": 9,
+    "axes.labelsize": 8,
+    "legend.fontsize": 7.5,
+    "legend.title_fontsize": 7,
+    "xtick.labelsize": 7.5,
+    "ytick.labelsize": 7.5,
+    "lines.linewidth": 1.3,
+    "lines.markersize": 5.5,
+    "lines.markeredgewidth": 0.4,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#E5E5E5",
+    "grid.linewidth": 0.6,
+    "axes.axisbelow": True,
+    "legend.frameon": False,
+    "svg.fonttype": "none",
+    "pdf.fonttype": 42,  # TrueType, whose text an editor can change
+    "svg.hashsalt": "bench.report",
+}
+
+
+class Look(NamedTuple):
+    """How one label is drawn, in every figure."""
+
+    colour: str
+    marker: str
+    dashes: tuple[float, ...]
+
+    @property
+    def linestyle(self) -> Any:
+        """As matplotlib takes it."""
+        return (0, self.dashes) if self.dashes else "-"
+
+
+def looks(labels: Iterable[str]) -> dict[str, Look]:
+    """A look for each label, whatever their order; no two of the first 88 share colour and marker."""
+    return {
+        label: Look(COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)], DASHES[i % len(DASHES)])
+        for i, label in enumerate(sorted(set(labels)))
+    }
+
+
+def save(figure: "Figure", directory: Path, name: str) -> list[Path]:
+    """Write SVG, PDF and PNG, the same bytes for the same data, whole or not at all."""
+    import io
+
+    import matplotlib
+
+    from bench.files import replace
+
+    directory.mkdir(parents=True, exist_ok=True)
+    paths = []
+    dateless: dict[str, dict] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {"Software": None}}
+    for kind, metadata in dateless.items():
+        content = io.BytesIO()
+        with matplotlib.rc_context(RC):  # the fonts and ids of an SVG are settled when it is saved
+            figure.savefig(content, format=kind, metadata=metadata)
+        figure.set_layout_engine("none")  # what the first has arranged holds for all
+        path = directory / f"{name}.{kind}"
+        replace(path, content.getvalue())
+        paths.append(path)
+    return paths

@@ -1,0 +1,99 @@
+"""The bias of the estimators of a VQ posterior as its temperature falls."""
+
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bench.report.collection import labels
+from bench.report.collection.collect import PANEL, Collection
+from bench.report.collection.statistics import Interval, draws_interval
+from bench.report.figures.panels import clean_log_axis, grid, legend, panels, title
+from bench.report.figures.points import relative_bias
+from bench.report.figures.style import Look
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+KEY = "latent.temperature"
+FLOOR = 1e-6  # a bias of a thousandth of the gradient: what is smaller is drawn here, as at most this
+BARS = "bars: 95 % error of the draws; ↓ a squared bias of at most this, where the draws cannot tell it from none"
+
+
+def bias_vs_temperature(collection: Collection, looks: dict[str, Look], part: str) -> "Figure":
+    """Squared bias as a fraction of the squared mean gradient, and the cosine with the reference, against the
+    temperature of the posterior, at the first and at the last step measured.
+
+    The bars are 95 % of the draws' own error, as in the figure `bias`. A point is missing where the mean gradient is
+    not above its noise.
+    """
+    rows = _by_temperature(collection, part)
+    rows = rows[rows.groupby(PANEL)[KEY].transform("nunique") > 1]
+    keyed = panels(rows, f"bias_sq of the part {part} at several values of {KEY}")
+    cells = [
+        (draw, key, step, frame[frame.step == step])
+        for key, frame in keyed
+        for draw in (_bias, _cosine)
+        for step in sorted({frame.step.min(), frame.step.max()})
+    ]
+    figure, axes = grid(len(cells), 3.7, [2.7] * len(cells))
+    for ax, (draw, key, step, frame) in zip(axes, cells, strict=True):
+        ax.set(xscale="log", xlabel="temperature of the posterior", title=f"{title(key)}, step {step}")
+        draw(ax, frame, looks, part)
+        ticks = sorted(frame[KEY].unique())
+        ax.set_xticks(ticks, [f"{t:g}" for t in ticks])
+        ax.minorticks_off()
+    legend(figure, rows.label, looks, BARS)
+    return figure
+
+
+def _by_temperature(collection: Collection, part: str) -> "pd.DataFrame":
+    """The rows with a bias and a temperature, which is a column here and no part of the setting."""
+    runs = {row["run"]: labels.flatten(json.loads(row["config"])) for row in collection.tables["runs"].to_pylist()}
+    rows = collection.joined("gradient")
+    rows = rows[(rows.part == part) & rows.bias_sq.notna() & (rows.norm_sq > 0)]
+    rows = rows.assign(**{KEY: [float(runs[run].get(KEY, 0)) for run in rows.run]})
+    rows = rows[rows[KEY] > 0]  # at 0 the posterior is a point mass, and no exact gradient is its limit
+    others = {run: {k: v for k, v in runs[run].items() if k != KEY} for run in rows.run}
+    keys = labels.problem_keys(list(others.values()))
+    return rows.assign(setting=[labels.describe(others[run], keys) for run in rows.run])
+
+
+def _bias(ax: "Axes", frame: "pd.DataFrame", looks: dict[str, Look], part: str) -> None:
+    ax.set(yscale="log", ylabel=f"squared bias / squared norm, {part}")
+    names = sorted(frame.label.unique())
+    for i, name in enumerate(names):
+        look, aside = looks[name], 10 ** (0.03 * (i - (len(names) - 1) / 2))  # arrows would hide each other
+        x, middle, low, high = _curve(frame[frame.label == name], relative_bias)
+        found = (middle > FLOOR) & ~(low <= 0)  # one draw has no error: NaN
+        _line(ax, x, np.where(found, middle, np.nan), np.maximum(low, FLOOR), high, look)
+        bounded = ~found & ~np.isnan(high)
+        for at, top in zip(x[bounded] * aside, np.maximum(high[bounded], FLOOR), strict=True):
+            ax.plot(at, top, "_", color=look.colour, markersize=6, markeredgewidth=1.2)
+            arrow = {"arrowstyle": "->", "color": look.colour, "shrinkA": 0, "shrinkB": 0}
+            ax.annotate("", (at, top / 3), (at, top), arrowprops=arrow)
+            ax.plot(at, top / 4, ",", alpha=0)  # the arrow alone would not widen the axis
+    clean_log_axis(ax.yaxis)
+
+
+def _cosine(ax: "Axes", frame: "pd.DataFrame", looks: dict[str, Look], part: str) -> None:
+    ax.set(ylabel=f"cosine with the reference, {part}")
+    for name, rows in frame.groupby("label"):
+        x, middle, low, high = _curve(rows, lambda of: draws_interval(of.cosine, of.cosine_se))
+        _line(ax, x, middle, low, high, looks[str(name)])
+    ax.set_ylim(top=1 + 0.05 * (1 - ax.get_ylim()[0]))
+
+
+def _curve(rows: "pd.DataFrame", interval: Callable[["pd.DataFrame"], Interval]) -> list[np.ndarray]:
+    """Temperatures, and the interval's middle, lower and upper end at each."""
+    points = [(x, *interval(of)[:3]) for x, of in rows.groupby(KEY)]
+    return list(np.array(points, dtype=float).T)
+
+
+def _line(ax: "Axes", x: np.ndarray, middle: np.ndarray, low: np.ndarray, high: np.ndarray, look: Look) -> None:
+    ax.plot(x, middle, color=look.colour, marker=look.marker, linestyle=look.linestyle, markeredgecolor="white")
+    shown = ~np.isnan(middle + low)
+    ax.vlines(x[shown], low[shown], high[shown], color=look.colour, alpha=0.45, linewidth=0.9)

@@ -1,0 +1,105 @@
+"""What a figure of the page shows: what was measured, how often, and on what."""
+
+import json
+from typing import TYPE_CHECKING, NamedTuple
+
+from bench.report.collection import labels
+from bench.report.collection.collect import Collection
+from bench.report.figures.catalogue import FIGURES, SHARED
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+TITLES = {
+    "variance_vs_step": "Noise along the training",
+    "elbo_vs_step": "Bound along the training",
+    "elbo_vs_seconds": "Bound against training time",
+    "variance_vs_evaluations": "Noise against evaluations of the cost",
+    "variance_vs_seconds": "Noise against time",
+    "final_elbo": "Final bound",
+    "bias": "Bias and noise as fractions of the signal",
+    "error_vs_budget": "What averaging buys",
+    "bias_vs_temperature": "Bias against temperature",
+}
+BOUNDS = ("elbo_vs_step", "elbo_vs_seconds", "final_elbo")  # of table `objective`; all others of `gradient`
+TOLD = (
+    "problem.name", "data.name", "data.binarisation", "latent.dim", "latent.categories", "latent.positions",
+    "latent.codes", "model.arch", "model.hidden", "objective.kl", "train.steps", "train.batch_size", "train.lr",
+)  # fmt: skip
+
+
+class Caption(NamedTuple):
+    """The sentences under a figure."""
+
+    title: str
+    what: str
+    often: str
+    on: str
+
+
+def caption(name: str, collection: Collection, part: str) -> Caption:
+    """Of the figure of that name; `collection` holds what the whole report holds."""
+    drawn = SHARED.get(name, name)
+    measured = collection.measured(shared=name in SHARED)
+    what = " ".join((FIGURES[drawn].__doc__ or "").split()).replace("`", "")
+    title = TITLES.get(drawn, drawn.replace("_", " ").capitalize())
+    title += ", at shared checkpoints" if name in SHARED else ""
+    often = _evaluated(measured) if drawn in BOUNDS else _drawn(measured, part)
+    return Caption(title, what, often, setting(measured))
+
+
+def setting(collection: Collection) -> str:
+    """Data, latents, model and training of the runs, by family: `bernoulli: digits, dynamic, dim 10, ...`."""
+    runs = collection.tables["runs"].select(["run", "config"]).to_pylist()
+    configs = {row["run"]: labels.flatten(json.loads(row["config"])) for row in runs}
+    told = {}
+    for family, units in collection.units.groupby("family"):
+        of = [configs[run] for run in units.run]
+        told[str(family)] = [words for key in TOLD if (words := _values(key, of))]
+    shared = [words for words in next(iter(told.values()), []) if all(words in of for of in told.values())]
+    own = [f"{f}: {', '.join(w for w in of if w not in shared) or 'all as stated'}" for f, of in told.items()]
+    return f"{', '.join(shared)}. {'; '.join(own)}." if len(told) > 1 else f"{', '.join(told)}: {', '.join(shared)}."
+
+
+def _values(key: str, configs: list[labels.Config]) -> str:
+    found = sorted({str(c[key]) for c in configs if c.get(key) is not None}, key=lambda v: (len(v), v))
+    found = [name for name in found if key != "problem.name" or name != "vae"]
+    word = "" if key in ("problem.name", "data.name", "model.arch") else f"{key.rpartition('.')[2].replace('_', ' ')} "
+    return f"{word}{' | '.join(found)}" if found else ""
+
+
+def _drawn(collection: Collection, part: str) -> str:
+    rows = collection.joined("gradient")
+    rows = rows[rows.part == part]
+    if rows.empty:
+        return ""
+    text = f"{_range(rows.draws)} gradient draws on each of {_range(rows.batches)} probe batches at {_steps(rows)}, "
+    text += f"{_seeds(rows)}; part: {part}."
+    if references := sorted(rows.reference.dropna().unique()):
+        many = _range(rows.reference_draws[rows.reference.notna() & (rows.reference != "exact")])
+        text += f" Reference: {', '.join(references)}{f' ({many} draws a batch)' if many else ''}."
+    return text
+
+
+def _evaluated(collection: Collection) -> str:
+    rows = collection.joined("objective")
+    if rows.empty:
+        return ""
+    text = f"{_range(rows.examples)} examples of each split at {_steps(rows)}, {_seeds(rows)}; importance-weighted "
+    return text + f"bound with {_range(rows.samples)} samples."
+
+
+def _steps(rows: "pd.DataFrame") -> str:
+    steps = sorted(rows.step.unique())
+    shown = steps if len(steps) <= 6 else [*steps[:3], "...", steps[-1]]
+    return f"step{'s' if len(steps) > 1 else ''} {', '.join(map(str, shown))}"
+
+
+def _seeds(rows: "pd.DataFrame") -> str:
+    seeds = rows.seed.nunique()
+    return f"{seeds} seed{'s' if seeds > 1 else ''}"
+
+
+def _range(values: "pd.Series") -> str:
+    low, high = values.min(), values.max()
+    return "" if low != low else f"{low:.0f}" if low == high else f"{low:.0f} to {high:.0f}"

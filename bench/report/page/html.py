@@ -1,0 +1,145 @@
+"""`report.html`: one file with everything in it, which opens offline and asks the network for nothing."""
+
+import base64
+import hashlib
+import shlex
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from bench.report.collection.collect import PANEL, UNIT, Collection
+from bench.report.figures.catalogue import SHARED
+from bench.report.figures.panels import title
+from bench.report.page.answer import Verdict, verdicts
+from bench.report.page.captions import Caption, caption, setting
+from bench.report.page.criteria import CRITERIA
+from bench.report.page.listing import comparison_listing, endings_listing, number, pairs_listing, runs_listing
+from bench.report.page.pictures import galleries
+from bench.report.page.shown import cell, details
+from bench.report.page.svg import inline
+from bench.tables.schema import OWN, STATUSES
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+HERE = Path(__file__).parent
+
+
+class Drawn(NamedTuple):
+    """A figure of the page."""
+
+    name: str
+    svg: str
+    caption: Caption
+    command: str
+
+
+def page(
+    collection: Collection,
+    compared: "pd.DataFrame",
+    paired: "pd.DataFrame",
+    figures: dict[str, bytes],
+    command: list[str],
+    part: str,
+    unfinished: int,
+) -> str:
+    """The whole page.
+
+    Args:
+        compared, paired: of `bench.report.compare` and `bench.report.pairs`.
+        figures: SVG files by name.
+        command: the words that make this report, without `--only`.
+        part: of the gradient, in the figures.
+        unfinished: run directories that are not complete.
+    """
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from markupsafe import Markup
+
+    found = verdicts(collection)
+    drawn = [
+        Drawn(
+            name,
+            Markup(inline(svg, name, (told := caption(name, collection, part)).title)),
+            told,
+            shlex.join([*command, "--only", name]),
+        )
+        for name, svg in figures.items()
+    ]
+    script, style = ((HERE / name).read_text() for name in ("page.js", "page.css"))
+    environment = Environment(
+        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    best = {(*v.panel, v.contenders[0].label) for v in found if v.contenders}
+    listings = [comparison_listing(compared), pairs_listing(paired, best), runs_listing(collection)]
+    return environment.get_template("page.html.j2").render(
+        title=_title(sorted({str(run["name"]) for run in _runs(collection)})),
+        script=Markup(script),
+        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        style=Markup(style),
+        standing=_standing(collection, unfinished),
+        families=sorted(collection.units.family.unique()),
+        setting=setting(collection),
+        sections=_sections(found, drawn),
+        criteria=CRITERIA,
+        details=details(found),
+        drawn=len(drawn),
+        galleries=galleries(collection, list(compared[UNIT].itertuples(index=False, name=None))),
+        listings=[listing for listing in listings if listing.rows],
+        endings=endings_listing(collection.units),
+        provenance=_provenance(collection),
+        commands=Counter(str(run["command"]) for run in _runs(collection)).most_common(),
+        command=shlex.join(command),
+    )
+
+
+def _runs(collection: Collection) -> list[dict[str, Any]]:
+    return collection.tables["runs"].to_pylist()
+
+
+def _title(names: list[str]) -> str:
+    """The first three, and how many more."""
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def _sections(found: list[Verdict], drawn: list[Drawn]) -> list[dict[str, Any]]:
+    """Own trajectories and shared checkpoints, each with its answers and figures: they are never mixed."""
+    sections = []
+    for shared in (False, True):
+        of = [v for v in found if (v.panel[PANEL.index("trained_with")] != OWN) == shared]
+        figures = [figure for figure in drawn if (figure.name in SHARED) == shared]
+        if of or figures:
+            asked = [c for c in CRITERIA if any(v.criterion == c for v in of)]
+            panels = list(dict.fromkeys(v.panel for v in of))
+            rows = [
+                (
+                    title(panel),
+                    [next((cell(v) for v in of if (v.panel, v.criterion) == (panel, c)), None) for c in asked],
+                )
+                for panel in panels
+            ]
+            sections.append({"shared": shared, "criteria": asked, "rows": rows, "figures": figures})
+    return sections
+
+
+def _standing(collection: Collection, unfinished: int) -> str:
+    """`72 of 80 runs are complete: 46 done, 26 skipped`."""
+    ended = Counter(run["status"] for run in _runs(collection))
+    total = sum(ended.values())
+    text = f"{total} of {total + unfinished} runs are complete" if unfinished else f"{total} runs, all complete"
+    return f"{text}: {', '.join(f'{ended[s]} {s}' for s in STATUSES if ended[s])}"
+
+
+def _provenance(collection: Collection) -> list[tuple[str, str]]:
+    """What computed the runs: each value with the number of runs where there are several."""
+    told = {"device_name": "device", "device": "kind", "threads": "threads", "torch": "PyTorch", "python": "Python",
+            "suite": "suite", "schema": "schema of the tables", "commit": "commit"}  # fmt: skip
+    found = []
+    for column, word in told.items():
+        values = Counter(str(run[column]) for run in _runs(collection) if run[column] is not None).most_common()
+        if values:
+            found.append((word, ", ".join(f"{v} ({n} runs)" for v, n in values) if len(values) > 1 else values[0][0]))
+    started = sorted(str(run["started"]) for run in _runs(collection) if run["started"])
+    seconds = sum(run["seconds"] or 0 for run in _runs(collection))
+    if started:
+        found.append(("started", started[0] if started[0] == started[-1] else f"{started[0]} to {started[-1]}"))
+    return [*found, ("computing", f"{number(seconds / 60)} minutes in all")] if seconds else found

@@ -1,0 +1,103 @@
+"""The pictures that runs left beside their tables, as strips of PNG for the page."""
+
+import base64
+import io
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from bench.report.collection.collect import PANEL, Collection
+from bench.report.figures.panels import title
+from bench.tables.schema import OWN
+
+MOST = 12  # estimators shown of a panel
+KINDS = {"data": "data", "reconstruction": "reconstructions", "prior": "prior samples"}
+GAP, GREY = 1, 128
+SIDE = 32  # pixels; smaller images are enlarged to about this, so that the gaps between them are narrow
+
+
+class Strip(NamedTuple):
+    """Pictures side by side: a data URI, its size in pixels, and what they are."""
+
+    uri: str
+    width: int
+    height: int
+    what: str
+
+
+class Row(NamedTuple):
+    """One estimator: its pictures, the seed they are of, and what share of the codes was used how often."""
+
+    label: str
+    seed: int
+    strips: list[Strip]
+    codes: list[float]  # counts over the largest count, the most used first; empty without a codebook
+    used: str
+
+
+class Gallery(NamedTuple):
+    """The pictures of one panel."""
+
+    title: str
+    data: Strip
+    rows: list[Row]
+    left_out: int
+
+
+def galleries(collection: Collection, order: list[tuple]) -> list[Gallery]:
+    """Of every panel of own trajectories whose runs have pictures; `order` has (*panel, label), those to show first in
+    front."""
+    found = []
+    units = collection.units[(collection.units.trained_with == OWN) & (collection.units.status == "done")]
+    ranks = {unit: i for i, unit in enumerate(order)}
+    for key, panel in units.groupby(PANEL, sort=True):
+        rows, data = [], None
+        first: list[Any] = list(panel.sort_values("seed").drop_duplicates("label").itertuples())  # one seed of each
+        for unit in sorted(first, key=lambda u: ranks.get((*key, u.label), len(ranks))):
+            if (images := _read(collection.directories.get(unit.run))) is None:
+                continue
+            data = data or _strip(images["data"], "test images")
+            strips = [_strip(images[kind], f"{KINDS[kind]}, {unit.label}") for kind in ("reconstruction", "prior")]
+            rows.append(Row(unit.label, int(unit.seed), strips, *_usage(images.get("codes"))))
+        if data:
+            found.append(Gallery(title(key), data, rows[:MOST], len(rows[MOST:])))
+    return found
+
+
+def _read(directory: Path | None) -> dict[str, np.ndarray] | None:
+    """The arrays of `images.npz`; None where there is none that can be read."""
+    if directory is None or not (directory / "images.npz").is_file():
+        return None
+    try:
+        with np.load(directory / "images.npz", allow_pickle=False) as file:
+            images = {name: file[name] for name in file.files}
+    except Exception:  # whatever the archive objects to: the tables are what counts
+        return None
+    right = all(k in images and images[k].ndim == 4 and images[k].dtype == np.uint8 and images[k].size for k in KINDS)
+    return images if right else None
+
+
+def _strip(images: np.ndarray, what: str) -> Strip:
+    """`[n, C, H, W]` of uint8 side by side."""
+    from PIL import Image
+
+    larger = max(1, SIDE // images.shape[-1])
+    images = images.repeat(larger, axis=2).repeat(larger, axis=3)
+    n, channels, height, width = images.shape
+    canvas = np.full((height, n * (width + GAP) - GAP, channels), GREY, np.uint8)
+    for i, image in enumerate(images):
+        canvas[:, i * (width + GAP) : i * (width + GAP) + width] = image.transpose(1, 2, 0)
+    content = io.BytesIO()
+    Image.fromarray(canvas if channels == 3 else canvas[..., 0]).save(content, "png", optimize=True)
+    uri = "data:image/png;base64," + base64.b64encode(content.getvalue()).decode()
+    return Strip(uri, canvas.shape[1], height, f"{n} {what}")
+
+
+def _usage(codes: np.ndarray | None) -> tuple[list[float], str]:
+    if codes is None or codes.ndim != 1 or not codes.sum():
+        return [], ""
+    share = codes / codes.sum()
+    entropy = -(share[share > 0] * np.log(share[share > 0])).sum()
+    used = f"{(codes > 0).sum()} of {len(codes)} codes used, perplexity {np.exp(entropy):.1f}"
+    return [round(float(v), 3) for v in np.sort(codes)[::-1] / codes.max()], used

@@ -1,0 +1,1 @@
+"""One run: from a resolved configuration to the tables of a run directory."""

@@ -1,0 +1,119 @@
+"""Checkpoints of a model: its parameters and buffers, its step, and the configuration that trained it; no optimiser.
+
+A file holds tensors, numbers and text, and reading it runs no code that it may contain.
+"""
+
+import hashlib
+import io
+import json
+import warnings
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from bench.config.identity import flatten
+from bench.errors import BadInput
+from bench.files import replace
+from bench.model.vae import Model
+
+FORMAT = "estimator-bench model 1"
+TRAJECTORY = ("estimator", "train", "objective", "problem", "data", "seeds")  # the groups that decide what was trained
+
+
+class Checkpoint(NamedTuple):
+    """A model at one step of its training."""
+
+    path: Path
+    step: int
+    config: dict[str, Any]  # of the run that trained it
+    model: dict[str, Tensor]
+
+    @property
+    def digest(self) -> str:
+        """12 hexadecimal digits that depend on the name, the shape and every value of each tensor."""
+        content = hashlib.sha256()
+        for name, tensor in sorted(self.model.items()):
+            content.update(f"{name} {tensor.dtype} {list(tensor.shape)} ".encode())
+            content.update(tensor.contiguous().numpy().tobytes())
+        return content.hexdigest()[:12]
+
+    def origin(self) -> dict[str, Any]:
+        """What a run's configuration says about the checkpoint it was measured at."""
+        trajectory = {group: dict(self.config[group]) for group in TRAJECTORY if group in self.config}
+        for place in ("root", "download"):
+            trajectory.get("data", {}).pop(place, None)
+        trained_with = self.config["option"]
+        return {"trained_with": trained_with, "step": self.step, "digest": self.digest, "trajectory": trajectory}
+
+    def require(self, config: dict[str, Any]) -> None:
+        """BadInput unless the configuration describes the same problem, the same latent and the same model."""
+        for group in ("problem", "latent", "model"):
+            held, asked = (dict(flatten({group: c.get(group, {})})) for c in (self.config, config))
+            for key in [*asked, *held]:
+                if held.get(key) != asked.get(key):
+                    raise BadInput(
+                        f"{self.path} holds a model of {key}={held.get(key)}, and this configuration has "
+                        f"{key}={asked.get(key)}: give the problem, the latent and the model that it was trained with."
+                    )
+
+    def load_into(self, model: Model) -> None:
+        """Overwrite the model's parameters and buffers. BadInput where they have other names or shapes."""
+        wanted = {name: list(tensor.shape) for name, tensor in model.state_dict().items()}
+        held = {name: list(tensor.shape) for name, tensor in self.model.items()}
+        for name in [*wanted, *held]:
+            if wanted.get(name) != held.get(name):
+                trained_on = self.config.get("data", self.config["problem"])["name"]
+                raise BadInput(
+                    f"{self.path} was trained on {trained_on} and has {name} of shape "
+                    f"{held.get(name)}, where this configuration needs {wanted.get(name)}: choose data of that size."
+                )
+        model.load_state_dict(self.model)
+
+
+def path_of(directory: Path, step: int) -> Path:
+    """Where a run keeps its model at this step."""
+    return directory / f"model_step_{step}.pt"
+
+
+def save(directory: Path, model: Model, config: dict[str, Any], step: int) -> None:
+    """Write the model as it is now, whole or not at all."""
+    tensors = {name: tensor.detach().cpu() for name, tensor in model.state_dict().items()}
+    content = io.BytesIO()
+    text = json.dumps(config, sort_keys=True)
+    torch.save({"format": FORMAT, "step": step, "config": text, "model": tensors}, content)
+    directory.mkdir(parents=True, exist_ok=True)
+    replace(path_of(directory, step), content.getvalue())
+
+
+def load(path: Path) -> Checkpoint:
+    """Read a file that `save` wrote. BadInput where it is anything else, or cannot be read."""
+    try:
+        stored = path.read_bytes()
+    except OSError as error:
+        raise BadInput(f"{path} cannot be read: {error.strerror}.") from error
+    try:
+        with warnings.catch_warnings(action="ignore"):  # torch's remarks about a foreign file
+            content = torch.load(io.BytesIO(stored), map_location="cpu", weights_only=True)
+        if content["format"] != FORMAT:
+            raise ValueError(content["format"])
+        config = {"problem": {"name": "vae"}} | json.loads(content["config"])  # the only one there once was
+        return Checkpoint(path, int(content["step"]), config, dict(content["model"]))
+    except Exception as error:  # whatever the unpickler, the archive or the content objects to
+        raise BadInput(
+            f"{path} is truncated, or no checkpoint of this suite; `python -m bench.probe` without probe.checkpoint "
+            "makes one."
+        ) from error
+
+
+def find(place: Path) -> list[Path]:
+    """The file, or every checkpoint below the folder, in the order of their steps. BadInput where there is none."""
+    if place.is_file():
+        return [place]
+    if not place.is_dir():
+        raise BadInput(f"probe.checkpoint={place} does not exist; give a file model_step_<n>.pt or a folder with some.")
+    found = sorted(place.rglob("model_step_*.pt"), key=lambda path: (path.parent, len(path.name), path.name))
+    if not found:
+        raise BadInput(f"There is no model_step_<n>.pt below {place}; `python -m bench.probe` makes them.")
+    return found

@@ -1,0 +1,43 @@
+"""Where a number comes from: code, versions, device and command."""
+
+import platform
+import shlex
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import torch
+
+from bench.files import ROOT
+from bench.machine import device_name
+from bench.version import __version__
+
+
+@cache
+def commit() -> str | None:
+    """The git commit of the tree this code lies in, with + where the tree was changed; None outside a checkout."""
+
+    def git(*words: str) -> str:
+        return subprocess.run(["git", "-C", ROOT, *words], capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        if Path(git("rev-parse", "--show-toplevel")) != ROOT:
+            return None
+        return git("rev-parse", "--short=12", "HEAD") + ("+" if git("status", "--porcelain", "-uno") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def provenance(device: str, threads: int) -> dict:
+    """Columns of `runs` that say what computed it."""
+    return {
+        "device": device,
+        "device_name": device_name(device),
+        "threads": threads,
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "suite": __version__,
+        "commit": commit(),
+        "command": shlex.join(["python", "-m", "bench", *sys.argv[1:]]),
+    }

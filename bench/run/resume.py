@@ -1,0 +1,83 @@
+"""The file `resume.pt`: where the same command continues a run, so that every later number is the same bit for bit.
+
+It holds tensors, numbers and text behind a digest of them, and reading it runs no code that it may contain. It is for
+the run, the code and the PyTorch that wrote it; anything else is told in one line and not used.
+"""
+
+import hashlib
+import inspect
+import io
+import sys
+import warnings
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import estimators
+from bench.config.identity import identity
+from bench.files import replace
+from bench.run.attempt import RESUME
+from bench.version import __version__
+
+FORMAT = "estimator-bench resume 1"
+
+
+def save(directory: Path, config: dict[str, Any], content: dict[str, Any]) -> None:
+    """Write tensors, numbers and text, whole or not at all. Raises OSError where that is not possible."""
+    buffer = io.BytesIO()
+    torch.save(_made_with(config) | {"content": content}, buffer)
+    payload = buffer.getvalue()
+    directory.mkdir(parents=True, exist_ok=True)
+    replace(directory / RESUME, hashlib.sha256(payload).digest() + payload)
+
+
+def load(directory: Path, config: dict[str, Any]) -> dict[str, Any] | None:
+    """What `save` wrote for the same run, code and PyTorch; else None, with a line on standard error if there is a
+    file."""
+    path = directory / RESUME
+    try:
+        stored = path.read_bytes()
+        digest, payload = stored[:32], stored[32:]
+        if hashlib.sha256(payload).digest() != digest:
+            raise ValueError("it is damaged")
+        with warnings.catch_warnings(action="ignore"):
+            found = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
+        for key, wanted in _made_with(config).items():
+            if found.get(key) != wanted:
+                raise ValueError(f"it is of another {key}: {found.get(key)}, where {wanted} is needed")
+        return found["content"]
+    except FileNotFoundError:
+        return None
+    except Exception as error:  # whatever the file system, the unpickler or the content objects to
+        ignore(path, error)
+        return None
+
+
+def ignore(path: Path, error: Exception) -> None:
+    """Tell that a file is not used."""
+    reason = error if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+    print(f"{path} is not used, since {' '.join(str(reason).split())}; the run starts anew.", file=sys.stderr)
+
+
+def _made_with(config: dict[str, Any]) -> dict[str, str]:
+    """What a continued run must have in common with its beginning. The identity has the versions of the numbers."""
+    made_with = {"format": FORMAT, "run": identity(config), "torch": str(torch.__version__), "suite": __version__}
+    return made_with | {"code of the estimators": _sources(config["estimator"]["_target_"])}
+
+
+@cache
+def _sources(target: str) -> str:
+    """12 hexadecimal digits of the code of all estimators and of this one, wherever it comes from."""
+    from bench.config import plugins
+
+    content = hashlib.sha256()
+    files = sorted(Path(estimators.__file__).parent.rglob("*.py"))
+    try:
+        files.append(Path(inspect.getfile(plugins.target(target))))
+    except (TypeError, OSError):  # typed into an interpreter
+        content.update(target.encode())
+    for file in files:
+        content.update(file.read_bytes())
+    return content.hexdigest()[:12]

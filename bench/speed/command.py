@@ -1,0 +1,115 @@
+"""`python -m bench.speed`: gradient draws, training steps and memory against what a user would write and against what
+this device can do at most, in one run, to a table and a figure."""
+
+import argparse
+from collections.abc import Iterator
+from itertools import chain, groupby
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from bench.config.plugins import registry
+from bench.machine import device_name
+from bench.run.provenance import commit
+from bench.speed.ceilings import bandwidth
+from bench.speed.draws import draws_rows, memory_rows
+from bench.speed.options import rows as option_rows
+from bench.speed.problems import LEAD, OTHERS
+from bench.speed.steps import step_rows
+from bench.speed.table import write
+from bench.terminal import Parser
+
+FULL: dict[str, Any] = {
+    "draws": [2, 16, 128, 1024],
+    "others": [16, 128],
+    "memory": [100, 1000, 10_000],
+    "repetitions": 5,
+}
+QUICK: dict[str, Any] = {"draws": [2, 16], "others": [16], "memory": [100, 400], "repetitions": 2}
+
+
+def arguments(argv: list[str] | None) -> argparse.Namespace:
+    """What was asked, checked, with the sizes filled in."""
+    parser = Parser(prog="python -m bench.speed", description=__doc__)
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="CPU threads")
+    parser.add_argument("--draws", type=int, nargs="+", help="draws per measurement, default 2 16 128 1024")
+    parser.add_argument("--repetitions", type=int, help="timed repetitions of each pair, default 5")
+    parser.add_argument("--quick", action="store_true", help="few draws, two repetitions: to see that it works")
+    parser.add_argument("--per-estimator", action="store_true", help="what each option costs per draw, instead")
+    parser.add_argument("--replicas", type=int, nargs="+", default=[1, 100, 10_000], help="for --per-estimator")
+    parser.add_argument("--out", type=Path, default=Path("outputs/speed"), help="directory of the table and the figure")
+    chosen = parser.parse_args(argv)
+    chosen.sizes = QUICK if chosen.quick else FULL
+    if chosen.repetitions is None:
+        chosen.repetitions = chosen.sizes["repetitions"]
+    if chosen.device == "cuda" and not torch.cuda.is_available():
+        parser.error("--device cuda was asked for and this machine has none; --device cpu works.")
+    for name, least in (("threads", 1), ("repetitions", 1), ("replicas", 1), ("draws", 2)):
+        given = getattr(chosen, name)
+        for value in given if isinstance(given, list) else [given]:
+            if value is not None and value < least:
+                parser.error(f"--{name} {value} is too few; {least} is the least.")
+    if chosen.draws:
+        chosen.sizes = chosen.sizes | {"draws": chosen.draws}
+    try:
+        chosen.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        parser.error(f"--out {chosen.out} cannot be made a directory: {error.strerror}.")
+    return chosen
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Exit status: 0, or 2 at bad arguments."""
+    chosen = arguments(argv)
+    torch.set_num_threads(chosen.threads)
+    device = torch.device(chosen.device)
+    where = {"device": chosen.device, "device_name": device_name(chosen.device), "threads": chosen.threads}
+    where |= {"torch": torch.__version__, "commit": commit()}
+    print(", ".join(f"{k} {v}" for k, v in where.items()))
+    if chosen.per_estimator:
+        rows, name = options(device, chosen), "options"
+    else:
+        rows, name = against_plain(device, chosen.sizes, chosen.repetitions), "speed"
+    for path in write([row | where for row in rows], chosen.out, name):
+        print(path)
+    return 0
+
+
+def against_plain(device: torch.device, sizes: dict, repetitions: int) -> Iterator[dict]:
+    """Gradient draws, training steps and peak memory, printed as they come."""
+    print(f"A copy moves {bandwidth(device) / 1e9:.1f} GB/s.")
+    if device.type != "cuda":
+        print("On a GPU: not measured. Without one there are no graphs.")
+    print("A VAE 784-200-200-200, batch 100. ratio = reference / ours for times: above 1 is faster than the plain loop")
+    print("floor: the matrix products that cannot be left out, at their measured rate; %: how much of ours that is")
+    heads = f"{'what':31} {'estimator':20} {'size':>6} {'ours':>10} {'reference':>10} {'ratio':>6} {'quartiles':>11}"
+    print(f"{heads}  % floor")
+    rows = chain(
+        draws_rows(device, [LEAD], sizes["draws"], repetitions),
+        step_rows(device, repetitions),
+        draws_rows(device, OTHERS, sizes["others"], repetitions),
+        memory_rows(device, sizes["memory"]),
+    )
+    for r in rows:
+        unit = (lambda v: f"{v / 2**20:7.1f}MiB") if r["unit"] == "bytes" else (lambda v: f"{v:9.4f}s")
+        cells = f"{r['what']:31} {r['estimator']:20} {r['size']:6} {unit(r['ours'])} {unit(r['reference'])}"
+        quartiles = f"{r['q1']:5.2f}-{r['q3']:5.2f}" if "q1" in r else ""
+        percent = f"{r['fraction_of_floor']:8.0%}" if "fraction_of_floor" in r else ""
+        print(f"{cells} {r['ratio']:6.2f} {quartiles:>11} {percent}", flush=True)
+        yield r
+
+
+def options(device: torch.device, chosen: argparse.Namespace) -> Iterator[dict]:
+    """What every option costs, printed as it comes."""
+    print("Microseconds a draw of one example, its cost nearly free; ratio = ours / a hand-written function, if any")
+    heads = "".join(f"{f'R = {count:,}':>14}{'ratio':>7}" for count in chosen.replicas)
+    print(f"{'option':24} {'family':12}{heads}   F / B")
+    for name, group in groupby(option_rows(device, chosen.replicas, chosen.repetitions), lambda row: row["option"]):
+        cells, family = "", ""
+        for row in group:
+            family = row["family"]
+            cells += f"{row['microseconds']:14.3f}" + (f"{row['ratio']:7.2f}" if "ratio" in row else 7 * " ")
+            yield row
+        print(f"{name:24} {family:12}{cells}   {registry()[name].cls.evaluations}", flush=True)

@@ -1,0 +1,1 @@
+"""Many runs: plans, jobs, launchers, and what is said at the end."""

@@ -1,0 +1,112 @@
+"""What a sweep was to do: the file `sweep_<hash>.json` beside its runs, one for each command.
+
+Each job's configuration is composed once, before the first one starts. The plan takes the identity of the run from it,
+and the launcher of this process takes the configuration itself.
+"""
+
+import hashlib
+import json
+import shlex
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from bench.files import remove_temporaries, replace
+
+PATTERN = "sweep_*.json"
+HELD = 1000  # composed configurations that wait for the launcher, each 0.14 MB
+
+
+@contextmanager
+def kept(arguments: list[str]) -> Iterator[None]:
+    """Write the plan of every sweep that Hydra's sweepers start inside."""
+    from hydra.plugins.sweeper import Sweeper
+
+    plain = Sweeper.validate_batch_is_legal
+    folders: dict[Path, list[dict[str, Any]]] = {}  # of this sweep, which may come in batches
+
+    def compose(sweeper: Any, batch: Sequence[Sequence[str]]) -> None:
+        if not batch:
+            return
+        for folder, job in _compose(sweeper, [list(overrides) for overrides in batch]):
+            folders.setdefault(folder, []).append(job)
+        for folder, jobs in folders.items():
+            with suppress(OSError):  # each job says so itself
+                _write(folder, arguments, jobs)
+
+    Sweeper.validate_batch_is_legal = compose  # type: ignore[method-assign,assignment]
+    try:
+        yield
+    finally:
+        Sweeper.validate_batch_is_legal = plain  # type: ignore[method-assign]
+
+
+def _compose(sweeper: Any, batch: list[list[str]]) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """For each job the folder of its run and its entry in the plan."""
+    from hydra._internal.core_plugins.basic_launcher import BasicLauncher
+
+    loader, held = sweeper.hydra_context.config_loader, dict[tuple[str, ...], Any]()
+    compose = type(loader).load_sweep_config
+    common = set.intersection(*map(set, batch)) if len(batch) > 1 else set()
+
+    def handed(master_config: Any, sweep_overrides: list[str]) -> Any:
+        """Each once: a launcher writes into what it gets."""
+        found = held.pop(tuple(sweep_overrides), None)
+        return compose(loader, master_config, sweep_overrides) if found is None else found
+
+    for overrides in batch:
+        cfg = compose(loader, sweeper.config, overrides)
+        if len(held) < HELD:
+            held[tuple(overrides)] = cfg
+        for run in _runs(cfg):
+            yield Path(cfg.output) / cfg.name, {"overrides": [o for o in overrides if o not in common]} | run
+    if isinstance(sweeper.launcher, BasicLauncher):  # others may send the loader, and all it holds, elsewhere
+        loader.load_sweep_config = handed
+
+
+def _runs(cfg: Any) -> Iterator[dict[str, Any]]:
+    """Which run the job is, or runs of so many replicas, or the sentence that says why it is none."""
+    from omegaconf import OmegaConf, open_dict
+    from omegaconf.errors import OmegaConfBaseException
+
+    from bench.config.identity import identity, replica
+    from bench.config.prepare import prepare
+    from bench.errors import BadInput
+
+    with open_dict(cfg):
+        hydra = cfg.pop("hydra")
+    try:
+        composed: Any = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
+        config = prepare(composed)
+    except (BadInput, OmegaConfBaseException) as error:
+        yield {"run": None, "reason": " ".join(str(error).split())}
+        return
+    finally:
+        with open_dict(cfg):
+            cfg.hydra = hydra
+    other = {"device": "cpu" if config["device"] == "cuda" else "cuda"}
+    for number in range(config["replicas"]):
+        one = replica(config, number)
+        elsewhere = {"on_the_other_device": identity(one | other)} if composed["device"] == "auto" else {}
+        yield {"run": identity(one)} | elsewhere
+
+
+def _write(folder: Path, arguments: list[str], jobs: list[dict[str, Any]]) -> None:
+    """Beside the runs; the same command again has the same file."""
+    command = shlex.join(["python", "-m", "bench", *arguments])
+    path = folder / f"sweep_{hashlib.sha256(command.encode()).hexdigest()[:8]}.json"
+    plan = {"command": command, "started": datetime.now(UTC).isoformat(timespec="seconds"), "jobs": jobs}
+    folder.mkdir(parents=True, exist_ok=True)
+    replace(path, json.dumps(plan, indent=1).encode())
+    remove_temporaries(folder, path.name)  # whoever else writes this plan writes the same
+
+
+def read(path: Path) -> dict[str, Any] | None:
+    """A plan: command, started, jobs with their overrides and their run; None where the file is none."""
+    try:
+        plan = json.loads(path.read_text())
+        return plan if all({"run", "overrides"} <= job.keys() for job in plan["jobs"]) and plan["command"] else None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None

@@ -1,0 +1,154 @@
+"""`hydra/launcher=pool`: every job in a process of its own, several at once, forked from a server with torch loaded."""
+
+import math
+import os
+import sys
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import wait
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.utils import JobReturn, JobStatus, setup_globals
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import OmegaConf
+
+from bench import machine
+from bench.errors import BadInput
+from bench.run.ending import line
+from bench.sweep import job
+from bench.sweep.lost import lost_job
+from bench.sweep.payload import packed
+from bench.sweep.process import Process, interrupt, interruptible, start_server, uninterrupted
+from bench.sweep.slots import slots
+from bench.sweep.worker import Told
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+PLACE = "hydra_plugins.estimator_bench"  # Hydra instantiates plugins of the package `hydra_plugins` alone
+
+
+@dataclass
+class PoolConf:
+    """The group `hydra.launcher` of the pool.
+
+    Attributes:
+        n_jobs: jobs at once; null: as many as the cores hold with `threads` each.
+        time_limit: seconds after which a job is ended and its run recorded as failed; null: none.
+        gpus: how many GPUs, or a list of them, of which a job sees one; null: every job sees all.
+        gpu_share: jobs at once on one GPU.
+    """
+
+    _target_: str = f"{PLACE}.Pool"
+    n_jobs: int | None = None
+    time_limit: float | None = None
+    gpus: Any = None
+    gpu_share: int = 1
+
+
+class Pool(Launcher):
+    """Hydra's launcher: one process a job, never more at once than there are slots.
+
+    A job that is killed, crashes or exceeds the time limit is a failed run with its reason, and the others go on.
+    """
+
+    def __init__(self, n_jobs: int | None, time_limit: float | None, gpus: Any, gpu_share: int):
+        self.n_jobs, self.time_limit, self.gpu_share = n_jobs, time_limit, gpu_share
+        self.gpus = OmegaConf.to_container(gpus) if OmegaConf.is_config(gpus) else gpus
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: "DictConfig") -> None:
+        """Raises BadInput where a setting is not possible."""
+        self.context, self.task, self.config = hydra_context, task_function, config
+        threads = config.threads if isinstance(config.threads, int) and config.threads > 0 else 1
+        self.slots = slots(self.n_jobs, self.gpus, self.gpu_share, threads)
+        if self.time_limit is not None and not self.time_limit > 0:
+            raise BadInput(f"hydra.launcher.time_limit needs seconds, above 0, or null; got {self.time_limit:g}.")
+        start_server()  # which imports while the sweeper composes all jobs
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        """Do all jobs; how each ended is in the session of this process, too."""
+        setup_globals()
+        Path(str(self.config.hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)
+        self.session, self.total = job.current(), len(job_overrides)
+        self.session.many, self.session.total = True, self.session.total + self.total
+        self.free = self.slots[: self.total]
+        self.at_once = len(self.free)
+        told = machine.told(self.at_once, self.gpu_share if self.gpus else self.at_once)
+        self.environment = {**os.environ, **told}
+        self.payload = packed(self.task, self.context, self.config, GlobalHydra.instance().hydra)
+        self.running: dict[Process, str | None] = {}  # and its slot
+        self.returned: list[JobReturn] = []
+        self.worked: list[float] = []  # seconds of the jobs that were not there already
+        with interruptible():
+            try:
+                self._all(deque(enumerate(job_overrides, initial_job_idx)))
+            finally:
+                with uninterrupted():
+                    interrupt(self.running)
+        return self.returned
+
+    def _all(self, waiting: "deque[tuple[int, Sequence[str]]]") -> None:
+        fail_fast = self.config.sweep.fail_fast is True
+        while waiting or self.running:
+            if fail_fast and waiting and any(finished.status == "failed" for finished in self.session.finished):
+                print(f"sweep.fail_fast=true: a run failed, and {len(waiting)} jobs were not started.", file=sys.stderr)
+                waiting.clear()
+            while waiting and self.free:
+                self._start(*waiting.popleft())
+            next_limit = min((process.deadline for process in self.running), default=time.monotonic())
+            things = [thing for process in self.running for thing in process.waitable()]
+            wait(things, None if next_limit == math.inf else max(0.0, next_limit - time.monotonic()))
+            for process in [*self.running]:
+                if process.hear():
+                    self._finish(process)
+
+    def _start(self, number: int, overrides: Sequence[str]) -> None:
+        slot = self.free.pop(0)
+        visible = {} if slot is None else {"CUDA_VISIBLE_DEVICES": slot}
+        with uninterrupted():
+            process = Process(self.payload, number, overrides, self.environment | visible, self.time_limit)
+            self.running[process] = slot
+
+    def _finish(self, process: Process) -> None:
+        """Tell how a job ended; record what it could not."""
+        with uninterrupted():
+            reason, printed = process.end(), process.printed()
+            self.free.append(self.running.pop(process))
+        told, seconds = process.told, time.monotonic() - process.started
+        if reason:
+            ends = lost_job(self.task, self.context, self.config, process.overrides, reason, printed)
+            known = [one.finished.directory for one in told]
+            lost = [end for end in ends if end.directory not in known]
+            told += [Told(f"{process.name} {end.what}".rstrip(), end, seconds) for end in lost]
+        elif printed:
+            print(printed, end="", file=sys.stderr)
+        endings = [one.finished for one in told]
+        if not all(finished.already for finished in endings):
+            self.worked.append(seconds)
+        self.session.finished += endings
+        returned = JobReturn(overrides=process.overrides, status=JobStatus.COMPLETED)
+        returned.return_value = endings
+        self.returned.append(returned)
+        for i, one in enumerate(told, 1):
+            label = f"{len(self.returned)}/{self.total} {one.what}".rstrip()
+            print(line(label, one.finished, one.seconds) + (self._left() if i == len(told) else ""), flush=True)
+
+    def _left(self) -> str:
+        """When the end of the sweep is to be expected."""
+        jobs = self.total - len(self.returned)
+        if not jobs or not self.worked:
+            return ""
+        seconds = sum(self.worked) / len(self.worked) * math.ceil(jobs / self.at_once)
+        return f"; about {duration(seconds)} left"
+
+
+def duration(seconds: float) -> str:
+    """`40 s`, `3 min`, `2.5 h`."""
+    if seconds < 60:
+        return f"{max(1, round(seconds))} s"
+    return f"{round(seconds / 60)} min" if seconds < 3600 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,105 @@
+"""The short table at the end of a sweep, and of a probe."""
+
+import json
+import math
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.tables import store
+
+if TYPE_CHECKING:
+    from bench.run.ending import Finished
+
+COLUMNS = ("run", "estimator", "family", "seed", "status", "test ELBO", "log10 var", "ms/step")
+
+SHARED = ("run", "estimator", "F / B", "ms/gradient", "variance", "bias²", "± 95 %")
+
+
+def show(directories: Iterable[Path]) -> None:
+    """Print a line for each complete run directory: its last test ELBO (nats), encoder `variance_noise`, step time."""
+    from rich.console import Console
+    from rich.table import Column, Table
+
+    table = Table(
+        *(Column(name, no_wrap=name != "estimator", overflow="fold") for name in COLUMNS),
+        box=None,
+        padding=(0, 1, 0, 0),
+    )
+    for directory in dict.fromkeys(directories):
+        if (directory / store.MARKER).is_file():
+            table.add_row(*summary(directory))
+    if table.row_count:
+        Console().print(table)
+
+
+def show_unfinished(finished: Iterable["Finished"]) -> None:
+    """Print how many runs failed, each reason once with one of its runs, and how many another process works on."""
+    finished, failed = list(finished), dict[str, list[str]]()
+    for job in finished:
+        if job.status == "failed":
+            failed.setdefault(job.reason, []).append(str(job.directory or "a job that could not start"))
+    if failed:
+        print(f"{sum(map(len, failed.values()))} failed:")
+    for reason, (one, *others) in failed.items():
+        print(f"  {one}{f' and {len(others)} more' if others else ''}: {reason}")
+    if running := sum(job.status == "running" for job in finished):
+        print(f"{running} left to another process, which works on them.")
+
+
+def summary(directory: Path) -> list[str]:
+    """The cells of `COLUMNS`; a dash where the run has no such number, or no valid timing."""
+    found = {name: table.to_pylist() for name, table in store.read(directory).items()}
+    [run] = found["runs"]
+    elbo = _last(row["elbo"] for row in found.get("objective", []) if row["split"] == "test")
+    noise = _last(row["variance_noise"] for row in found.get("gradient", []) if row["part"] == "encoder")
+    steps = (row for row in found.get("cost", []) if row["what"] == "step")
+    seconds = _last(row["seconds"] for row in steps if row.get("valid") is not False)
+    return [
+        run["run"], run["estimator"], run["family"], str(run["seed"]), run["status"],
+        _number(elbo), _number(math.log10(noise) if noise else None), _number(seconds and 1000 * seconds),
+    ]  # fmt: skip
+
+
+def show_shared(directories: Iterable[Path]) -> None:
+    """Print a table for each shared checkpoint: encoder `variance_noise` and `bias_sq` (nats²) of what was measured."""
+    from rich.console import Console
+    from rich.table import Column, Table
+
+    shown: dict[str, Table] = {}
+    for directory in dict.fromkeys(directories):
+        run = store.read(directory)["runs"].to_pylist()[0]
+        origin = json.loads(run["config"]).get("probe")
+        if origin and run["status"] == "done":
+            title = f"{run['family']}; shared checkpoint of {origin['trained_with']}, step {origin['step']}"
+            columns = (Column(name, no_wrap=name != "estimator", overflow="fold") for name in SHARED)
+            empty = Table(*columns, title=title, title_justify="left", box=None, padding=(0, 1, 0, 0))
+            shown.setdefault(f"{title} {origin['digest']}", empty).add_row(*shared_summary(directory))
+    for table in shown.values():
+        Console().print(table)
+    for place in dict.fromkeys(directory.parent for directory in directories):
+        print(f"python -m bench.report {place} draws them.")
+
+
+def shared_summary(directory: Path) -> list[str]:
+    """The cells of `SHARED`; a dash where the measurement has no such number."""
+    found = {name: table.to_pylist() for name, table in store.read(directory).items()}
+    [run] = found["runs"]
+    gradient: dict[str, Any] = next((row for row in found.get("gradient", []) if row["part"] == "encoder"), {})
+    cost: dict[str, Any] = next((row for row in found.get("cost", []) if row["what"] == "gradient"), {})
+    calls = [cost.get(f"evaluations_{way}") for way in ("forward", "backward")]
+    seconds = None if cost.get("valid") is False else cost.get("seconds")
+    error = gradient.get("bias_sq_se")
+    numbers = [gradient.get("variance_noise"), gradient.get("bias_sq"), error and 1.96 * error]
+    return [
+        run["run"], run["estimator"], " / ".join(f"{n:g}" for n in calls) if cost else "-",
+        _number(seconds and 1000 * seconds), *("-" if n is None else f"{n:.3g}" for n in numbers),
+    ]  # fmt: skip
+
+
+def _last(values: Iterable[Any]) -> Any:
+    return next(reversed(list(values)), None)
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"

@@ -1,0 +1,1 @@
+"""The tables of a run: their columns, and how they reach the disk."""

@@ -1,0 +1,104 @@
+"""The columns of the tables that a report adds, and the page of all columns.
+
+`python -m bench.tables.columns` prints `docs/columns.md`.
+"""
+
+from typing import TYPE_CHECKING
+
+from bench.tables.schema import BOOL, FLOAT, INT, STATUSES, TEXT, Column
+
+if TYPE_CHECKING:
+    pass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    pass
+from bench.tables.schema import TABLES
+
+
+def _bounded(name: str, meaning: str) -> dict[str, Column]:
+    return {
+        name: Column(FLOAT, meaning),
+        f"{name}_low": Column(FLOAT, f"lower end of the 95 % Student-t interval of {name} over seeds"),
+        f"{name}_high": Column(FLOAT, f"upper end of the 95 % Student-t interval of {name} over seeds"),
+    }
+
+
+COMPARISON: dict[str, Column] = {
+    "family": Column(TEXT, "latent family"),
+    "objective": Column(TEXT, "what the estimator optimises: elbo or iwae"),
+    "setting": Column(TEXT, "the problem, where the collection holds several: data, latent, model, objective"),
+    "trained_with": Column(TEXT, "own, or the estimator that trained the shared checkpoint"),
+    "checkpoint": Column(INT, "training steps of the shared checkpoint; null along own trajectories"),
+    "label": Column(TEXT, "estimator and the hyper-parameters that tell its configurations apart"),
+    "estimator": Column(TEXT, "name of the estimator option"),
+    "unbiased": Column(BOOL, "whether the estimator claims to be unbiased"),
+    **{status: Column(INT, f"runs that ended as {status}") for status in STATUSES},
+    "seeds": Column(INT, "runs that count: those done; everything below is over these"),
+    **_bounded("elbo_train", "ELBO at the last step, training split (nats)"),
+    **_bounded("elbo_test", "ELBO at the last step, test split (nats)"),
+    **_bounded("iwae_test", "importance-weighted bound at the last step, test split (nats)"),
+    **_bounded("variance_noise_encoder", "variance_noise at the last step, encoder; geometric mean (nats^2)"),
+    **_bounded("variance_noise_latent", "variance_noise at the last step, latent; geometric mean (nats^2)"),
+    **_bounded("bias_sq", "bias_sq at the last step, encoder; noise may make it negative (nats^2)"),
+    **_bounded("norm_sq", "norm_sq at the last step, encoder (nats^2)"),
+    "engine": Column(TEXT, "the engine whose times these are: eager, or else the alphabetically first"),
+    "seconds_step": Column(FLOAT, "valid time of a training step, median over runs (s)"),
+    "seconds_gradient": Column(FLOAT, "valid time of a gradient, median over runs (s)"),
+    "evaluations": Column(FLOAT, "forward evaluations of the cost per example and gradient"),
+    "evaluations_backward": Column(FLOAT, "of which differentiated with respect to z"),
+    "variance_x_evaluations": Column(FLOAT, "variance_noise_encoder x evaluations (nats^2)"),
+    "variance_x_seconds": Column(FLOAT, "variance_noise_encoder x seconds_gradient (nats^2 s)"),
+}
+
+
+QUANTITIES = {
+    "variance_noise": "variance_noise at the last step, encoder",
+    "variance_x_evaluations": "variance_noise x evaluations of the cost",
+    "variance_x_seconds": "variance_noise x seconds of a gradient",
+}
+
+
+def _columns(name: str, meaning: str) -> dict[str, Column]:
+    return {
+        f"{name}_ratio": Column(FLOAT, f"{meaning}: A over B, geometric mean over seeds"),
+        f"{name}_low": Column(FLOAT, f"lower end of the 95 % interval of {name}_ratio: Student's t on paired logs"),
+        f"{name}_high": Column(FLOAT, f"upper end of the 95 % interval of {name}_ratio"),
+        f"{name}_probability": Column(FLOAT, f"probability that A has the lower {name}, from Student's t posterior"),
+        f"{name}_seeds": Column(INT, f"seeds in which both have a positive {name}"),
+    }
+
+
+PAIRS: dict[str, Column] = {
+    "family": Column(TEXT, "latent family"),
+    "objective": Column(TEXT, "what both optimise: elbo or iwae"),
+    "setting": Column(TEXT, "the problem, where the collection holds several: data, latent, model, objective"),
+    "trained_with": Column(TEXT, "own, or the estimator that trained the checkpoint of a probe"),
+    "checkpoint": Column(INT, "training steps of the shared checkpoint; null along own trajectories"),
+    "A": Column(TEXT, "label of one estimator, as in the comparison"),
+    "B": Column(TEXT, "label of the other, later in the alphabet"),
+    **{column: spec for name, meaning in QUANTITIES.items() for column, spec in _columns(name, meaning).items()},
+}
+
+
+def markdown(tables: dict[str, dict[str, Column]]) -> str:
+    """A Markdown section for each table."""
+    lines = []
+    for table, columns in tables.items():
+        lines += [f"\n## {table}\n", "| column | type | meaning |", "|---|---|---|"]
+        for name, column in columns.items():
+            choices = f": {', '.join(column.choices)}" if column.choices else ""
+            optional = "" if column.required else ", may be null"
+            meaning = (column.description + choices).replace("|", "\\|")
+            lines.append(f"| `{name}` | {column.type}{optional} | {meaning} |")
+    return "\n".join(lines) + "\n"
+
+
+def document() -> str:
+    """The text of `docs/columns.md`."""
+    title = "# Columns of the tables\n\nGenerated by `make docs`; do not edit.\n"
+    return title + markdown(TABLES | {"comparison": COMPARISON, "pairs": PAIRS})
+
+
+if __name__ == "__main__":
+    print(document(), end="")

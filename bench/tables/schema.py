@@ -1,0 +1,154 @@
+"""The columns of every table, in one place. `python -m bench.schema` prints `docs/columns.md`."""
+
+from typing import NamedTuple
+
+import pyarrow as pa
+
+SCHEMA = 4  # raise whenever a column changes its name, type or meaning
+STATUSES = ("done", "failed", "diverged", "skipped")
+OWN = "own"  # trained_with, where the gradient was measured along the run's own training
+
+TEXT, INT, FLOAT, BOOL = pa.string(), pa.int64(), pa.float64(), pa.bool_()
+
+
+class Column(NamedTuple):
+    """A column: its type, its meaning with unit in one line, whether every row has it, the only values it may take."""
+
+    type: pa.DataType
+    description: str
+    required: bool = False
+    choices: tuple[str, ...] = ()
+
+
+RUN = Column(TEXT, "hash of the resolved config: the identity of the run", True)
+SEED = Column(INT, "the run's seed", True)
+STEP = Column(INT, "training steps taken when this was measured", True)
+DEVICE = {
+    "device": Column(TEXT, "cpu or cuda"),
+    "device_name": Column(TEXT, "name of the processor or of the GPU"),
+    "threads": Column(INT, "CPU threads the run was allowed"),
+}
+MOMENTS = {
+    "variance_noise": "sampling noise: trace of the gradient's covariance over draws, mean over probe batches (nats^2)",
+    "variance_data": "minibatch noise: trace of the mean gradient's variance over batches; may be negative (nats^2)",
+    "variance": "variance_noise + variance_data (nats^2)",
+    "norm_sq": "squared norm of the mean gradient, less its noise (nats^2)",
+    "snr": "norm_sq / variance_noise",
+    "bias_sq": "squared distance of the mean gradient from the reference, less the noise of both (nats^2)",
+    "cosine": "cosine of the mean gradient with the reference, less the noise of both; may exceed 1",
+    "mse": "bias_sq + variance_noise (nats^2)",
+}
+PAPERS = {
+    "ema_variance": "mean over the part's parameters of the variance of a training step's gradient, minibatch noise "
+    "included, by bias-corrected moving averages with decay 0.999 of g and g^2 along the training (nats^2)",
+    "ema_variance_log": "natural logarithm of ema_variance",
+    "ema_variance_sum": "ema_variance of the gradient summed over the batch: times batch_size^2 (nats^2)",
+    "ema_variance_all": "ema_variance over the parameters of encoder and decoder together (nats^2)",
+}
+TABLES: dict[str, dict[str, Column]] = {
+    "runs": {
+        "run": RUN,
+        "name": Column(TEXT, "name of the sweep it belongs to"),
+        "status": Column(TEXT, "how it ended", True, STATUSES),
+        "reason": Column(TEXT, "one sentence, where status is not done"),
+        "estimator": Column(TEXT, "name of the estimator option", True),
+        "family": Column(TEXT, "latent family", True),
+        "unbiased": Column(BOOL, "whether the estimator claims to be unbiased"),
+        "objective": Column(TEXT, "what the estimator optimises", True, ("elbo", "iwae")),
+        "seed": SEED,
+        "step": Column(INT, "last training step reached"),
+        **DEVICE,
+        "torch": Column(TEXT, "version of PyTorch"),
+        "python": Column(TEXT, "version of Python"),
+        "suite": Column(TEXT, "version of this suite"),
+        "schema": Column(INT, "version of these tables", True),
+        "commit": Column(TEXT, "git commit, with + where the tree was changed"),
+        "started": Column(TEXT, "start, UTC, ISO 8601"),
+        "seconds": Column(FLOAT, "wall-clock time of the whole run (s)"),
+        "command": Column(TEXT, "the command line that repeats it"),
+        "config": Column(TEXT, "the whole resolved config, as JSON", True),
+    },
+    "objective": {
+        "run": RUN,
+        "seed": SEED,
+        "step": STEP,
+        "seconds": Column(FLOAT, "training time until then, evaluating and measuring excluded (s)"),
+        "split": Column(TEXT, "train, validation or test", True),
+        "examples": Column(INT, "examples evaluated"),
+        "elbo": Column(FLOAT, "evidence lower bound with true samples, mean over examples (nats)"),
+        "elbo_se": Column(FLOAT, "its standard error over examples (nats)"),
+        "reconstruction": Column(FLOAT, "E log p(x|z), mean over examples (nats)"),
+        "kl": Column(FLOAT, "KL(q||p), mean over examples (nats)"),
+        "iwae": Column(FLOAT, "importance-weighted bound with `samples` samples, mean over examples (nats)"),
+        "iwae_se": Column(FLOAT, "its standard error over examples (nats)"),
+        "samples": Column(INT, "K of iwae, the same whatever K the training uses"),
+        "log_prior_sampling": Column(FLOAT, "estimate of log p(x) from prior samples, mean over examples (nats)"),
+        "log_prior_sampling_se": Column(FLOAT, "its standard error over examples (nats)"),
+        "prior_samples": Column(INT, "number of those prior samples"),
+        "bits_per_dim": Column(FLOAT, "-elbo / (pixels log 2) (bits)"),
+        "active_units": Column(INT, "latent units whose posterior mean varies by more than 0.01 over the examples"),
+        "perplexity": Column(FLOAT, "exp of the entropy of the marginal code distribution"),
+        "usage": Column(FLOAT, "fraction of the codes that are used at all"),
+    },
+    "gradient": {
+        "run": RUN,
+        "seed": SEED,
+        "step": STEP,
+        "estimator": Column(TEXT, "name of the estimator measured", True),
+        "trained_with": Column(
+            TEXT,
+            "what trained these parameters: own (this run's own training), or the estimator of a shared checkpoint",
+        ),
+        "part": Column(TEXT, "the coordinates: latent, encoder, decoder, or the name of a layer", True),
+        "batches": Column(INT, "M, probe batches"),
+        "draws": Column(INT, "R, gradient draws taken per probe batch; 1 where the gradient has no noise"),
+        **{
+            column: Column(FLOAT, description)
+            for name, meaning in MOMENTS.items()
+            for column, description in ((name, meaning), (f"{name}_se", f"standard error of {name}"))
+        },
+        "variance_exact": Column(
+            FLOAT, "what variance_noise estimates, in closed form or by enumeration or quadrature, where known (nats^2)"
+        ),
+        "kurtosis": Column(
+            FLOAT,
+            "E d^4 / (E d^2)^2 of a draw's distance d from the mean gradient; variance_noise rests on draws / kurtosis "
+            "draws, and its squared relative standard error is about (kurtosis - 1) / (batches draws)",
+        ),
+        "note": Column(TEXT, "one sentence, where the draws were too few for measure.precision"),
+        "reference": Column(TEXT, "exact, or the name of the unbiased estimator that gave the reference"),
+        "reference_draws": Column(INT, "draws of the reference per probe batch; 0 where it is exact"),
+        "reference_norm_sq": Column(FLOAT, "squared norm of the reference, less its noise (nats^2)"),
+        **{
+            name: Column(FLOAT, f"{meaning}; of the parts encoder and decoder, with measure.papers")
+            for name, meaning in PAPERS.items()
+        },
+    },
+    "cost": {
+        "run": RUN,
+        "estimator": Column(TEXT, "name of the estimator timed"),
+        "what": Column(TEXT, "what was timed", True, ("step", "gradient")),
+        "engine": Column(TEXT, "how it was executed: eager, compile or graph"),
+        **DEVICE,
+        "batch_size": Column(INT, "examples of the batch"),
+        "seconds": Column(FLOAT, "median over repetitions (s)"),
+        "seconds_q1": Column(FLOAT, "first quartile over repetitions (s)"),
+        "seconds_q3": Column(FLOAT, "third quartile over repetitions (s)"),
+        "seconds_compile": Column(
+            FLOAT, "compiling, or capturing, with the first calls; less where compiled code was on the disk (s)"
+        ),
+        "repetitions": Column(INT, "timed repetitions"),
+        "valid": Column(
+            BOOL, "whether threads x jobs at once <= cores and a GPU had one job, without which a timing means little"
+        ),
+        "evaluations_forward": Column(FLOAT, "evaluations of the cost per example and gradient"),
+        "evaluations_backward": Column(FLOAT, "evaluations of the cost that are differentiated with respect to z"),
+        "peak_memory": Column(INT, "peak memory (bytes); not known of engine graph"),
+    },
+}
+
+
+def arrow_schema(table: str) -> pa.Schema:
+    """The pyarrow schema of one of `TABLES`, its version in the metadata."""
+    fields = [pa.field(name, column.type, not column.required) for name, column in TABLES[table].items()]
+    return pa.schema(fields, {"table": table, "schema": str(SCHEMA)})

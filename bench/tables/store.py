@@ -1,0 +1,159 @@
+"""How the tables of a run reach the disk: whole or not at all, and checked against the schema.
+
+A run directory holds one Parquet file a table and the marker `complete.json`, which is written last: without the
+marker the directory is not complete, whatever else lies in it. The marker has the SHA-256 of each file, and no other
+file is read. The columns are in `bench.schema`.
+"""
+
+import hashlib
+import json
+import math
+import os
+from contextlib import ExitStack
+from numbers import Integral, Real
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from bench.files import written
+from bench.tables.schema import BOOL, FLOAT, INT, SCHEMA, TABLES, TEXT, Column, arrow_schema
+
+MARKER = "complete.json"
+
+
+class SchemaError(ValueError):
+    """A table or a run directory is not what the schema says; the message is one sentence."""
+
+
+def write(directory: str | Path, tables: dict[str, list[dict[str, Any]]]) -> None:
+    """Check the rows and write them as a complete run directory; `tables` must hold the one row of `runs`.
+
+    Everything is checked before anything is written. Raises SchemaError naming the table, the row and the column.
+    """
+    if unknown := sorted(tables.keys() - TABLES.keys()):
+        raise SchemaError(f"There is no table {unknown[0]!r}; the tables are {', '.join(TABLES)}.")
+    if len(tables.get("runs", [])) != 1:
+        raise SchemaError(f"Table runs needs exactly one row; got {len(tables.get('runs', []))}.")
+    arrays = {name: _table(name, rows) for name, rows in tables.items()}
+    run = arrays["runs"].to_pylist()[0]
+    directory = Path(directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    contents = {f"{name}.parquet": parquet(array) for name, array in arrays.items()}
+    digests = {name: hashlib.sha256(contents[f"{name}.parquet"]).hexdigest() for name in arrays}
+    marker = {"run": run["run"], "status": run["status"], "schema": SCHEMA, "tables": digests}
+    with ExitStack() as stack:  # all is on the disk before the first old file goes
+        beside = {n: stack.enter_context(written(directory / n, content)) for n, content in contents.items()}
+        beside[MARKER] = stack.enter_context(written(directory / MARKER, json.dumps(marker).encode()))
+        (directory / MARKER).unlink(missing_ok=True)  # from here until the new marker the directory is incomplete
+        for name in TABLES.keys() - arrays.keys():
+            (directory / f"{name}.parquet").unlink(missing_ok=True)
+        for name, temporary in beside.items():
+            os.replace(temporary, directory / name)
+
+
+def read(directory: str | Path) -> dict[str, pa.Table]:
+    """The tables of a complete run directory.
+
+    Raises SchemaError where the directory is not complete, of another schema version, or a file is damaged.
+    """
+    directory = Path(directory)
+    return {name: _read(directory / f"{name}.parquet", name, digest) for name, digest in _digests(directory).items()}
+
+
+def read_one(directory: Path, name: str) -> pa.Table:
+    """One table of a complete run directory; raises as `read`, and where it has no such table."""
+    digests = _digests(directory)
+    if name not in digests:
+        raise SchemaError(f"{directory} has no table {name}.")
+    return _read(directory / f"{name}.parquet", name, digests[name])
+
+
+def version(directory: Path) -> tuple[int, int] | None:
+    """Changes whenever the run directory is written anew; None where it is not complete."""
+    try:
+        status = (directory / MARKER).stat()
+    except FileNotFoundError:
+        return None
+    return status.st_ino, status.st_mtime_ns
+
+
+def _digests(directory: Path) -> dict[str, str]:
+    """The tables of a complete run directory, each with the SHA-256 of its file."""
+    if not (directory / MARKER).is_file():
+        raise SchemaError(f"{directory} is not a complete run: it has no {MARKER}.")
+    try:
+        marker = json.loads((directory / MARKER).read_bytes())
+        version, digests = marker["schema"], marker["tables"]
+        there = {name for name in TABLES if (directory / f"{name}.parquet").exists()}
+        damaged = version == SCHEMA and not ({"runs"} | there <= digests.keys() <= TABLES.keys())
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        damaged = True
+    if damaged:
+        raise SchemaError(f"{directory / MARKER} is damaged: delete the directory and run it again.")
+    if version != SCHEMA:
+        raise SchemaError(
+            f"{directory} has tables of schema {version}, and this version reads schema {SCHEMA}: "
+            "run it again, or read it with the version that wrote it."
+        )
+    return digests
+
+
+def parquet(table: pa.Table) -> bytes:
+    """The table as the bytes of a Parquet file, zstd."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd", write_page_checksum=True)
+    return sink.getvalue().to_pybytes()
+
+
+def _table(name: str, rows: list[dict[str, Any]]) -> pa.Table:
+    columns = TABLES[name]
+    for i, row in enumerate(rows):
+        if unknown := sorted(row.keys() - columns.keys()):
+            raise SchemaError(f"Table {name}, row {i}: there is no column {unknown[0]!r}.")
+    checked = [
+        {c: _value(row.get(c), spec, f"Table {name}, row {i}, column {c}") for c, spec in columns.items()}
+        for i, row in enumerate(rows)
+    ]
+    return pa.Table.from_pylist(checked, arrow_schema(name))
+
+
+def _value(value: Any, column: Column, where: str) -> Any:
+    if hasattr(value, "item") and not getattr(value, "ndim", 0):
+        value = value.item()  # a NumPy or torch scalar
+    if isinstance(value, float) and math.isnan(value) and column.type == FLOAT:
+        value = None
+    if value is None:
+        if column.required:
+            raise SchemaError(f"{where}: it is required and missing.")
+        return None
+    wanted: Any = {TEXT: str, INT: Integral, FLOAT: Real, BOOL: bool}[column.type]
+    if not isinstance(value, wanted) or (isinstance(value, bool) and column.type != BOOL):
+        raise SchemaError(f"{where}: it must be {column.type}; got {value!r}.")
+    if column.choices and value not in column.choices:
+        raise SchemaError(f"{where}: it must be one of {', '.join(column.choices)}; got {value!r}.")
+    try:
+        if column.type == INT:
+            int(value).to_bytes(8, signed=True)
+        elif column.type == FLOAT:
+            value = float(value)
+        elif column.type == TEXT:
+            value.encode()
+    except (OverflowError, UnicodeEncodeError):
+        raise SchemaError(f"{where}: {column.type} cannot hold {value!r}.") from None
+    return value
+
+
+def _read(path: Path, name: str, digest: str) -> pa.Table:
+    try:
+        content = path.read_bytes()
+        if hashlib.sha256(content).hexdigest() != digest:
+            raise OSError
+        table = pq.read_table(pa.BufferReader(content))
+    except (OSError, pa.ArrowException):
+        problem = "is missing, truncated or not as it was written: delete the directory and run it again."
+        raise SchemaError(f"{path} {problem}") from None
+    if not table.schema.equals(arrow_schema(name), check_metadata=False):
+        raise SchemaError(f"{path} does not have the columns of schema {SCHEMA}.")
+    return table

@@ -1,0 +1,1 @@
+"""Training: the loop, the engines that execute a step, and several seeds trained as one."""

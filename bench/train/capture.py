@@ -1,0 +1,71 @@
+"""What a CUDA graph cannot record of a training step, found without a GPU: the step runs on tensors without memory."""
+
+import copy
+
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from bench.train.snapshot import attributes, changed
+from bench.train.trainer import Trainer
+
+COPIES = (torch.ops.aten._to_copy.default, torch.ops.aten.copy_.default)
+META = torch.device("meta")
+
+
+def obstacle(trainer: Trainer, x: Tensor) -> str | None:
+    """What in this trainer's steps a graph cannot record, to go on after "cannot record", or None.
+
+    A graph repeats what the device did. So the host may not wait for a value or send one, and what moves must be a
+    tensor that is written in place. Nothing of the trainer changes, no random number is drawn.
+
+    Args:
+        trainer: with a model and an estimator that have their sizes.
+        x: `[B, X]`, a batch as in training; only its shape counts.
+    """
+    if trainer.config["schedule"] != "constant":
+        return f"a learning rate that changes, train.schedule={trainer.config['schedule']}"
+    twin = copy.deepcopy(trainer, {id(trainer.batches): iter(()), id(trainer.losses): trainer.losses})
+    for module in (twin.model, twin.estimator):
+        module.to(META)
+    twin.learned, twin.tuned = _learned(twin.model), _learned(twin.estimator)
+    twin.optimisers, name, on_meta = [], trainer.estimator.name, x.to(META)
+    try:
+        twin.gradient(on_meta)  # what is sent once is sent before a graph is captured
+        with _Watch() as watch:
+            drawn = twin.gradient(on_meta)
+            before = attributes(twin.estimator)
+            twin.update(drawn)
+    except (RuntimeError, NotImplementedError) as error:
+        return f"a step of {name}, which needs the value of a tensor on the host ({_first_line(error)})"
+    if watch.sent:
+        return f"a step of {name}, which sends a tensor from the host to the device ({watch.sent})"
+    if moved := changed(before, attributes(twin.estimator)):
+        return f"a step of {name}, whose state {moved[0]} is not a buffer that is written in place"
+    return None
+
+
+def _learned(module: nn.Module) -> list[nn.Parameter]:
+    return [p for p in module.parameters() if p.requires_grad]
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
+
+
+class _Watch(TorchDispatchMode):
+    """Takes note of the first tensor that comes from the host."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sent = ""
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        out = func(*args, **(kwargs or {}))
+        made = isinstance(out, Tensor) and out.device == META
+        host = [a for a in tree_leaves((args, kwargs)) if isinstance(a, Tensor) and a.device != META]
+        sent = any(a.ndim or func in COPIES for a in host)  # a single number may go along with a kernel
+        if made and (sent or func is torch.ops.aten.lift_fresh.default) and not self.sent:
+            self.sent = str(func)
+        return out

@@ -1,0 +1,170 @@
+"""Several seeds trained at once in one process: every parameter is stacked `[R, ...]`, and one step steps all."""
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, vmap
+
+from bench.data.batches import StackedBatches
+from bench.errors import Impossible
+from bench.train.noise import Draw, Recorded, Replayed, drawn
+from bench.train.snapshot import attributes, changed
+from bench.train.trainer import CHECK_EVERY, Drawn, Trainer, make_optimiser
+from estimators import Estimate, Estimator
+
+
+class Replicas(Trainer):
+    """R trainers as one. Replica r has its own parameters, state, batches and noise: those of `trainers[r]` alone, to
+    float tolerance.
+
+    The parameters and buffers of each trainer become views of the stacked ones, so that its model can be evaluated and
+    measured at any time; its optimisers are out of use.
+
+    Args:
+        trainers: of the same configuration but for the seeds, none of which has taken a step.
+        seeds: of each replica's noise; the estimator's stream of a run alone starts from the same.
+        config: the `train` group.
+        example: `[B, X]`, of the shape of a batch; its values do not count.
+
+    Raises:
+        Impossible: this estimator or model does not survive `torch.func.vmap`, or has noise of its own.
+    """
+
+    def __init__(self, trainers: list[Trainer], seeds: list[int], config: dict, example: Tensor):
+        self.trainers, first, self.config = trainers, trainers[0], config
+        self.objective, self.model, self.estimator = first.objective, first.model, first.estimator
+        self.batches = StackedBatches([trainer.batches for trainer in trainers])
+        self.one = _One(first)
+        device = first.learned[0].device
+        self.streams = [torch.Generator(device).manual_seed(seed) for seed in seeds]
+        self._forward_noise, self._update_noise = self._recorded(first, example)
+        self.state = self._stacked(trainers)
+        self.learned, self.tuned = self._leaves("model."), self._leaves("estimator.")
+        codebook = self.model.codebook
+        self.moves = type(self.estimator).update is not Estimator.update or (codebook is not None and codebook.moves)
+        self.optimisers = [make_optimiser(self.learned, config["lr"], config)]
+        if self.tuned:
+            self.optimisers.append(make_optimiser(self.tuned, config["tuning_lr"], config))
+        self.step_count = 0
+        self.losses = torch.zeros(CHECK_EVERY, len(trainers), device=device)
+        self._try(example)
+
+    def _recorded(self, first: Trainer, x: Tensor) -> tuple[list[Draw], list[Draw]]:
+        """The noise that a step asks for, forward and in the update; asked of a copy, whose streams are put back."""
+        twin = copy.deepcopy(first, {id(first.batches): iter(()), id(first.losses): first.losses})
+        devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else []
+        with torch.random.fork_rng(devices), torch.no_grad():
+            with Recorded() as forward:
+                given = twin.forward(x)
+            with Recorded() as update:
+                twin.update(given)
+        return forward.draws, update.draws
+
+    def _stacked(self, trainers: list[Trainer]) -> dict[str, Tensor]:
+        """Name -> parameters and buffers of all, of which each trainer's become views."""
+        modules = [_One(trainer) for trainer in trainers]
+        state: dict[str, Tensor] = {}
+        named = [dict(module.named_parameters()) | dict(module.named_buffers()) for module in modules]
+        for name, tensor in named[0].items():
+            stacked = torch.stack([tensors[name].detach() for tensors in named])
+            for r, tensors in enumerate(named):
+                tensors[name].data = stacked[r]
+            learns = isinstance(tensor, nn.Parameter)
+            state[name] = nn.Parameter(stacked, tensor.requires_grad) if learns else stacked
+        return state
+
+    def _leaves(self, whose: str) -> list[nn.Parameter]:
+        named = [(n, p) for n, p in self.state.items() if isinstance(p, nn.Parameter)]
+        return [p for n, p in named if n.startswith(whose) and p.requires_grad]
+
+    def _try(self, x: Tensor) -> None:
+        """One forward pass and one update of copies: what does not survive vmap is told before anything is trained."""
+        state, streams, before = self.state, self.streams, attributes(self.estimator)
+        self.state = {name: tensor.detach().clone() for name, tensor in state.items()}
+        self.streams = [torch.Generator(self.losses.device) for _ in streams]
+        try:
+            with torch.no_grad():
+                self.update(self.forward(x.expand(len(streams), -1, -1)))
+        except (RuntimeError, NotImplementedError, IndexError) as error:
+            reason = str(error).splitlines()[0].rstrip(".") if str(error) else "its noise is not that of a run alone"
+            name = self.estimator.name
+            raise Impossible(
+                f"{name} cannot be trained as replicas ({reason}): set replicas=1 and sweep over seed."
+            ) from error
+        finally:
+            self.state, self.streams = state, streams
+        if moved := changed(before, attributes(self.estimator)):
+            raise Impossible(
+                f"{self.estimator.name} cannot be trained as replicas (its {moved[0]} changes and is no buffer): set "
+                "replicas=1 and sweep over seed."
+            )
+
+    def inputs(self, x: Tensor) -> tuple:
+        return self.state, x, drawn(self._forward_noise, self.streams)
+
+    def compute(self, state: dict[str, Tensor], x: Tensor, noise: list[Tensor]) -> Drawn:  # type: ignore[override]
+        """What one batch of each replica `x [R, B, X]` costs: everything of `Drawn` has R in front."""
+
+        def one(state: dict[str, Tensor], x: Tensor, noise: list[Tensor]) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+            given = functional_call(self.one, state, (Trainer.compute, self, (x,), noise))
+            estimate = {name: value for name, value in given.estimate._asdict().items() if value is not None}
+            return given.params, given.loss, estimate
+
+        params, loss, estimate = vmap(one)(state, x, noise)
+        return Drawn(params, Estimate(**estimate), loss)
+
+    def backward(self, drawn: Drawn) -> Drawn:
+        """The gradients of a forward pass, left in `.grad` of the stacked parameters."""
+        tuning = drawn.estimate.tuning if self.tuned else None
+        for each in self.optimisers:
+            each.zero_grad(set_to_none=True)
+        drawn.loss.sum().backward(inputs=self.learned, retain_graph=tuning is not None)
+        if tuning is not None:
+            tuning.mean(-1).sum().backward(inputs=self.tuned)
+        return drawn
+
+    def update(self, given: Drawn) -> None:
+        """What moves without a gradient, in each replica."""
+        if not self.moves:
+            return
+
+        def one(state: dict[str, Tensor], params: Tensor, estimate: dict[str, Tensor], noise: list[Tensor]) -> Tensor:
+            given = Drawn(params, Estimate(**estimate), params.new_zeros(()))
+            functional_call(self.one, state, (Trainer.update, self, (given,), noise))
+            return given.loss
+
+        estimate = {name: value.detach() for name, value in given.estimate._asdict().items() if value is not None}
+        state = {name: tensor.detach() for name, tensor in self.state.items()}
+        vmap(one)(state, given.params.detach(), estimate, drawn(self._update_noise, self.streams))
+
+    def hand_out(self) -> None:
+        """Make the gradients of the last step those of each trainer."""
+        for i, stacked in enumerate(self.learned):
+            grads = [None] * len(self.trainers) if stacked.grad is None else stacked.grad.unbind()
+            for trainer, grad in zip(self.trainers, grads, strict=True):
+                trainer.learned[i].grad = grad
+
+    def generators(self) -> list[torch.Generator]:
+        return self.streams
+
+    def diverged(self) -> list[int | None]:  # type: ignore[override]
+        """For each replica what `Trainer.diverged` says. Waits for the device."""
+        first = max(0, self.step_count - CHECK_EVERY)
+        recent = [self.losses[i % CHECK_EVERY] for i in range(first, self.step_count)]
+        finite = torch.stack(recent, 1).isfinite().tolist() if recent else [[] for _ in self.streams]
+        return [first + each.index(False) if False in each else None for each in finite]
+
+
+class _One(nn.Module):
+    """One replica's model and estimator; its forward pass is any method of a trainer that uses them."""
+
+    def __init__(self, trainer: Trainer):
+        super().__init__()
+        self.model, self.estimator = trainer.model, trainer.estimator
+
+    def forward(self, method: Callable[..., Any], trainer: Trainer, args: tuple, noise: list[Tensor]) -> Any:
+        with Replayed(noise):
+            return method(trainer, *args)

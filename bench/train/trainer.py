@@ -1,0 +1,134 @@
+"""Training: a loop with nothing in it that is not training."""
+
+import math
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from bench.model.objective import Objective
+from estimators import Estimate
+
+CHECK_EVERY = 100  # steps between two looks at the losses: looking waits for the device
+
+
+class Drawn(NamedTuple):
+    """The forward pass of a training step."""
+
+    params: Tensor  # [B, *] of q
+    estimate: Estimate
+    loss: Tensor  # mean over the batch
+
+
+class Trainer:
+    """Owns the optimisers and steps them. The model learns from `loss` alone, the estimator from `tuning` alone.
+
+    Args:
+        objective: what is trained, with its model and estimator.
+        batches: endless images `x [B, X]`, already on the device.
+        config: the `train` group. With schedule cosine the learning rates fall as cos(pi/2 step/steps).
+    """
+
+    def __init__(self, objective: Objective, batches: Iterator[Tensor], config: dict):
+        self.objective, self.batches = objective, batches
+        self.model, self.estimator, self.config = objective.model, objective.estimator, config
+        self.learned = [p for p in self.model.parameters() if p.requires_grad]
+        self.tuned = [p for p in self.estimator.parameters() if p.requires_grad]
+        self.optimisers = [make_optimiser(self.learned, config["lr"], config)]
+        if self.tuned:
+            self.optimisers.append(make_optimiser(self.tuned, config["tuning_lr"], config))
+        self.step_count = 0
+        self.losses = torch.zeros(CHECK_EVERY, device=self.learned[0].device)
+
+    def forward(self, x: Tensor) -> Drawn:
+        """What one batch `x [B, X]` costs, with the graph of its gradients."""
+        return self.compute(*self.inputs(x))
+
+    def inputs(self, x: Tensor) -> tuple:
+        """What `compute` takes for a batch."""
+        return (x,)
+
+    def compute(self, x: Tensor) -> Drawn:
+        """The forward pass: what an engine may compile."""
+        q = self.model.encode(x)
+        estimate = self.objective.estimate(q, x)
+        return Drawn(q.params, estimate, (estimate.loss + self.objective.fixed(q)).mean())
+
+    def gradient(self, x: Tensor) -> Drawn:
+        """The gradients of one batch, left in `.grad`."""
+        return self.backward(self.forward(x))
+
+    def backward(self, drawn: Drawn) -> Drawn:
+        """The gradients of a forward pass, left in `.grad`."""
+        tuning = drawn.estimate.tuning if self.tuned else None
+        for optimiser in self.optimisers:
+            optimiser.zero_grad(set_to_none=True)
+        drawn.loss.backward(inputs=self.learned, retain_graph=tuning is not None)
+        if tuning is not None:
+            tuning.mean().backward(inputs=self.tuned)
+        return drawn
+
+    def advance(self, drawn: Drawn) -> None:
+        """Everything that moves: parameters, the estimator's own parameters, its state, the codebook's."""
+        for optimiser in self.optimisers:
+            if self.config["schedule"] == "cosine":
+                self._anneal(optimiser)
+            optimiser.step()
+        self.update(drawn)
+
+    def update(self, drawn: Drawn) -> None:
+        """What moves without a gradient: the estimator's state and the codebook's."""
+        self.estimator.update(drawn.estimate)
+        if self.model.codebook is not None and self.model.codebook.moves:
+            self.model.codebook.update(self.model.posterior(drawn.params))  # type: ignore[arg-type]
+
+    def generators(self) -> list[torch.Generator]:
+        """Streams of noise beside PyTorch's own."""
+        return []
+
+    def note(self, loss: Tensor) -> None:
+        """Count a step, and keep its loss for `diverged`."""
+        self.losses[self.step_count % CHECK_EVERY] = loss
+        self.step_count += 1
+
+    def step(self) -> None:
+        """One step of everything."""
+        drawn = self.gradient(next(self.batches))
+        self.advance(drawn)
+        self.note(drawn.loss.detach())
+
+    def tune(self) -> None:
+        """One step of the estimator's own parameters and state alone; the model stays as it is, to the bit."""
+        x = next(self.batches)
+        q = self.model.encode(x)
+        estimate = self.objective.estimate(q.with_params(q.params.detach().requires_grad_()), x)
+        if self.tuned and estimate.tuning is not None:
+            self.optimisers[1].zero_grad(set_to_none=True)
+            estimate.tuning.mean().backward(inputs=self.tuned)
+            self.optimisers[1].step()
+        self.estimator.update(estimate)
+
+    def _anneal(self, optimiser: torch.optim.Optimizer) -> None:
+        done = min(self.step_count / max(self.config["steps"], 1), 1.0)
+        for group in optimiser.param_groups:
+            group["lr"] = group.setdefault("first_lr", group["lr"]) * math.cos(math.pi / 2 * done)
+
+    def diverged(self) -> int | None:
+        """The first of the last CHECK_EVERY steps whose loss was not finite, or None. Waits for the device."""
+        first = max(0, self.step_count - CHECK_EVERY)
+        recent = [self.losses[i % CHECK_EVERY] for i in range(first, self.step_count)]
+        finite = torch.stack(recent).isfinite().tolist() if recent else []
+        return first + finite.index(False) if False in finite else None
+
+
+def make_optimiser(parameters: list[nn.Parameter], lr: float, config: dict) -> torch.optim.Optimizer:
+    betas, eps = tuple(config["betas"]), config["eps"]
+    match config["optimiser"]:
+        case "adam":
+            return torch.optim.Adam(parameters, lr, betas, eps, fused=True)
+        case "radam":
+            return torch.optim.RAdam(parameters, lr, betas, eps)
+        case "sgd":
+            return torch.optim.SGD(parameters, lr, momentum=config["momentum"], fused=True)
+    raise ValueError(f"There is no optimiser {config['optimiser']!r}; there are adam, radam, sgd.")

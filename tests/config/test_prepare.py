@@ -1,0 +1,99 @@
+"""The rules of a config, and the identity of a run: what it depends on, and what it does not."""
+
+import itertools
+import json
+import re
+
+import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+from bench.config import plugins
+from bench.config.identity import NUMBERS, flatten, identity
+from bench.config.prepare import check, prepare
+from bench.config.rules import RULES
+from bench.errors import BadInput
+from bench.files import CONF, ROOT
+
+GROUPS = ("problem", "latent", "model", "data", "objective", "estimator", "experiment")
+OPTIONS = [f"{group}={file.stem}" for group in GROUPS for file in sorted((CONF / group).glob("*.yaml"))]
+
+
+def resolved(*overrides):
+    plugins.register()
+    with initialize_config_dir(str(CONF), **plugins.VERSION_BASE):
+        cfg = compose("config", list(overrides), return_hydra_config=True)
+    config = {key: value for key, value in OmegaConf.to_container(cfg, resolve=False).items() if key != "hydra"}
+    return OmegaConf.to_container(OmegaConf.create(config), resolve=True)
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_every_file_of_conf_passes_the_check(option):
+    assert prepare(resolved(option))["device"] in ("cpu", "cuda")
+
+
+def test_every_rule_is_a_key_of_conf():
+    keys = {key for option in ["seed=0", *OPTIONS] for key, _ in flatten(resolved(option))}
+    assert RULES.keys() - keys == {"option"}
+
+
+def test_every_rule_refuses_something():
+    config = prepare(resolved("latent=vq"))
+    keys = {key for key, _ in flatten(config)} & RULES.keys() - {"option"}
+    assert len(keys) > 50
+    for key in keys:
+        for wrong in ({"not": "a value"}, [["nested"]], float("nan")):
+            *path, last = key.split(".")
+            changed = json.loads(json.dumps(config))
+            node = changed
+            for name in path:
+                node = node[name]
+            node[last] = wrong
+            with pytest.raises(BadInput):
+                check(changed)
+
+
+def test_the_identity_depends_on_what_changes_a_number_and_on_nothing_else():
+    base = ["device=cpu"]
+    same = ["name=other", "output=elsewhere", "data.root=there", "sweep.retry=none", "data.download=false"]
+    same += ["sweep.fail_fast=true", "sweep.time_limit=9", "sweep.checkpoint_seconds=null"]
+    same += ["objective.beta=1", "evaluate.at=[0,0.1,0.2,0.5,1.0]", "estimator.k=4", "estimator=rloo", "device=auto"]
+    other = ["seed=1", "seeds.measure=1", "train.lr=2e-3", "estimator.k=5", "estimator=reinforce", "threads=1"]
+    other += ["dtype=float64", "latent.dim=3", "data=static_mnist", "measure.draws=8", "evaluate.at=[0]"]
+    ids = {change: identity(prepare(resolved(*base, change))) for change in [*base, *same, *other]}
+    assert {ids[change] for change in [*base, *same] if change != "device=auto"} == {ids["device=cpu"]}
+    for one, two in itertools.combinations(["device=cpu", *other], 2):
+        assert ids[one] != ids[two], (one, two)
+    assert all(len(found) == 12 and set(found) <= set("0123456789abcdef") for found in ids.values())
+
+
+def test_the_identity_changes_with_the_versions(monkeypatch):
+    config = prepare(resolved("device=cpu"))
+    before = identity(config)
+    assert identity(config | {"option": "another"}) == before
+    for constant in ("SCHEMA", "NUMBERS"):
+        with monkeypatch.context() as patch:
+            patch.setattr(f"bench.config.identity.{constant}", 99)
+            assert identity(config) != before
+
+
+def marked(changelog: str) -> list[int | None]:
+    """The number beside each mark of an entry; None where there is none."""
+    found = re.findall(r"^\* .*?\*\*\[numbers ?(\d*)\]\*\*", changelog, re.MULTILINE)
+    return [int(number) if number else None for number in found]
+
+
+def test_the_marks_in_the_changelog_are_the_version_of_the_numbers():
+    changelog = (ROOT / "CHANGELOG.md").read_text()
+    assert None not in marked(changelog), "write **[numbers n]**, n being NUMBERS of bench/config.py, which it raises"
+    assert max(marked(changelog), default=1) == NUMBERS
+    assert len(marked(changelog)) >= NUMBERS - 1
+    more = f"{changelog}* **[numbers]** The noise is drawn otherwise.\n* **[numbers {NUMBERS + 1}]** The order too.\n"
+    assert marked(more) == [*marked(changelog), None, NUMBERS + 1]
+
+
+def test_an_identity_has_no_infinity():
+    config = prepare(resolved("device=cpu"))
+    config["estimator"]["k"] = float("inf")
+    with pytest.raises(BadInput, match="finite"):
+        identity(config)

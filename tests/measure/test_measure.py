@@ -1,0 +1,194 @@
+"""The batched measurement against a loop of single backward passes that sees the same noise."""
+
+import math
+
+import pytest
+import torch
+
+from bench.measure.gradient.draws import GROUPS, take
+from bench.measure.gradient.layers import gradients, gram_pays, squared_norms
+from bench.measure.gradient.rows import measure
+from bench.model.objective import Objective
+from estimators.detached import Detached
+from estimators.exact import Exact
+from estimators.rebar import Rebar
+from estimators.reinforce import Reinforce
+from estimators.reparam import Reparam
+from estimators.rloo import RLOO
+from estimators.stl import STL
+from estimators.vq_straight_through import VQStraightThrough
+from tests.support.loop import CostInsideVjp, explicit, numbered, one_gradient
+from tests.support.small import brute_force, images, vae
+
+DRAWS = 67  # more than two for some groups, not a multiple of their number
+
+CONV = {"arch": "conv", "hidden": [2, 3]}
+LOOSE = {"prior": "learned", "likelihood": "gaussian", "learn_std": True}
+CASES = {
+    "rloo": ("bernoulli", RLOO(2), {}, "analytic"),
+    "linear": ("bernoulli", RLOO(3), {"hidden": [], "signed_latent": True}, "sampled"),
+    "conv": ("bernoulli", RLOO(2), CONV, "analytic"),
+    "conv loose": ("gaussian", Reparam(2), CONV | LOOSE, "sampled"),
+    "loose": ("gaussian", Reparam(2), LOOSE, "sampled"),
+    "loose analytic": ("gaussian", Reparam(), LOOSE, "analytic"),
+    "stl": ("gaussian", STL(2), {"prior": "learned"}, "sampled"),
+    "loose categorical": ("categorical", RLOO(2), {"prior": "learned"}, "sampled"),
+    "rebar": ("categorical", Rebar(2, scale=0.7).double(), {"hidden": [5, 4]}, "analytic"),
+    "rebar vq": ("vq", Rebar(1, scale=0.7).double(), {"prior": "learned"}, "sampled"),
+    "vq": ("vq", RLOO(2), {}, "analytic"),
+    "vq straight-through": ("vq", VQStraightThrough(2), {}, "analytic"),
+    "network": ("bernoulli", Reinforce(2, baseline="network", hidden=3).double(), {}, "analytic"),
+    "detached": ("bernoulli", Detached(), LOOSE, "analytic"),
+    "exact": ("bernoulli", Exact(), {"prior": "learned"}, "sampled"),
+    "exact conv": ("gaussian", Exact(nodes=3), CONV, "analytic"),
+    "inside vjp": ("bernoulli", CostInsideVjp(), {"prior": "learned"}, "sampled"),
+}
+
+
+def objective_of(case: str) -> Objective:
+    family, estimator, model, kl = CASES[case]
+    return Objective(vae(family, **model), estimator, kl=kl, beta=1.3)
+
+
+@pytest.mark.parametrize("memory", [256, 0.01], ids=["one chunk", "chunks"])
+@pytest.mark.parametrize("case", CASES)
+def test_sums_of_every_block_are_those_of_a_loop(case, memory):
+    objective, x = objective_of(case), images(3)
+    draws = 1 if objective.estimator.noiseless else DRAWS
+    wanted = explicit(objective, x, draws)
+    with numbered(objective.estimator):
+        tallies = take(objective, x, DRAWS, memory=memory)
+    group = torch.arange(draws) * min(GROUPS, draws) // draws
+    assert set(tallies) == set(wanted)
+    for name, tally in tallies.items():
+        vectors, counts = tally.vectors(), tally.counts[:, None]
+        expected = torch.zeros_like(vectors[:-1]).index_add_(0, group, wanted[name])
+        torch.testing.assert_close(vectors[:-1] + counts * vectors[-1], expected, rtol=0, atol=1e-10)
+        squares = (wanted[name] - vectors[-1]).square().sum(1)
+        summed = torch.zeros_like(tally.squares).index_add_(0, group, squares)
+        torch.testing.assert_close(tally.squares, summed, rtol=1e-10, atol=1e-10)
+        torch.testing.assert_close(tally.mean(), wanted[name].mean(0), rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("case", ["rloo", "conv", "loose", "vq straight-through", "rebar vq"])
+def test_statistics_of_every_part_are_those_of_a_loop(case):
+    objective, probe = objective_of(case), images(3, 2)
+    reference = Objective(objective.model, Exact(nodes=6), "sampled" if objective.sampled else "analytic", 1.3)
+    loops = [explicit(objective, x, 9, first=9 * m) for m, x in enumerate(probe)]
+    exact = [one_gradient(reference, x) for x in probe]
+    with numbered(objective.estimator):
+        rows = measure(objective, probe, 9, seed=0, layers=True, reference=reference)
+    parts = {n: [n] for n in loops[0]}
+    parts["encoder"] = [n for n in parts if n.startswith("encoder.")]
+    parts["decoder"] = [n for n in loops[0] if n != "latent" and n not in parts["encoder"]]
+    assert {row["part"] for row in rows} == set(parts)
+    for row in rows:
+        blocks = parts[row["part"]]
+        gradients = [torch.cat([loop[n] for n in blocks], 1).numpy() for loop in loops]
+        expected = brute_force(gradients, [torch.cat([e[n] for n in blocks]).numpy() for e in exact])
+        for name, value in expected.items():
+            if row["part"] == "latent" and name in ("variance", "variance_data"):
+                assert row[name] != row[name]  # NaN: q's parameters belong to other images in another batch
+            else:
+                assert row[name] == pytest.approx(value, rel=1e-7, abs=1e-10, nan_ok=True), (row["part"], name)
+
+
+def test_the_noise_of_a_sampled_reference_is_taken_off():
+    objective, x = objective_of("rloo"), images(3)
+    reference = Objective(objective.model, RLOO(5), beta=1.3)
+    with numbered(objective.estimator), numbered(reference.estimator):
+        row = measure(objective, x[None], 9, seed=0, reference=reference, reference_draws=40)[0]
+    own, other = (explicit(o, x, n)["latent"].numpy() for o, n in ((objective, 9), (reference, 40)))
+    expected = brute_force([own], [other])
+    for name in ("bias_sq", "reference_norm_sq"):
+        assert row[name] == pytest.approx(expected[name], rel=1e-8)
+    assert row["bias_sq"] < brute_force([own], [other.mean(0)])["bias_sq"]
+    assert (row["part"], row["reference"], row["reference_draws"]) == ("latent", "rloo", 40)
+
+
+@pytest.mark.parametrize("groups", [1, 7, 1000])
+def test_sums_do_not_depend_on_the_number_of_groups(groups, monkeypatch):
+    objective, x = objective_of("rloo"), images(3)
+    totals = []
+    for number in (GROUPS, groups):
+        monkeypatch.setattr("bench.measure.gradient.draws.GROUPS", number)
+        with numbered(objective.estimator):
+            tallies = take(objective, x, 20)
+        assert tallies["latent"].counts.shape == (number if number <= 20 else 10,)  # pairs, where draws are few
+        totals.append({name: (t.mean(), t.squares.sum(), t.counts.sum()) for name, t in tallies.items()})
+    torch.testing.assert_close(totals[0], totals[1], rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("case", ["exact", "exact conv"])
+def test_an_estimator_may_compute_costs_again_in_the_backward_pass(case, monkeypatch):
+    objective, x = objective_of(case), images(3)
+    wanted = one_gradient(objective, x)
+    monkeypatch.setattr("estimators.exact.ELEMENTS", 100)
+    for name, tally in take(objective, x, 9).items():
+        torch.testing.assert_close(tally.mean(), wanted[name], rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("shared", [True, False])
+@pytest.mark.parametrize(("rows", "width_in", "width_out"), [(2, 9, 8), (9, 3, 2)], ids=["Gram", "direct"])
+def test_norms_and_gradients_of_a_linear_layer(rows, width_in, width_out, shared, bias):
+    layer = torch.nn.Linear(width_in, width_out, bias=bias).double()
+    inputs = torch.randn(rows, width_in) if shared else torch.randn(4, rows, width_in)
+    inputs, cotangents = inputs.double(), torch.randn(4, rows, width_out).double()
+    wanted = []
+    for r in range(4):
+        loss = (layer(inputs if shared else inputs[r]) * cotangents[r]).sum()
+        weight, *rest = torch.autograd.grad(loss, list(layer.parameters()))
+        wanted.append(torch.cat([weight.mT.flatten(), *rest]))
+    assert gram_pays(inputs, cotangents) == (rows == 2)
+    found = gradients(inputs, cotangents, bias)
+    torch.testing.assert_close(found, torch.stack(wanted), rtol=0, atol=1e-12)
+    torch.testing.assert_close(squared_norms(inputs, cotangents, bias), found.square().sum(1), rtol=1e-12, atol=0)
+
+
+def test_chunks_change_no_distribution():
+    objective, probe = objective_of("loose categorical"), images(1, 3)
+    three = Objective(objective.model, RLOO(3), "sampled", 1.3)
+    whole, parts = (measure(objective, probe, 4000, seed=seed, memory=memory) for seed, memory in ((0, 256), (1, 0.1)))
+    other = measure(three, probe, 4000, seed=2)
+    for a, b, c in zip(whole, parts, other, strict=True):
+        for name in ("variance_noise", "norm_sq"):
+            assert abs(a[name] - b[name]) < 4 * math.hypot(a[f"{name}_se"], b[f"{name}_se"])
+        name = "variance_noise"  # the test sees what a third sample does
+        assert abs(a[name] - c[name]) > 4 * math.hypot(a[f"{name}_se"], c[f"{name}_se"])
+
+
+@pytest.mark.parametrize(("model", "dtype"), [({}, "float32"), ({}, "float64"), (CONV, "float64")])
+def test_no_noise_is_exactly_none(model, dtype):
+    dtype = getattr(torch, dtype)
+    objective, probe = Objective(vae("bernoulli", **model).to(dtype), Exact()), images(2, 3).to(dtype)
+    objective.estimator.noiseless = False  # draw it as often as any other
+    for row in measure(objective, probe, 40, seed=0):
+        assert row["variance_noise"] == row["variance_noise_se"] == 0 < row["norm_sq"]
+        assert math.isnan(row["snr"])
+    latent, encoder, decoder = measure(Objective(objective.model, Detached()), probe, 40, seed=0)
+    assert latent["variance_noise"] == encoder["variance_noise"] == 0 < decoder["variance_noise"]
+
+
+@pytest.mark.parametrize("model", [{}, CONV], ids=["mlp", "conv"])
+def test_a_deterministic_posterior_has_no_noise(model):
+    objective = Objective(vae("vq", {"temperature": 0.0}, **model).float(), VQStraightThrough(2))
+    for row in measure(objective, images(2, 3).float(), 40, seed=0):
+        assert row["variance_noise"] == row["variance_noise_se"] == 0 < row["norm_sq"]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_measuring_leaves_everything_as_it_was(case):
+    objective, probe = objective_of(case), images(2, 3)
+    modules = (objective.model, objective.estimator)
+    before = [[(n, v, v.clone()) for n, v in m.state_dict(keep_vars=True).items()] for m in modules]
+    state = torch.get_rng_state()
+    measure(objective, probe, 5, seed=3)
+    assert torch.equal(torch.get_rng_state(), state)
+    for module, kept in zip(modules, before, strict=True):
+        now = module.state_dict(keep_vars=True)
+        assert list(now) == [name for name, _, _ in kept]
+        for name, tensor, value in kept:
+            assert now[name] is tensor
+            assert torch.equal(tensor, value)
+            assert tensor.grad is None

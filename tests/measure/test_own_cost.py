@@ -1,0 +1,96 @@
+"""`bench.compare`: anyone's own cost, in ten lines."""
+
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+import bench
+from bench.errors import BadInput
+from estimators import VQ, Bernoulli, Categorical, Gaussian
+from tests.support.costs import Nonlinear, three_bits
+
+PAGE = (Path(__file__).resolve().parents[2] / "docs" / "problems.md").read_text()
+FEW = {"draws": 400, "reference_draws": 400}
+
+
+def test_the_ten_lines_of_the_page_run(capsys):
+    (code,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    assert len([line for line in code.splitlines() if line.strip()]) <= 10
+    scope: dict = {}
+    exec(code, scope)
+    table = scope["table"].set_index("estimator")
+    assert list(table.index) == ["reinforce", "rloo", "disarm", "straight_through", "reparam"]
+    assert table.reason.isna().tolist() == [True] * 4 + [False]
+    assert table.reason["reparam"] == "reparam does not differentiate bernoulli latents; it is made for gaussian."
+    assert (table.microseconds.iloc[:4] > 0).all()
+    assert table.loc["disarm", ["evaluations", "evaluations_backward"]].tolist() == [2, 0]
+    assert "disarm" in capsys.readouterr().out
+
+
+def test_the_numbers_are_those_of_the_anchors():
+    found = bench.compare(Nonlinear(), three_bits(), {
+        "one": bench.estimator("reinforce"), "two": bench.estimator("rloo", k=2), "pair": bench.estimator("disarm"),
+        "st": bench.estimator("straight_through"),
+    }, draws=40_000).set_index("estimator")  # fmt: skip
+    for label, trace in {"one": 5.8466016479, "two": 1.3263941256, "pair": 0.7575449097}.items():
+        row = found.loc[label]
+        assert abs(row.variance - trace) < 4.5 * row.variance_se
+        assert row.bias_sq < 4.5**2 * row.variance / 40_000  # the squared error of the mean, in its own unit
+    assert found.bias_sq["st"] > 4.5 * found.bias_sq_se["st"]
+    assert set(found.reference) == {"exact"}
+
+
+@pytest.mark.parametrize("q", [
+    Gaussian(torch.zeros(2, 4)), Categorical(torch.zeros(2, 3, 4)), Bernoulli(torch.zeros(2, 5).double()),
+    VQ(torch.randn(2, 3, 2), torch.randn(4, 2), 1.0), Gaussian(torch.zeros(1, 40)),
+], ids=lambda q: f"{q.family} {tuple(q.params.shape)}")  # fmt: skip
+def test_every_family_with_a_cost_that_has_parameters(q):
+    class Cost(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.LazyLinear(3, dtype=q.params.dtype)
+
+        def forward(self, z):
+            return self.layer(z.flatten(-2) if q.event_ndim == 2 else z).square().sum(-1)
+
+    cost, state = Cost(), torch.get_rng_state()
+    with torch.random.fork_rng([]):
+        cost(q.sample(1))
+    before = [p.detach().clone() for p in cost.parameters()]
+    table = bench.compare(cost, q, ["reinforce", "nvil", "rloo", "reparam", "gumbel_softmax", "vimco"], **FEW)
+    assert torch.equal(state, torch.get_rng_state())
+    assert all(torch.equal(p, b) and p.grad is None for p, b in zip(cost.parameters(), before, strict=True))
+    done = table[table.reason.isna()]
+    assert {"reinforce", "nvil", "rloo"} <= set(done.estimator)
+    assert (done.variance > 0).all()
+    sampled = isinstance(q, Gaussian) and q.params.shape[-1] > 10
+    assert set(done.reference) == {"reparam" if sampled else "exact"}
+    assert "vimco" in set(table[table.reason.notna()].estimator)
+
+
+def test_the_same_seed_gives_the_same_numbers():
+    one, two, other = (
+        bench.compare(Nonlinear(), three_bits(), ["rloo"], draws=50, seed=s).variance[0] for s in (1, 1, 2)
+    )
+    assert one == two != other
+
+
+@pytest.mark.parametrize(("change", "sentence"), [
+    ({"estimators": ["rlo"]}, "There is no estimator rlo: did you mean rloo?"),
+    ({"estimators": ["rloo", "rloo"]}, "Two estimators are called rloo; give them labels"),
+    ({"cost": lambda z: z.sum()}, "must be [K, ..., B]: here (2, 1), and it is ()."),
+    ({"cost": lambda z: z}, "here (2, 1), and it is (2, 1, 3)."),
+    ({"q": Bernoulli(torch.zeros(3))}, "q needs one batch axis, as params [B, *]; its batch shape is []."),
+    ({"draws": 1}, "draws and reference_draws of 2 or more; got 1"),
+    ({"reference": "straight_through"}, "straight_through is not an unbiased estimator"),
+    ({"reference": "reparam"}, "reparam does not differentiate bernoulli latents"),
+    ({"reference": "rlo"}, "did you mean rloo?"),
+])  # fmt: skip
+def test_bad_input_is_one_sentence(change, sentence):
+    given = {"cost": Nonlinear(), "q": three_bits(), "estimators": ["rloo"], **FEW} | change
+    with pytest.raises(BadInput, match=re.escape(sentence)) as raised:
+        bench.compare(**given)
+    assert "\n" not in str(raised.value)

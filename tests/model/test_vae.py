@@ -1,0 +1,199 @@
+"""Every family, network and likelihood: shapes, densities against torch.distributions, and where outputs start."""
+
+import pytest
+import torch
+from torch import distributions as D
+
+from bench.model.networks import Trunk
+from bench.model.objective import Objective
+from bench.model.vae import VAE, units
+from estimators import Latent
+from estimators.detached import Detached
+from estimators.exact import Exact
+from estimators.reparam import Reparam
+from estimators.rloo import RLOO
+from estimators.stl import STL
+from tests.support.small import LATENTS, MODEL, PIXELS, images, mean_image, vae
+
+NETWORKS = {
+    "mlp": {"hidden": [5, 4]},
+    "linear": {"hidden": []},
+    "conv": {"arch": "conv", "hidden": [2, 3]},
+}
+
+
+def points(model: VAE, k: int, *batch: int) -> torch.Tensor:
+    """Samples `[K, *batch, *]` of a standard prior, and for a Gaussian any real numbers."""
+    prior = model.encode(images(1)).standard()
+    return prior.with_params(prior.params.expand(*batch, *prior.params.shape[1:])).sample(k)
+
+
+@pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian"])
+@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("family", LATENTS)
+def test_shapes_along_every_axis(family, network, likelihood):
+    model = vae(family, **NETWORKS[network], likelihood=likelihood, prior="learned")
+    x, shape = images(3), units(LATENTS[family])[0]
+    q = model.encode(x)
+    assert q.family == family
+    assert q.params.shape == (3, *shape)
+    replicas = q.with_params(q.params.expand(4, *q.params.shape))
+    for posterior, lead in ((q, (2, 3)), (replicas, (2, 4, 3))):
+        z = posterior.sample(2)
+        assert model.decode(z).shape == (*lead, PIXELS)
+        assert model.log_likelihood(x, z).shape == lead
+        assert model.log_prior(z, posterior).shape == lead
+        assert posterior.kl(model.prior()).shape == lead[1:]
+    one_by_one = torch.stack([model.decode(z[:, r]) for r in range(4)], 1)  # no replica sees another
+    torch.testing.assert_close(model.decode(z), one_by_one, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("shared", [False, True], ids=["own points", "shared points"])
+@pytest.mark.parametrize("learn_std", [False, True])
+@pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian"])
+def test_log_likelihood_is_that_of_torch(likelihood, learn_std, shared):
+    model, x = vae("bernoulli", likelihood=likelihood, learn_std=learn_std, output_bias="constant"), images(3)
+    z = points(model, 4, 1 if shared else 3)
+    output = model.decode(z)
+    pixels = D.Bernoulli(logits=output) if likelihood == "bernoulli" else D.Normal(output, model.log_std.exp())
+    found = model.log_likelihood(x, z)
+    assert found.shape == (4, 3)
+    torch.testing.assert_close(found, pixels.log_prob(x).sum(-1), rtol=0, atol=1e-10)
+    (grad,) = (
+        torch.autograd.grad(found.sum(), model.log_std, allow_unused=True, retain_graph=True) if learn_std else (None,)
+    )
+    if likelihood == "gaussian" and learn_std:  # squares / std^2 - X
+        expected = (((x - output) / model.log_std.exp()) ** 2 - 1).sum()
+        torch.testing.assert_close(grad.squeeze(), expected, rtol=0, atol=1e-9)
+    assert model.log_std.requires_grad == learn_std
+
+
+def test_real_valued_images_share_points_too():
+    model, x = vae("gaussian", likelihood="gaussian"), torch.rand(3, PIXELS, dtype=torch.float64)
+    z = points(model, 4, 1)
+    torch.testing.assert_close(
+        model.log_likelihood(x, z), model.log_likelihood(x, z.expand(4, 3, 3)), rtol=0, atol=1e-10
+    )
+
+
+@pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian"])
+@pytest.mark.parametrize("output_bias", ["none", "init", "constant"])
+def test_where_the_output_starts(output_bias, likelihood):
+    model = vae("bernoulli", output_bias=output_bias, likelihood=likelihood, init="glorot", hidden=[])
+    with torch.no_grad():
+        model.decoder.net[0].weight.zero_()
+    output = model.decode(points(model, 2, 3))  # biases are made in single precision
+    start = output.sigmoid() if likelihood == "bernoulli" else output
+    if output_bias == "none":
+        assert not output.any()
+    elif likelihood == "gaussian":
+        torch.testing.assert_close(start, mean_image().expand_as(start), rtol=0, atol=1e-6)
+    else:
+        torch.testing.assert_close(start, mean_image().clamp(0.001, 0.999).expand_as(start), rtol=0, atol=1e-6)
+    bias, learned = model.decoder.net[0].bias, [id(p) for p in model.parameters() if p.requires_grad]
+    assert id(bias) in learned
+    assert bias.any() == (output_bias == "init")
+    assert not model.output_offset.requires_grad
+
+
+def test_a_convolutional_output_starts_at_the_mean_level():
+    plain, model = (vae("bernoulli", **NETWORKS["conv"], output_bias=b, init="glorot") for b in ("none", "init"))
+    model.load_state_dict({n: v for n, v in plain.state_dict().items() if not n.endswith("net.5.bias")}, strict=False)
+    z, level = points(model, 2, 3), torch.logit(mean_image().clamp(0.001, 0.999)).mean()
+    torch.testing.assert_close(model.decode(z), plain.decode(z) + level, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("family", LATENTS)
+def test_signs_and_centre(family):
+    torch.manual_seed(1)
+    plain = vae(family)
+    changed = vae(family, signed_latent=True, center_input=True)
+    changed.load_state_dict(plain.state_dict() | {"centre": changed.centre})
+    x, z = images(3), points(plain, 2, 3)
+    torch.testing.assert_close(changed.encode(x).params, plain.encode(x - mean_image()).params, rtol=0, atol=0)
+    wanted = plain.decode(2 * z - 1) if family == "bernoulli" else plain.decode(z)
+    torch.testing.assert_close(changed.decode(z), wanted, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("family", ["bernoulli", "categorical", "vq"])
+def test_learned_prior_of_a_discrete_family(family):
+    model = vae(family, prior="learned")
+    q = model.encode(images(3))
+    z = q.enumerate()
+    log_prior = model.log_prior(z, q)
+    torch.testing.assert_close(log_prior.exp().sum(0), torch.ones(1, dtype=torch.float64))
+    by_hand = (q.log_prob(z).exp() * (q.log_prob(z) - log_prior)).sum(0)
+    torch.testing.assert_close(q.kl(model.prior()), by_hand, rtol=0, atol=1e-10)
+    (grad,) = torch.autograd.grad(q.kl(model.prior()).sum(), model.prior_params)
+    assert grad.abs().max() > 1e-3
+    assert (by_hand - q.kl()).abs().max() > 1e-2  # it is not the uniform one
+
+
+def test_learned_prior_of_the_gaussian():
+    model = vae("gaussian", prior="learned")
+    q, p = model.encode(images(3)), model.prior()
+    by_hand = D.kl_divergence(D.Normal(q.mean, q.std), D.Normal(p.mean, p.std)).sum(-1)
+    torch.testing.assert_close(q.kl(p), by_hand, rtol=0, atol=1e-10)
+    z = q.sample(5)
+    torch.testing.assert_close(model.log_prior(z, q), D.Normal(p.mean, p.std).log_prob(z).sum(-1), rtol=0, atol=1e-10)
+
+
+def test_impossible_networks_are_refused_in_one_sentence():
+    for hidden in ([], [2, 3, 4]):
+        with pytest.raises(ValueError, match=r"halves the image .*hidden=.*4x4 images can be halved 2 times"):
+            Trunk(MODEL | {"arch": "conv", "hidden": hidden}, (1, 4, 4), 3, to_image=True)
+    with pytest.raises(ValueError, match="no activation 'gelu'; there are relu, tanh, leaky_relu"):
+        vae("bernoulli", activation="gelu")
+    with pytest.raises(ValueError, match="no latent family 'beta'; there are gaussian, bernoulli, categorical, vq"):
+        units({"family": "beta"})
+
+
+def gradients(objective: Objective, q: Latent, x: torch.Tensor) -> list[torch.Tensor]:
+    wanted = [q.params, *objective.model.decoder.parameters(), objective.model.prior_params]
+    loss = objective.estimate(q, x).loss + objective.fixed(q)
+    return list(torch.autograd.grad(loss.sum(), wanted))
+
+
+@pytest.mark.parametrize("beta", [1.0, 3.0])
+@pytest.mark.parametrize("family", ["bernoulli", "categorical", "vq", "gaussian"])
+def test_analytic_and_sampled_kl_have_the_same_expected_gradient(family, beta):
+    latent = {"gaussian": {"dim": 2}, "bernoulli": {"dim": 3}}.get(family)
+    model, x = vae(family, latent, prior="learned"), images(2)
+    q = model.encode(x)
+    exact = Exact(nodes=40)
+    analytic, sampled = (gradients(Objective(model, exact, kl, beta), q, x) for kl in ("analytic", "sampled"))
+    other = gradients(Objective(model, exact, "sampled", beta + 1), q, x)
+    tolerance = 1e-6 if family == "gaussian" else 1e-10
+    for a, b in zip(analytic, sampled, strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=tolerance)
+    assert (analytic[0] - other[0]).abs().max() > 1e-3
+
+
+def test_q_is_frozen_in_the_cost_unless_it_is_handed_in():
+    model, x = vae("bernoulli"), images(2)
+    q = model.encode(x)
+    z, cost = q.sample(3), Objective(model, RLOO(), "sampled", beta=2.0).cost(q, x)
+    (live,) = torch.autograd.grad(cost(z, q).sum(), q.params, retain_graph=True)
+    torch.testing.assert_close(live, 2 * (z - q.probs).sum(0), rtol=0, atol=1e-12)  # beta d log q(z)
+    assert torch.autograd.grad(cost(z).sum(), q.params, allow_unused=True) == (None,)
+    assert torch.equal(cost(z), cost(z, q))
+
+
+def test_objectives_that_cannot_be():
+    model = vae("gaussian")
+    q, iwae, analytic = model.encode(images(2)), Reparam(), RLOO()
+    iwae.objective, analytic.kl = "iwae", "analytic"
+    for kl, beta in (("analytic", 1.0), ("sampled", 2.0)):
+        assert "set objective.kl=sampled objective.beta=1" in Objective(model, iwae, kl, beta).impossible(q)
+    assert Objective(model, iwae, "sampled").impossible(q) is None
+    assert "set objective.kl=sampled" in Objective(model, STL()).impossible(q)
+    assert Objective(model, STL(), "sampled").impossible(q) is None
+    assert "set objective.kl=analytic" in Objective(model, analytic, "sampled").impossible(q)
+    assert "does not differentiate bernoulli" in Objective(model, Reparam()).impossible(
+        vae("bernoulli").encode(images(2))
+    )
+    point = vae("vq", {"temperature": 0.0})
+    q = point.encode(images(2))
+    assert "has no log q(z)" in Objective(point, Detached(), "sampled").impossible(q)
+    assert "set latent.temperature above 0" in Objective(point, RLOO()).impossible(q)
+    assert Objective(point, Detached()).impossible(q) is None

@@ -1,0 +1,193 @@
+"""Measuring at a shared checkpoint: the same numbers whatever came before, and biased estimators told from unbiased."""
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+import torch
+
+from bench.config import plugins
+from bench.config.identity import identity
+from bench.probe.shared import Shared, stream
+from bench.run import attempt
+from bench.run.checkpoint import Checkpoint, load, path_of
+from bench.run.experiment import Experiment
+from bench.run.single import run
+from bench.tables import store
+from tests.run.test_single import numbers
+from tests.support.small import run_config
+from tests.support.stopped import living
+
+RLOO = {"_target_": "estimators.rloo.RLOO", "k": 2}
+
+
+def node(name: str, **hyper) -> dict:
+    """The configuration of an option or preset."""
+    made = plugins.presets().get(name) or plugins.registry()[name].cls
+    composed = plugins._composed(name) if name in plugins.presets() else {"_target_": plugins.path(made)}
+    return plugins.complete(composed | hyper)
+
+
+def config(family: str = "bernoulli", estimator: dict = RLOO, **changes) -> dict:
+    return run_config(family, estimator, **changes)
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory) -> Checkpoint:
+    """A Bernoulli model of 16 states that RLOO has trained for 12 steps."""
+    directory = tmp_path_factory.mktemp("run")
+    run(config(), directory, checkpoints=[12])
+    return load(path_of(directory, 12))
+
+
+def measured(shared: Shared, option: str, directory: Path, **hyper) -> dict[str, dict]:
+    """The rows of one estimator's gradient, by part."""
+    assert shared.probe(option, node(option, **hyper), directory).status == "done"
+    return {row["part"]: row for row in store.read(directory)["gradient"].to_pylist()}
+
+
+# Measuring
+
+
+def test_rows_say_where_they_were_measured(checkpoint, tmp_path):
+    shared = Shared(config(), checkpoint, 3)
+    rows = measured(shared, "rebar", tmp_path)
+    assert {"latent", "encoder", "decoder", "encoder.net.0"} <= rows.keys()
+    wanted = {"estimator": "rebar", "trained_with": "planted", "step": 12, "reference": "exact", "reference_draws": 0}
+    for row in rows.values():
+        assert {key: row[key] for key in wanted} == wanted
+    found = store.read(tmp_path)
+    assert set(found) == {"runs", "objective", "gradient", "cost"}
+    assert found["objective"].num_rows == 0
+    costs = {row["what"]: row for row in found["cost"].to_pylist()}
+    assert {row["estimator"] for row in costs.values()} == {"rebar"}
+    assert (costs["gradient"]["evaluations_forward"], costs["gradient"]["evaluations_backward"]) == (3, 2)
+    assert costs["gradient"]["seconds"] > 0
+    [row] = found["runs"].to_pylist()
+    assert (row["status"], row["estimator"], row["step"]) == ("done", "rebar", 12)
+    assert row["run"] == identity(shared.described("rebar", node("rebar")))
+    assert row["command"].startswith("python -m bench.probe")
+
+
+def test_two_probes_are_the_same_to_the_bit_whatever_was_measured_before(checkpoint, tmp_path):
+    first, second = (Shared(config(), checkpoint, 3) for _ in range(2))
+    measured(first, "rebar", tmp_path / "a" / "rebar")
+    measured(first, "rloo", tmp_path / "a" / "rloo")
+    torch.randn(3)
+    measured(second, "rloo", tmp_path / "b" / "rloo")
+    measured(second, "rebar", tmp_path / "b" / "rebar")
+    for name in ("rloo", "rebar"):
+        assert numbers(tmp_path / "a" / name) == numbers(tmp_path / "b" / name)
+    seeds = config()["seeds"] | {"measure": 1}
+    third = Shared(config() | {"seeds": seeds}, checkpoint, 3)
+    measured(third, "rloo", tmp_path / "c")
+    assert numbers(tmp_path / "c")["gradient"] != numbers(tmp_path / "a" / "rloo")["gradient"]
+
+
+def test_the_model_measured_is_that_of_the_checkpoint(checkpoint, tmp_path):
+    rows = measured(Shared(config(), checkpoint, 0), "exact", tmp_path)
+    by_hand = Experiment(config(estimator=node("exact")))
+    by_hand.measure("planted", 0, 0, None)
+    checkpoint.load_into(by_hand.model)
+    by_hand.measure("planted", 12, 0, None)
+    norms = {(row["step"], row["part"]): row["norm_sq"] for row in by_hand.rows["gradient"]}
+    for part, row in rows.items():
+        assert row["norm_sq"] == pytest.approx(norms[12, part], rel=1e-12)
+        assert row["norm_sq"] != pytest.approx(norms[0, part], rel=1e-3)
+
+
+def test_every_estimator_has_noise_of_its_own():
+    purposes = [f"{kind}{name}" for kind in ("", "tuning ") for name in ("rloo", "rebar")]
+    seeds = [stream(seed, purpose) for seed in (0, 1) for purpose in purposes]
+    assert len(set(seeds)) == len(seeds)
+
+
+UNBIASED = ("rloo", "disarm", "rebar", "reinforce_moving_average", "relax", "arm")
+BIASED = ("straight_through", "gumbel_softmax", "st_gumbel_softmax", "detached")
+
+
+@pytest.fixture(scope="module")
+def precise(checkpoint) -> Shared:
+    """4,000 draws on two probe batches, in float64, against the sum over all 16 states."""
+    measure = {"draws": 4000, "layers": False, "memory": 64}
+    return Shared(config(measure=measure) | {"dtype": "float64"}, checkpoint, 20)
+
+
+@pytest.mark.parametrize("name", UNBIASED)
+def test_an_unbiased_estimator_shows_no_bias_at_an_enumerable_checkpoint(precise, name, tmp_path):
+    for row in measured(precise, name, tmp_path).values():
+        if row["variance_noise"] > 0:
+            assert abs(row["bias_sq"]) < 4.5 * row["bias_sq_se"], row["part"]
+        else:
+            assert abs(row["bias_sq"]) < 1e-12
+
+
+@pytest.mark.parametrize("name", BIASED)
+def test_a_biased_estimator_shows_its_bias_by_the_same_bound(precise, name, tmp_path):
+    rows = measured(precise, name, tmp_path)
+    for part in ("latent", "encoder"):
+        error = rows[part]["bias_sq_se"] or 0.0
+        assert rows[part]["bias_sq"] > max(4.5 * error, 1e-9), part
+
+
+def test_the_exact_gradient_is_its_own_reference(precise, tmp_path):
+    for row in measured(precise, "exact", tmp_path).values():
+        assert (row["variance_noise"], row["reference"]) == (0, "exact")
+        assert abs(row["bias_sq"]) < 1e-15
+        assert math.isclose(row["cosine"], 1)
+
+
+# What cannot be
+
+
+def test_tuning_that_comes_to_nothing_is_a_row(checkpoint, tmp_path):
+    shared = Shared(config(train={"tuning_lr": 1e38}), checkpoint, 2)
+    outcome = shared.probe("rebar", node("rebar"), tmp_path)
+    assert outcome.status == "diverged"
+    assert "rebar was not finite after 2 steps of tuning" in outcome.reason
+    assert store.read(tmp_path)["gradient"].num_rows == 0
+
+
+def test_an_impossible_estimator_is_a_row_with_its_reason(checkpoint, tmp_path):
+    outcome = Shared(config(), checkpoint, 3).probe("reparam", node("reparam"), tmp_path)
+    assert outcome.status == "skipped"
+    found = store.read(tmp_path)
+    assert found["runs"]["reason"].to_pylist() == [
+        "reparam does not differentiate bernoulli latents; it is made for gaussian."
+    ]
+    assert sum(table.num_rows for table in found.values()) == 1
+
+
+def test_an_estimator_that_breaks_is_a_row_with_a_traceback(checkpoint, tmp_path, monkeypatch):
+    def broken(*_, **__):
+        raise RuntimeError("the disk of the moon is full")
+
+    monkeypatch.setattr(Experiment, "measure", broken)
+    outcome = Shared(config(), checkpoint, 0).probe("rloo", node("rloo"), tmp_path)
+    assert (outcome.status, outcome.reason) == ("failed", "RuntimeError: the disk of the moon is full")
+    assert "moon" in (tmp_path / "traceback.txt").read_text()
+
+
+def test_what_another_process_measures_is_left_to_it(checkpoint, tmp_path, monkeypatch):
+    with living() as claim:
+        (tmp_path / attempt.FILE).write_text(json.dumps(claim))
+        outcome = Shared(config(), checkpoint, 0).probe("rloo", node("rloo"), tmp_path)
+    assert outcome == ("running", f"process {claim['pid']} of {claim['host']} works on it.")
+    assert [file.name for file in tmp_path.iterdir()] == [attempt.FILE]
+
+    def measured_meanwhile(self, own):
+        monkeypatch.undo()
+        assert Shared(config(), checkpoint, 0).probe("rloo", node("rloo"), tmp_path).status == "done"
+        return self._experiment(own)
+
+    monkeypatch.setattr(Shared, "_experiment", measured_meanwhile)
+    outcome = Shared(config(), checkpoint, 0).probe("rloo", node("rloo"), tmp_path)
+    assert outcome == ("running", "Another process has just ended it.")
+    assert not (tmp_path / attempt.FILE).exists()
+
+
+def test_a_bound_is_compared_with_a_reference_of_the_same_bound_alone(checkpoint, tmp_path):
+    shared = Shared(config(objective={"kl": "sampled"}), checkpoint, 0)
+    assert {row["reference"] for row in measured(shared, "vimco", tmp_path / "a").values()} == {None}
+    assert {row["reference"] for row in measured(shared, "rloo", tmp_path / "b").values()} == {"exact"}

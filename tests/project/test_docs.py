@@ -1,0 +1,161 @@
+"""Every command in the README, in docs/ and beside the results does what the page says: each page's commands are run in
+turn in an empty folder, on the built-in data and with sizes so small that they take a second. Of a sweep one estimator
+and two seeds are left, every job is composed and checked, and the first is run; `test_run` composes all experiments."""
+
+import importlib
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from bench import cli
+from bench.config import plugins
+from bench.run.ending import Finished
+from bench.speed.command import arguments as speed_arguments
+from bench.sweep import job
+from tests.support.packages import ROOT
+
+PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")), *sorted(ROOT.glob("results/**/README.md"))]
+PAGES.remove(ROOT / "docs" / "clusters.md")  # test_clusters composes its commands
+SMALL = (
+    "data=digits", "data.train_size=null", "train.steps=2", "train.batch_size=4", "measure.draws=4",
+    "measure.batches=2", "measure.batch_size=3", "measure.reference_draws=4", "evaluate.examples=4",
+    "evaluate.samples=2", "evaluate.prior_samples=2", "timing.repetitions=1", "timing.warmup=0",
+)  # fmt: skip
+PROBED = ("probe.estimators=[rloo,detached]", "probe.tuning_steps=1")
+ELSEWHERE = (
+    "source ",
+    "pip ",
+    "git ",
+    "sbatch",
+    "squeue",
+    "ray ",
+    "tensorboard ",
+    "mlflow ",
+    "wandb ",
+    "cd ",
+    "export ",
+)
+
+
+def commands(page: Path) -> list[str]:
+    """The lines of the page's shell blocks, comments and line continuations taken out, placeholders filled in."""
+    blocks = re.findall(r"```sh\n(.*?)```", page.read_text(), re.DOTALL)
+    lines = "\n".join(blocks).replace("\\\n", " ").splitlines()
+    return [re.sub(r"<[^>]*>", "data", line) for line in lines if line.strip() and not line.startswith("#")]
+
+
+def words(command: str) -> list[str]:
+    return shlex.split(command.partition(" > ")[0], comments=True)
+
+
+@pytest.fixture
+def first_only(monkeypatch, tmp_path):
+    """Every job is composed and checked, and only the first of each command is run."""
+    once, ran = job._once, []
+
+    def maybe(config, many):
+        plugins.build(config["estimator"])
+        if ran:
+            return Finished(None, "done", "")
+        ran.append(config)
+        return once(config, many)
+
+    monkeypatch.setattr(job, "_once", maybe)
+    monkeypatch.chdir(tmp_path)
+    return ran
+
+
+def small(arguments: list[str], *more: str) -> list[str]:
+    """The arguments with the sizes of `SMALL`; a data set that would need files gives way to the built-in one."""
+    dropped, added = ("data=", "data.train_size=", "train.steps=", "probe.checkpoint="), [*SMALL, *more]
+    if toy(arguments):
+        added = [word for word in added if not word.startswith("data")]
+    if sweeps(arguments):
+        dropped, added = (*dropped, "estimator=", "seed="), [*added, "estimator=rloo", "seed=0,1"]
+    return [word for word in arguments if not word.startswith(dropped)] + added
+
+
+def experiments(arguments: list[str]) -> list[str]:
+    """The text of each experiment that is named."""
+    named = [word.partition("=")[2] for word in arguments if word.startswith("experiment=")]
+    return [(ROOT / "conf" / "experiment" / f"{name}.yaml").read_text() for name in named]
+
+
+def toy(arguments: list[str]) -> bool:
+    """Whether the command is about a problem without images, by its own words or by its experiment."""
+    return any(word.startswith("problem=") for word in arguments) or any(
+        "/problem" in e for e in experiments(arguments)
+    )
+
+
+def sweeps(arguments: list[str]) -> bool:
+    """Whether the command is a sweep, by its flag or by its experiment."""
+    return bool({"-m", "--multirun"} & {*arguments}) or any("MULTIRUN" in e for e in experiments(arguments))
+
+
+def perform(command: str, ran: list) -> int:
+    """Exit status of the command, made small."""
+    first, *rest = words(command)
+    if first == "make":
+        targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+        return int(any(word not in targets for word in rest if "=" not in word))
+    if command.startswith(ELSEWHERE):
+        return 0
+    if first == "estimator-bench":
+        module, arguments = "bench", rest
+        if rest and rest[0] in cli.COMMANDS:
+            module, arguments = f"bench.{rest[0]}", rest[1:]
+    else:
+        assert [first, rest[0]] == ["python", "-m"], f"{command}: no kind of command that this test knows"
+        module, arguments = rest[1], rest[2:]
+    ran.clear()
+    if module == "bench":
+        return cli.main(small(arguments))
+    name = module.removeprefix("bench.")
+    match name:
+        case "probe":
+            given = any(word.startswith("probe.estimators=") for word in arguments)
+            return cli.main(["probe", *small(arguments, *(PROBED[1:] if given else PROBED))])
+        case "check":
+            return cli.main(["check", *arguments, "--quick", "--family", "bernoulli"])
+        case "speed":
+            speed_arguments(arguments)  # a wrong one exits; what is measured is tests of its own
+            return 0
+        case "tests.support.kills" | "tests.support.kill_points" | "tests.support.error_bars":
+            importlib.import_module(name).arguments(arguments)  # the same
+            return 0
+        case "schema" | "keys":
+            return int(bool(arguments))  # the pages they make are tests of their own
+    if name == "report" and "--only" not in arguments:
+        arguments = [*arguments, "--only", "final_elbo"]  # test_report_figures draws them all
+    return cli.main([name, *arguments])
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::UserWarning:hydra")
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_command_of_the_page_runs(page, first_only, capsys):
+    for command in commands(page):
+        try:
+            status = perform(command, first_only)
+        except SystemExit as end:
+            status = end.code
+        said = capsys.readouterr()
+        assert status == 0, f"{command}\n{said.err[-2000:]}"
+
+
+def test_a_wrong_command_is_noticed(first_only):
+    assert perform("python -m bench train.lr=-1", first_only) == 2
+    assert perform("make nothing", first_only) == 1
+    with pytest.raises(SystemExit):
+        perform("python -m bench.speed --treads 2", first_only)
+    with pytest.raises(SystemExit):
+        perform("python -m tests.support.kills many", first_only)
+    with pytest.raises(AssertionError, match="no kind of command"):
+        perform("rm -rf somewhere", first_only)
+
+
+def test_the_pages_have_commands():
+    assert sum(len(commands(page)) for page in PAGES) > 20

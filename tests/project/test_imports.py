@@ -1,0 +1,214 @@
+"""Imports point one way: bench -> estimators -> torch, and in bench from each room to lower ones. A report is made
+without torch."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.packages import ROOT
+
+PACKAGES = ("bench", "estimators", "conf")
+# The rooms of bench/ from the ground up. A room imports rooms of the lines above its own, and no other of its line.
+FLOORS = """
+    errors files streams machine terminal version
+    tables data
+    config problems report
+    model
+    train
+    measure
+    check run
+    sweep speed
+    cli status list mirrors
+    probe
+    __main__
+"""
+FLOOR = {room: floor for floor, rooms in enumerate(FLOORS.split("\n")) for room in rooms.split()}
+ESTIMATORS_MAY_IMPORT = {"torch", "estimators"} | sys.stdlib_module_names
+
+
+def project_sources() -> dict[str, str]:
+    """Dotted name -> source of every module of the project; a package's own name ends in `.__init__`."""
+    files = (f for package in PACKAGES for f in sorted((ROOT / package).rglob("*.py")))
+    return {".".join(f.relative_to(ROOT).with_suffix("").parts): f.read_text() for f in files}
+
+
+def executed_on_import(tree: ast.AST) -> Iterator[ast.AST]:
+    """Every node that runs when the module is imported: no function bodies, nothing under `if TYPE_CHECKING`."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            continue
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            yield from (n for statement in node.orelse for n in (statement, *executed_on_import(statement)))
+            continue
+        yield node
+        yield from executed_on_import(node)
+
+
+def imported(module: str, source: str, *, on_import_only: bool = False) -> set[str]:
+    """Dotted names that a module imports; `from a import b` counts as both a and a.b, since b may be a module."""
+    tree = ast.parse(source)
+    names = set()
+    for node in executed_on_import(tree) if on_import_only else ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            package = module.split(".")[: -node.level] if node.level else []
+            base = ".".join([*package, *([node.module] if node.module else [])])
+            names |= {base} | {f"{base}.{alias.name}" for alias in node.names}
+    return names
+
+
+def top_level(names: set[str]) -> set[str]:
+    return {name.split(".")[0] for name in names}
+
+
+def forbidden_in_estimators(module: str, source: str) -> set[str]:
+    return top_level(imported(module, source)) - ESTIMATORS_MAY_IMPORT
+
+
+def path_to(package: str, start: str, sources: dict[str, str]) -> list[str] | None:
+    """A chain of imports from module `start` to `package`, run by importing `start`; None where there is none."""
+
+    def files(name: str) -> list[str]:  # importing a.b.c runs a, a.b and a.b.c
+        parts = name.split(".")
+        prefixes = [".".join(parts[: i + 1]) for i in range(len(parts))]
+        return [m for prefix in prefixes for m in (prefix, f"{prefix}.__init__") if m in sources]
+
+    waiting = [[m] for m in files(start)]
+    seen = set()
+    while waiting:
+        path = waiting.pop()
+        if path[-1] in seen:
+            continue
+        seen.add(path[-1])
+        for name in sorted(imported(path[-1], sources[path[-1]], on_import_only=True)):
+            if name.split(".")[0] == package:
+                return [*path, name]
+            waiting += [[*path, m] for m in files(name)]
+    return None
+
+
+def arrows(sources: dict[str, str]) -> dict[str, set[str]]:
+    """Module of bench -> the modules of bench that it imports anywhere; packages by their `__init__`."""
+    return {
+        module: {
+            found
+            for name in imported(module, source)
+            for found in (name, f"{name}.__init__")
+            if found in sources and found != module and found.startswith("bench.")
+        }
+        for module, source in sources.items()
+        if module.startswith("bench.")
+    }
+
+
+def upwards(sources: dict[str, str]) -> list[tuple[str, str]]:
+    """Imports of a room that stands no lower than one's own. `bench/__init__.py` hands on names of all."""
+    return [
+        (module, found)
+        for module, targets in sorted(arrows(sources).items())
+        for found in sorted(targets)
+        if (here := module.split(".")[1]) != "__init__"
+        and (there := found.split(".")[1]) not in (here, "__init__")
+        and FLOOR[there] >= FLOOR[here]
+    ]
+
+
+def circles(sources: dict[str, str]) -> list[list[str]]:
+    """Modules that import each other, directly or through others, apart from the `__init__` of a package."""
+    graph = {m: {t for t in targets if not t.endswith("__init__")} for m, targets in arrows(sources).items()}
+
+    def reached(start: str) -> set[str]:
+        seen: set[str] = set()
+        waiting = [start]
+        while waiting:
+            new = graph.get(waiting.pop(), set()) - seen
+            seen |= new
+            waiting += new
+        return seen
+
+    reach = {m: reached(m) for m in graph if not m.endswith("__init__")}
+    return sorted({tuple(sorted(n for n in reach[m] if m in reach.get(n, ()))) for m in reach if m in reach[m]})
+
+
+def test_rooms_import_lower_rooms_only_and_no_module_imports_itself_through_others():
+    sources = project_sources()
+    assert {m.split(".")[1] for m in sources if m.startswith("bench.")} <= {*FLOOR, "__init__"}
+    assert upwards(sources) == []
+    assert circles(sources) == []
+
+
+@pytest.mark.parametrize(
+    ("sources", "up", "circle"),
+    [
+        ({"bench.run.a": "from bench.sweep import b", "bench.sweep.b": ""}, [("bench.run.a", "bench.sweep.b")], []),
+        ({"bench.run.a": "def f():\n    from bench.check.b import x", "bench.check.b": ""}, None, []),
+        ({"bench.run.a": "from bench.run.b import x", "bench.run.b": "from bench.run import a"}, [], None),
+        (
+            {"bench.run.a": "import bench.model.b", "bench.model.b": "from bench.errors import X", "bench.errors": ""},
+            [],
+            [],
+        ),
+    ],
+)
+def test_arrows_that_point_up_and_circles_are_found(sources, up, circle):
+    assert upwards(sources) == (up if up is not None else [("bench.run.a", "bench.check.b")])
+    assert circles(sources) == (circle if circle is not None else [("bench.run.a", "bench.run.b")])
+
+
+@pytest.mark.parametrize("module", [m for m in project_sources() if m.startswith("estimators.")])
+def test_estimators_import_torch_the_standard_library_and_themselves_only(module):
+    assert forbidden_in_estimators(module, project_sources()[module]) == set()
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("import bench", {"bench"}),
+        ("from bench.plugins import registry", {"bench"}),
+        ("def forward(self):\n    import numpy as np", {"numpy"}),
+        ("class A:\n    import torchvision", {"torchvision"}),
+        ("import math\nimport torch.nn as nn\nfrom ..base import Estimator\nfrom estimators.latents import VQ", set()),
+    ],
+)
+def test_forbidden_imports_of_estimators_are_found(source, found):
+    assert forbidden_in_estimators("estimators.latents.planted", source) == found
+
+
+@pytest.mark.parametrize("package", ["torch", "estimators"])
+def test_report_reaches_no_torch(package):
+    sources = project_sources()
+    assert {"bench.report", "bench.report.__init__", "bench.report.command"} & set(sources)
+    starts = [m for m in sources if m == "bench.report" or m.startswith("bench.report.")]
+    assert [path for m in starts if (path := path_to(package, m, sources))] == []
+
+
+@pytest.mark.parametrize(
+    ("sources", "path"),
+    [
+        ({"bench.report": "import torch.nn"}, ["bench.report", "torch.nn"]),
+        ({"bench.report": "class A:\n    import torch"}, ["bench.report", "torch"]),
+        ({"bench.report": "", "bench.__init__": "import torch"}, ["bench.__init__", "torch"]),
+        (
+            {
+                "bench.report": "from bench.tables import store",
+                "bench.tables.store": "try:\n    import torch\nexcept ImportError: 0",
+            },
+            ["bench.report", "bench.tables.store", "torch"],
+        ),
+        ({"bench.report": "def draw():\n    import torch"}, None),
+        ({"bench.report": "if TYPE_CHECKING:\n    import torch\nelse:\n    import math"}, None),
+        ({"bench.report": "import pandas", "bench.train.trainer": "import torch"}, None),
+    ],
+)
+def test_the_way_to_torch_is_found(sources, path):
+    assert path_to("torch", "bench.report", sources) == path
+
+
+def test_importing_the_report_loads_no_torch():
+    program = "import sys, bench.report; sys.exit('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr or "bench.report loads torch through another package"

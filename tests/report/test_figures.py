@@ -1,0 +1,80 @@
+"""The figures of the report: looks that differ, names that do not overlap, and few data."""
+
+from itertools import combinations
+
+import pandas as pd
+import pytest
+
+from bench.report.collection.collect import collect, find
+from bench.report.figures import style
+from bench.report.figures.catalogue import draw
+from bench.report.figures.curves import limits
+from tests.support.synthetic_runs import DRAWN, SOME, collection, config, place
+
+
+def test_no_two_estimators_look_alike_and_none_changes_its_look():
+    names = [f"estimator {i:02d}" for i in range(88)]
+    looks = style.looks(names)
+    assert len({(look.colour, look.marker) for look in looks.values()}) == 88
+    assert style.looks(reversed(names)) == looks
+
+
+def test_names_in_a_crowd_do_not_overlap(tmp_path):
+    crowd = tuple((f"estimator_{i}", {}, 1 + 0.02 * i, 0.0, 1 + i % 2, 1.0 + 0.01 * i) for i in range(14))
+    collection(tmp_path, families=("bernoulli",), estimators=crowd, seeds=(0,))
+    found = collect(find([tmp_path]))[0]
+    figure = draw("variance_vs_evaluations", found, style.looks(found.units.label), "encoder")
+    renderer = figure.canvas.get_renderer()
+    boxes = [t.get_window_extent(renderer) for t in figure.axes[0].texts]
+    assert len(boxes) == 15  # the names and the note
+    overlaps = [
+        1
+        for a, b in combinations(boxes, 2)
+        if min(a.x1, b.x1) - max(a.x0, b.x0) > 1 and min(a.y1, b.y1) - max(a.y0, b.y0) > 1
+    ]
+    assert not overlaps
+
+
+def curves(**of: list[float]) -> pd.DataFrame:
+    """Means at steps 0, 1, ... of each label."""
+    return pd.DataFrame(
+        [(n, i, y) for n, ys in of.items() for i, y in enumerate(ys)], columns=["label", "step", "mean"]
+    )
+
+
+def test_a_curve_that_diverges_does_not_flatten_the_others():
+    low, high = limits(curves(good=[-200, -120], idle=[-200, -199], lost=[-200, -900]))
+    assert -250 < low < -200 < -120 < high < -100
+    assert limits(curves(good=[-200, -120], idle=[-200, -199]))[0] > -210  # no empty half
+    assert -112 < limits(curves(a=[-900, -100, -95], b=[-900, -110, -105]))[0] < -105  # nor a far start
+    assert limits(curves(a=[-168], b=[-200], c=[-230]))[0] < -230  # a single step has no start
+
+
+@pytest.mark.parametrize("name", ["elbo_vs_step", "elbo_vs_seconds"])
+def test_where_a_curve_leaves_the_axes_there_is_a_triangle(tmp_path, name):
+    for estimator, properties in {"rloo": {}, "arm": {}, "disarm": {"bias": 400.0}}.items():
+        place(tmp_path, config(estimator, "bernoulli", 0), estimator=estimator, **properties)
+    found = collect(find([tmp_path]))[0]
+    looks = style.looks(found.units.label)
+    figure = draw(name, found, looks, "encoder")
+    [ax] = figure.axes
+    marks = [line for line in ax.lines if line.get_marker() == "v" and len(line.get_xdata()) == 1]
+    assert [mark.get_color() for mark in marks] == [looks["disarm"].colour]
+    assert float(marks[0].get_ydata()[0]) == pytest.approx(ax.get_ylim()[0])
+    assert ax.get_xlim()[0] < float(marks[0].get_xdata()[0]) <= ax.get_xlim()[1]
+
+
+def test_a_name_with_dollars_is_no_formula(tmp_path):
+    place(tmp_path, config("rloo", "bernoulli", 0, estimator__mode="$\\bad{"), estimator="$\\wrong{$")
+    found = collect(find([tmp_path]))[0]
+    figure = draw("final_elbo", found, style.looks(found.units.label), "encoder")
+    style.save(figure, tmp_path, "figure")
+    assert "$\\wrong{$" in (tmp_path / "figure.svg").read_text()
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_all_figures_survive_one_seed_and_another_part(tmp_path, name):
+    collection(tmp_path, families=("bernoulli",), estimators=SOME, seeds=(0,))
+    found = collect(find([tmp_path]))[0]
+    assert not isinstance(draw(name, found, style.looks(found.units.label), "latent"), str)
+    assert isinstance(draw("bias", found, style.looks(found.units.label), "layer 7"), str)

@@ -1,0 +1,116 @@
+"""What is timed measures the same on both sides, the floor is one, and the command leaves a table and a figure."""
+
+import pandas as pd
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from bench.measure.gradient.draws import take
+from bench.measure.gradient.parts import noise_alone, parts
+from bench.model.objective import Objective
+from bench.speed import ceilings, command
+from bench.speed.draws import PARTS
+from bench.speed.plain import plain_draws
+from bench.speed.problems import LEAD, OTHERS, problem
+from bench.speed.table import COLUMNS
+from estimators.reparam import Reparam
+from estimators.rloo import RLOO
+from tests.support.loop import numbered
+from tests.support.small import images, vae
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize("what", PARTS)
+@pytest.mark.parametrize("estimator", [RLOO(2), Reparam()], ids=["rloo", "reparam"])
+def test_both_sides_of_a_comparison_give_the_same_trace(what, estimator):
+    objective, x = Objective(vae("gaussian"), estimator), images(3)
+    named = objective.model.named_parameters()
+    parameters = [p for n, p in named if p.requires_grad and n.startswith(("encoder.", "decoder.")[: len(PARTS[what])])]
+    with numbered(objective.estimator):
+        tallies = take(objective, x, 40, decoder="decoder" in PARTS[what])
+    with numbered(objective.estimator):
+        wanted = float(plain_draws(objective, x, 40, parameters).detach())
+    blocks = parts(tallies, False)
+    assert noise_alone(tallies, [n for p in PARTS[what] for n in blocks[p]]) == pytest.approx(wanted, rel=1e-9)
+
+
+@pytest.mark.parametrize("what", PARTS)
+@pytest.mark.parametrize("option", [LEAD, *OTHERS], ids=lambda option: option[0])
+def test_the_floor_counts_no_product_that_is_not_computed_and_most_that_are(option, what):
+    objective, x = problem(CPU, *option)
+    decoder = "decoder" in PARTS[what]
+    least = ceilings.work(objective, x, decoder)
+    executed = []
+    for draws in (4, 8):
+        with FlopCounterMode(display=False) as counter:
+            take(objective, x, draws, decoder=decoder)
+        executed.append(counter.get_total_flops())
+        assert 0.6 * counter.get_total_flops() < least.flops(draws) < counter.get_total_flops()
+    assert least.flops(8) - least.flops(4) <= executed[1] - executed[0]
+
+
+@pytest.fixture
+def _small(monkeypatch):
+    tiny = {"draws": [2], "others": [2], "memory": [2, 3], "repetitions": 1}
+    monkeypatch.setattr(command, "QUICK", tiny)
+    monkeypatch.setattr(command, "OTHERS", OTHERS[-1:])
+    monkeypatch.setattr("bench.speed.steps.STEPS", 1)
+    monkeypatch.setattr("bench.train.engine.BACKEND", "aot_eager")  # the compiler without its slow half
+    monkeypatch.setattr(ceilings, "COPIED", 2**16)
+
+
+@pytest.mark.usefixtures("_small")
+def test_one_command_leaves_a_table_and_a_figure(tmp_path, capsys):
+    assert command.main(["--quick", "--device", "cpu", "--threads", "1", "--out", str(tmp_path / "new")]) == 0
+    written = {path.name for path in (tmp_path / "new").iterdir()}
+    assert written == {"speed.parquet", "speed.csv", "speed.png", "speed.svg", "speed.pdf"}
+    table = pd.read_parquet(tmp_path / "new" / "speed.parquet")
+    assert list(table.columns) == list(COLUMNS)
+    assert table[["ours", "reference", "ratio", "device", "device_name", "threads", "torch"]].notna().all(axis=None)
+    drawn = table[table.what.str.startswith("draws")]
+    assert set(drawn.estimator) == {LEAD[0], OTHERS[-1][0]}
+    assert ((drawn.fraction_of_floor > 0) & (drawn.memory_floor > 0) & (drawn.q1 <= drawn.q3)).all()
+    assert {"1 training steps, eager", "1 training steps, compile", "peak memory, encoder + decoder"} < set(table.what)
+    said = capsys.readouterr().out
+    assert "On a GPU: not measured." in said
+    steps = table[table.what.str.contains("steps")]
+    assert list(zip(steps.engine, steps["size"], strict=True)) == [("eager", 1), ("compile", 1), ("eager", 8)]
+    assert all(f"{row.what} " in said for row in table.itertuples())
+    csv = pd.read_csv(tmp_path / "new" / "speed.csv")
+    assert csv.ours.tolist() == pytest.approx(table.ours.tolist())
+
+
+BAD = {
+    "--draws 1": "--draws 1 is too few; 2 is the least.",
+    "--threads 0": "--threads 0 is too few; 1 is the least.",
+    "--repetitions 0": "--repetitions 0 is too few; 1 is the least.",
+    "--replicas 1 0": "--replicas 0 is too few; 1 is the least.",
+    "--draws many": "argument --draws: invalid int value: 'many'",
+    "--device tpu": "argument --device: invalid choice: 'tpu' (choose from",
+    "--engine": "unrecognized arguments: --engine",
+    "--out {file}": "--out {file} cannot be made a directory: File exists.",
+    "--out {file}/in": "--out {file}/in cannot be made a directory: Not a directory.",
+}
+
+
+@pytest.mark.parametrize("words", BAD)
+def test_bad_arguments_are_one_sentence(words, tmp_path, capsys):
+    file = tmp_path / "file"
+    file.write_text("kept")
+    with pytest.raises(SystemExit) as refused:
+        command.main(words.format(file=file).split())
+    said = capsys.readouterr()
+    assert refused.value.code == 2
+    assert said.err.startswith("python -m bench.speed: " + BAD[words].format(file=file))
+    assert said.err.count("\n") == 1
+    assert not said.out
+    assert file.read_text() == "kept"
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without CUDA")
+def test_a_gpu_that_is_not_there_is_one_sentence(capsys):
+    with pytest.raises(SystemExit):
+        command.main(["--device", "cuda"])
+    wanted = "python -m bench.speed: --device cuda was asked for and this machine has none; --device cpu works.\n"
+    assert capsys.readouterr().err == wanted

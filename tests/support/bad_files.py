@@ -1,0 +1,101 @@
+"""A folder of files that are not what they should be, for commands that meet them. Nothing in it may change."""
+
+import gzip
+import json
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from bench.run import checkpoint
+from bench.tables.store import MARKER
+from tests.support.small import vae
+from tests.support.synthetic_runs import config, place
+
+PRESETS = {
+    "syntax": b"_target_: estimators.rloo.RLOO\nk: [\n",
+    "unknown": b"_target_: estimators.rloo.RLOO\nkk: 3\n",
+    "shell": b"_target_: os.system\ncommand: touch owned\n",
+    "nowhere": b"_target_: nowhere.to.be.Found\n",
+    "raising": b"_target_: raising.Broken\n",
+    "unparsed": b"_target_: unparsed.Broken\n",
+    "untargeted": b"k: 3\n",
+    "empty": b"",
+}
+
+
+class Code:
+    """Unpickled, it would make a file."""
+
+    def __reduce__(self):
+        return os.system, ("touch owned",)
+
+
+def make(folder: Path) -> None:
+    """All of it; the parts are named as in `tests.support.bad_lines`."""
+    _write(folder / "taken", b"mine\n")
+    (folder / "nothing").mkdir()
+    for name, content in PRESETS.items():
+        _write(folder / "mine" / "estimator" / f"{name}.yaml", content)
+    (folder / "mine" / "estimator" / "a_folder.yaml").mkdir()
+    _write(folder / "mine" / "latent" / "coloured.yaml", b"family: bernoulli\ndim: 3\ncolour: red\n")
+    _write(folder / "latin" / "estimator" / "mine.yaml", "_target_: estimators.rloo.RLOO # ü\n".encode("latin-1"))
+    _write(folder / "same" / "estimator" / "rloo.yaml", b"_target_: estimators.rloo.RLOO\n")
+    _write(folder / "raising.py", b'raise RuntimeError("this package\\nis broken")\n')
+    _write(folder / "unparsed.py", b"def broken(:\n")
+    _checkpoints(folder / "models")
+    _data(folder / "data")
+    _runs(folder / "runs")
+
+
+def _checkpoints(folder: Path) -> None:
+    about = {"latent": {"family": "bernoulli", "dim": 4}, "model": {}, "option": "rloo"}
+    checkpoint.save(folder, vae("bernoulli"), about, 7)
+    good = checkpoint.path_of(folder, 7).rename(folder / "another.pt").read_bytes()
+    _write(folder / "truncated.pt", good[: len(good) // 2])
+    _write(folder / "text.pt", b"a model\n")
+    torch.save({"weights": torch.zeros(3)}, folder / "foreign.pt")
+    torch.save({"format": checkpoint.FORMAT, "step": 1, "config": "{}", "model": Code()}, folder / "code.pt")
+
+
+def _data(folder: Path) -> None:
+    images = gzip.compress(bytes(16 + 784), mtime=0)
+    for name in ("train", "t10k"):
+        _write(folder / "mnist" / f"{name}-images-idx3-ubyte.gz", images)
+    _write(folder / "fashion-mnist" / "train-images-idx3-ubyte.gz", b"")
+    _write(folder / "binarized-mnist" / "binarized_mnist.npz", b"PK half a file")
+    (folder / "omniglot").mkdir()
+    np.savez(folder / "omniglot" / "omniglot28.npz", x=np.array([Code()], dtype=object))
+
+
+def _runs(folder: Path) -> None:
+    """Each folder holds one run, damaged in the way that its name says; `good` is whole."""
+    place(folder, config("rloo", "bernoulli", 0), directory="good/run")
+    place(folder, config("rloo", "bernoulli", 1), directory="other/run")
+    damaged = {name: folder / name / "run" for name in ("half", "swapped", "foreign", "missing", "a_folder")}
+    damaged |= {name: folder / name / "run" for name in ("empty_marker", "latin_marker", "schema", "short_marker")}
+    for run in damaged.values():
+        shutil.copytree(folder / "good" / "run", run)
+    table, marker = "gradient.parquet", (folder / "good" / "run" / MARKER).read_bytes()
+    content = (folder / "good" / "run" / table).read_bytes()
+    _write(damaged["half"] / table, content[: len(content) // 2])
+    shutil.copy(folder / "other" / "run" / table, damaged["swapped"] / table)
+    pd.DataFrame({"x": [1.0]}).to_parquet(damaged["foreign"] / table)
+    (damaged["missing"] / table).unlink()
+    (damaged["a_folder"] / table).unlink()
+    (damaged["a_folder"] / table).mkdir()
+    _write(damaged["empty_marker"] / MARKER, b"")
+    _write(damaged["latin_marker"] / MARKER, "ü".encode("latin-1"))
+    _write(damaged["schema"] / MARKER, json.dumps(json.loads(marker) | {"schema": 1}).encode())
+    short = json.loads(marker)
+    del short["tables"]["gradient"]
+    _write(damaged["short_marker"] / MARKER, json.dumps(short).encode())
+    shutil.rmtree(folder / "other")
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)

@@ -1,0 +1,66 @@
+"""The plan of a sweep names every run before the first one starts."""
+
+import pytest
+
+from bench import cli
+from bench.run import seeds as together
+from bench.sweep import plan
+from bench.tables import store
+from tests.support.stand_in import stand_in_command
+
+
+@pytest.fixture
+def command(tmp_path, monkeypatch):
+    return stand_in_command(tmp_path / "out", monkeypatch)
+
+
+def plans(tmp_path):
+    return [plan.read(path) for path in sorted((tmp_path / "out").rglob(plan.PATTERN))]
+
+
+def test_a_plan_names_every_run_before_the_first_starts(command, tmp_path):
+    command("-m", "train.steps=1,3", "seed=0,1")
+    [planned] = plans(tmp_path)
+    assert [job["overrides"] for job in planned["jobs"]] == [
+        [f"train.steps={steps}", f"seed={seed}"] for steps in (1, 3) for seed in (0, 1)
+    ]
+    assert {job["run"] for job in planned["jobs"]} == {m.parent.name for m in tmp_path.rglob(store.MARKER)}
+    command("-m", "train.steps=1,3", "seed=0,1")
+    assert len(plans(tmp_path)) == 1
+    command("-m", "train.steps=1", "seed=0,1")
+    assert sorted(len(p["jobs"]) for p in plans(tmp_path)) == [2, 4]
+
+
+def test_batches_of_jobs_are_one_plan(command, tmp_path):
+    assert command("-m", "seed=0,1,2", "train.steps=1", "hydra.sweeper.max_batch_size=2") == 0
+    [planned] = plans(tmp_path)
+    assert len({job["run"] for job in planned["jobs"]}) == 3
+
+
+def test_each_job_is_composed_once(command, monkeypatch):
+    from hydra._internal.config_loader_impl import ConfigLoaderImpl
+
+    composed, compose = [], ConfigLoaderImpl.load_sweep_config
+
+    def counted(self, master_config, sweep_overrides):
+        composed.append(sweep_overrides)
+        return compose(self, master_config, sweep_overrides)
+
+    monkeypatch.setattr(ConfigLoaderImpl, "load_sweep_config", counted)
+    command("-m", "seed=0,1,2", "train.steps=1")
+    assert len(composed) == 3
+    assert [config["seed"] for config in command.runs] == [0, 1, 2]
+
+
+def test_replicas_of_a_job_are_runs_of_their_own(tmp_path, monkeypatch):
+    command = stand_in_command(tmp_path / "out", monkeypatch)
+    monkeypatch.setattr(together, "together", lambda config, many: [])
+    command("-m", "seed=0,5", "replicas=3")
+    [planned] = plans(tmp_path)
+    assert len({job["run"] for job in planned["jobs"]}) == 6
+
+
+def test_one_run_and_other_commands_have_no_plan(command, tmp_path):
+    command("train.steps=1")
+    assert plans(tmp_path) == []
+    assert cli.COMMANDS["status"] == "bench.status"
