@@ -2,6 +2,8 @@
 
 * V. Lievin, A. Dittadi, A. Christensen, O. Winther, Optimal Variance Control of the Score Function Gradient Estimator
   for Importance Weighted Bounds, NeurIPS 2020, arXiv:2008.01998.
+* Daudel et al., Importance Weighted Variational Inference without the Reparameterization Trick, 2026, arXiv:2602.01412:
+  VIMCO-*, which is OVIS at gamma = 0.
 """
 
 import math
