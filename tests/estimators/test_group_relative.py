@@ -9,7 +9,7 @@ import bench
 from estimators import Bernoulli, Categorical, Gaussian
 from estimators.group_relative import GroupRelative
 from estimators.rloo import RLOO
-from tests.enumerate import outcomes, replay
+from tests.support.enumerate import outcomes, replay
 
 GOLDEN = torch.tensor([0.2, -0.4, 0.9, -1.3], dtype=torch.float64)  # reward 1 on categories 0 and 3, groups of 4
 PRESETS = {"dr_grpo": "none", "grpo": "std", "maxrl": "mean"}
@@ -52,7 +52,9 @@ def factor(scale, p, k):
 )
 def test_golden_factors_and_variances(scale, length, variance):
     cost = rewarded(0, 3)
-    assert -(GOLDEN.softmax(0) @ torch.tensor([-1.0, 0, 0, -1]).double()).item() == pytest.approx(0.3230926740, abs=5e-11)
+    assert -(GOLDEN.softmax(0) @ torch.tensor([-1.0, 0, 0, -1]).double()).item() == pytest.approx(
+        0.3230926740, abs=5e-11
+    )
     mean, trace = over_groups(GroupRelative(4, scale), GOLDEN, cost)
     torch.testing.assert_close(mean, length * true_gradient(GOLDEN, cost), rtol=0, atol=1e-10)
     assert trace == pytest.approx(variance, abs=5e-7)
@@ -92,7 +94,7 @@ def test_the_bias_lies_between_examples(scale, parallel):
 
 @pytest.mark.parametrize("scale", ["std", "mean"])
 def test_costs_of_more_than_two_values_turn_the_gradient_of_one_example(scale):
-    cost = lambda z, q=None: -(z[..., 0, :] @ torch.tensor([0.1, 0.5, 1.0, 0.0]).double()) ** 2  # noqa: E731
+    cost = lambda z, q=None: -((z[..., 0, :] @ torch.tensor([0.1, 0.5, 1.0, 0.0]).double()) ** 2)  # noqa: E731
     mean, _ = over_groups(GroupRelative(4, scale), GOLDEN, cost)
     assert torch.cosine_similarity(mean, true_gradient(GOLDEN, cost), 0).item() < 1 - 1e-6
 
