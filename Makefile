@@ -54,4 +54,4 @@ docs: setup
 
 clean:
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
-	find bench conf estimators tests -name __pycache__ -prune -exec rm -rf {} +
+	find bench estimators tests -name __pycache__ -prune -exec rm -rf {} +

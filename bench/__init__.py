@@ -1,23 +1,35 @@
 """Measure how noisy, how biased and how slow gradient estimators are. Importing this package loads no torch."""
 
-from typing import Any
+import importlib
+import sys
+from typing import TYPE_CHECKING
 
 from bench.version import __version__
+from estimator_bench import hidden
 
 __all__ = ["__version__", "compare", "estimator", "load"]
 
+# Name -> the module that it comes from when it is first asked for.
+LATE = {"compare": "bench.measure.own_cost", "estimator": "bench.config.plugins", "load": "bench.report.frames"}
 
-def __getattr__(name: str) -> Any:
-    if name == "estimator":
-        from bench.config.plugins import estimator
+if TYPE_CHECKING:
+    from bench.config.plugins import estimator
+    from bench.measure.own_cost import compare
+    from bench.report.frames import load
+else:
 
-        return estimator
-    if name == "load":
-        from bench.report.frames import load
+    def __getattr__(name: str) -> object:
+        if name not in LATE:
+            raise AttributeError(f"module 'bench' has no attribute {name!r}")
+        if name != "load" and (sentence := hidden()):  # `load` needs no estimator
+            raise ImportError(sentence)
+        return getattr(importlib.import_module(LATE[name]), name)
 
-        return load
-    if name == "compare":
-        from bench.measure.own_cost import compare
 
-        return compare
-    raise AttributeError(f"module 'bench' has no attribute {name!r}")
+def __dir__() -> list[str]:
+    return sorted({*globals(), *LATE})
+
+
+if sys.argv[:1] == ["-m"] and (found := hidden()):  # `python -m bench...`, while Python looks for what to run
+    print(found, file=sys.stderr)
+    raise SystemExit(2)

@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.packages import ROOT
 
-PACKAGES = ("bench", "estimators", "conf")
+PACKAGES = ("bench", "estimators")
 # The rooms of bench/ from the ground up. A room imports rooms of the lines above its own, and no other of its line.
 FLOORS = """
     errors files streams machine terminal version

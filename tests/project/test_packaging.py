@@ -38,12 +38,14 @@ def elsewhere(tmp_path) -> Path:
     return tmp_path
 
 
-def test_the_wheel_holds_the_three_packages_and_nothing_else(wheel):
+def test_the_wheel_holds_the_packages_and_their_configuration_and_nothing_else(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
     metadata = {name for name in names if ".dist-info/" in name}
-    assert names - metadata == in_the_tree("bench") | in_the_tree("estimators") | in_the_tree("conf")
-    groups = {name.split("/")[1] for name in names if name.startswith("conf/") and name.endswith(".yaml")}
+    inside = {f"bench/{name}" for name in in_the_tree("conf")}
+    assert names - metadata == in_the_tree("bench") | in_the_tree("estimators") | inside | {"estimator_bench.py"}
+    groups = {name.split("/")[2] for name in inside}
     assert groups >= {"config.yaml", "data", "estimator", "experiment", "latent", "model", "objective", "problem"}
+    assert {"bench/py.typed", "estimators/py.typed"} <= names
 
 
 def test_the_sdist_holds_the_tests_and_no_results(tmp_path):
@@ -69,7 +71,18 @@ def test_the_installed_script_lists_the_estimators(installed, elsewhere):
 
 
 def test_the_installed_copy_is_what_was_tested(installed, elsewhere):
-    program = "import bench, conf, estimators; print(bench.__file__, conf.__file__, estimators.__file__, sep='\\n')"
+    program = (
+        "import bench, bench.files, estimators; print(bench.__file__, bench.files.CONF, estimators.__file__, sep='\\n')"
+    )
     lines = done(sys.executable, "-P", "-c", program, cwd=elsewhere, PYTHONPATH=str(installed)).splitlines()
     assert all(Path(line).is_relative_to(installed) for line in lines)
     assert len(lines) == 3
+    assert not (installed / "conf").exists()
+
+
+def test_an_editable_install_holds_no_copy_of_the_configuration(tmp_path):
+    program = f"import hatchling.build; hatchling.build.build_editable({str(tmp_path)!r})"
+    done(sys.executable, "-c", program)
+    (archive,) = tmp_path.glob("*.whl")
+    names = {name for name in zipfile.ZipFile(archive).namelist() if ".dist-info/" not in name}
+    assert {Path(name).suffix for name in names} == {".pth"}
