@@ -13,8 +13,7 @@ from bench.config.prepare import prepare
 from bench.config.rules import RULES
 from bench.errors import BadInput
 from bench.run import ending, single
-from tests.config.test_rules import KEYS, one_sentence
-from tests.support.from_rules import base, changed
+from tests.support.from_rules import KEYS, base, changed, one_sentence_about
 
 NUMBERS = st.integers(-3, 3) | st.integers() | st.sampled_from([2**53, 10**400, -(10**400)])
 NUMBERS |= st.floats() | st.sampled_from([1.0, -0.0, 0.5, 1e-200, 1e200, math.nan, math.inf])
@@ -54,7 +53,7 @@ def test_any_value_of_a_key_holds_or_is_refused_in_a_sentence(key, value):
         said = ""
     if said:
         group = key.partition(".")[0]  # another family, say, leaves other keys without meaning
-        assert one_sentence(said, key if isinstance(value, list | float) else group if "." in key else "")
+        assert one_sentence_about(said, key if isinstance(value, list | float) else group if "." in key else "")
         assert not isinstance(value, bool) or not holds(key, value)
     else:
         leaves = {k: v for k, v in flatten(prepared) if not k.startswith("estimator.")}
@@ -89,7 +88,7 @@ def test_any_hyper_parameter_is_typed_or_refused_in_a_sentence(value, name):
         else:
             said = ""
         if said:
-            assert one_sentence(said, "")
+            assert one_sentence_about(said, "")
         else:
             assert type(made["estimator"]["k"]) is int
             assert len(identity(made)) == 12
@@ -106,7 +105,7 @@ OVERRIDES = st.one_of(
 
 @settings(max_examples=80)
 @given(override=OVERRIDES)
-def test_any_override_is_a_run_or_one_sentence(override, tmp_path_factory):
+def test_any_override_is_a_run_or_one_sentence_about(override, tmp_path_factory):
     folder = tmp_path_factory.getbasetemp() / "override"
     folder.mkdir(exist_ok=True)
     with pytest.MonkeyPatch.context() as patch:
@@ -117,5 +116,5 @@ def test_any_override_is_a_run_or_one_sentence(override, tmp_path_factory):
         status = cli.main([override])
     assert status in (0, 2)
     assert len(said) == 1
-    assert status == 0 or one_sentence(said[0], "")
+    assert status == 0 or one_sentence_about(said[0], "")
     assert [path for path in folder.rglob("*") if path.is_file()] == []

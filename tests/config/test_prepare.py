@@ -5,26 +5,16 @@ import json
 import re
 
 import pytest
-from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
 
-from bench.config import plugins
 from bench.config.identity import NUMBERS, flatten, identity
 from bench.config.prepare import check, prepare
 from bench.config.rules import RULES
 from bench.errors import BadInput
 from bench.files import CONF, ROOT
+from tests.support.composed import resolved
 
 GROUPS = ("problem", "latent", "model", "data", "objective", "estimator", "experiment")
 OPTIONS = [f"{group}={file.stem}" for group in GROUPS for file in sorted((CONF / group).glob("*.yaml"))]
-
-
-def resolved(*overrides):
-    plugins.register()
-    with initialize_config_dir(str(CONF), **plugins.VERSION_BASE):
-        cfg = compose("config", list(overrides), return_hydra_config=True)
-    config = {key: value for key, value in OmegaConf.to_container(cfg, resolve=False).items() if key != "hydra"}
-    return OmegaConf.to_container(OmegaConf.create(config), resolve=True)
 
 
 @pytest.mark.parametrize("option", OPTIONS)

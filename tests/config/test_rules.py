@@ -11,16 +11,11 @@ from bench.config.rules import PROBE, RULES
 from bench.errors import BadInput
 from bench.probe import command
 from bench.run import single
-from tests.support.from_rules import bad_values, base, changed
+from tests.support.from_rules import KEYS, bad_values, base, changed, one_sentence_about
 
-KEYS = [key for key in RULES if key != "option"]
 DEFAULTS = {"probe.estimators": ["all"], "probe.checkpoint": None, "probe.at": [0, 1], "probe.tuning_steps": 1}
 MADE = [(key, wrong, value) for key in KEYS for wrong, value in bad_values(key, RULES[key])]
 PROBED = [(wrong, value) for key in PROBE for wrong, value in bad_values(key, PROBE[key])]
-
-
-def one_sentence(said, key):
-    return said.endswith((".", "?")) and len(said.splitlines()) == 1 and key in said
 
 
 @pytest.mark.parametrize("key", KEYS)
@@ -31,7 +26,7 @@ def test_what_a_rule_refuses_is_refused_in_a_sentence(key):
     for wrong, value in wrongs:
         with pytest.raises(BadInput) as error:
             prepare(changed(config, wrong, value))
-        assert one_sentence(str(error.value), wrong)
+        assert one_sentence_about(str(error.value), wrong)
 
 
 @pytest.mark.parametrize(("key", "value"), PROBED)
@@ -39,7 +34,7 @@ def test_the_rules_of_probe_too(key, value):
     check_keys(DEFAULTS, PROBE)
     with pytest.raises(BadInput) as error:
         check_keys(DEFAULTS | {key: value}, PROBE)
-    assert one_sentence(str(error.value), key)
+    assert one_sentence_about(str(error.value), key)
 
 
 def written(value):
@@ -68,5 +63,5 @@ def test_some_of_those_of_probe_through_the_whole_command(key, value, monkeypatc
 def refused(capsys, key, folder):
     said = capsys.readouterr()
     assert said.out == ""
-    assert one_sentence(said.err.removesuffix("\n"), key)
+    assert one_sentence_about(said.err.removesuffix("\n"), key)
     assert list(folder.rglob("*")) == []

@@ -13,9 +13,9 @@ from estimators.reinforce import Reinforce
 from tests.support import planted
 from tests.support.costs import Nonlinear, SampledKL, small_latents
 from tests.support.enumerate import assert_exactly_unbiased, assert_pure, exact_moments, true_gradient, z_scores
+from tests.support.injection import X, leaf_gradient
 
 FAMILIES = ("gaussian", "bernoulli", "categorical", "vq")
-X = torch.tensor([[0.2, 0.9, -0.4], [1.0, -0.3, 0.5]], dtype=torch.float64)  # two examples
 
 
 def warm(baseline: str, **hyper) -> Reinforce:
@@ -64,8 +64,7 @@ def test_state_that_moves_in_forward_is_rejected():
 
 def gradients(estimator, q, cost, x: Tensor, seed: int = 3) -> Tensor:
     torch.manual_seed(seed)
-    params = q.params.detach().clone().requires_grad_()
-    return torch.autograd.grad(estimator(q.with_params(params), cost, x).loss.sum(), params)[0]
+    return leaf_gradient(estimator, q, cost, x)
 
 
 def test_constant_baseline_shifts_the_cost_draw_by_draw():

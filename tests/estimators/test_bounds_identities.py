@@ -13,7 +13,7 @@ from estimators.ovis import OVIS
 from estimators.stl import STL
 from estimators.vimco import VIMCO
 from estimators.wake_sleep import ReweightedWakeSleep
-from tests.estimators.test_bounds import DISCRETE, OneCoordinate, X, label, true_bound, weights_cost
+from tests.support.bounds import DISCRETE, OneCoordinate, X, label, true_bound, weights_cost
 from tests.support.costs import Quadratic, SampledKL, small_latents
 from tests.support.enumerate import exact_moments, outcomes, replay
 

@@ -1,7 +1,5 @@
 """Antithetic pairs, randomised Sobol points and the linearised control variate: exact by quadrature, or z-tests."""
 
-import math
-
 import pytest
 import torch
 from torch import nn
@@ -11,15 +9,11 @@ from estimators.antithetic import Antithetic
 from estimators.qmc import QMC
 from estimators.reparam import Reparam
 from estimators.reparam_cv import ReparamCV
-from tests.support.costs import Nonlinear, Quadratic, SampledKL, small_latents
+from tests.support.costs import Nonlinear, Quadratic, SampledKL, one_coordinate, small_latents
 from tests.support.enumerate import assert_exactly_unbiased, assert_pure, exact_moments, replay, z_scores
 
 X = torch.zeros(1, 3, dtype=torch.float64)
 EVERY = (Antithetic, QMC, ReparamCV)
-
-
-def one_coordinate(mean=0.4, std=0.7):
-    return Gaussian(torch.tensor([[mean, math.log(std)]], dtype=torch.float64))
 
 
 class Coupled(nn.Module):

@@ -10,7 +10,7 @@ from estimators.arsm import Arsm
 from estimators.disarm import Disarm
 from estimators.disarm_iw import DisarmIW
 from estimators.disarm_tree import DisarmTree, branches
-from tests.estimators.test_arsm import X, assert_exact, injected
+from tests.support.categorical import X, assert_exact, injected
 from tests.support.costs import Nonlinear, SampledKL, small_latents
 from tests.support.enumerate import assert_pure, z_scores
 

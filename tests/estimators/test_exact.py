@@ -10,9 +10,9 @@ from estimators.detached import Detached
 from estimators.exact import Exact
 from tests.support.costs import Nonlinear, SampledKL, small_latents, three_bits
 from tests.support.enumerate import assert_exactly_unbiased, exact_moments, true_gradient
+from tests.support.injection import X
 
 FAMILIES = ("gaussian", "bernoulli", "categorical", "vq")
-X = torch.tensor([[0.2, 0.9, -0.4], [1.0, -0.3, 0.5]], dtype=torch.float64)  # two examples
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -12,8 +12,8 @@ from estimators import VQ, Categorical, Gaussian, finite_differences
 from estimators.finite_differences import SPSA, Evolution, normals
 from tests.support.costs import Nonlinear, Quadratic, small_latents, three_bits
 from tests.support.enumerate import assert_pure, exact_moments, true_gradient
+from tests.support.injection import X
 
-X = torch.tensor([[0.2, 0.9, -0.4], [1.0, -0.3, 0.5]], dtype=torch.float64)  # two examples
 X1 = X[:1]
 NODE, WEIGHT = np.polynomial.hermite_e.hermegauss(5)
 DIRECTIONS = {  # values and probabilities of one coordinate of the direction

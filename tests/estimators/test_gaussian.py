@@ -1,7 +1,5 @@
 """Pathwise estimators of a Gaussian, by quadrature over their noise."""
 
-import math
-
 import pytest
 import torch
 from torch import nn
@@ -10,14 +8,10 @@ from estimators import Gaussian
 from estimators.reparam import Reparam
 from estimators.stl import STL
 from tests.support import planted
-from tests.support.costs import Nonlinear, Quadratic, SampledKL, small_latents
+from tests.support.costs import Nonlinear, Quadratic, SampledKL, one_coordinate, small_latents
 from tests.support.enumerate import assert_exactly_unbiased, exact_moments, z_scores
 
 X = torch.zeros(1, 3, dtype=torch.float64)
-
-
-def one_coordinate(mean: float, std: float) -> Gaussian:
-    return Gaussian(torch.tensor([[mean, math.log(std)]], dtype=torch.float64))
 
 
 @pytest.mark.parametrize(("mean", "std", "k"), [(1.0, 1.0, -3.0), (0.4, 0.7, 1.1)])

@@ -10,8 +10,8 @@ from estimators.local_expectation import LocalExpectation, category_costs
 from estimators.measure_valued import MeasureValued
 from tests.support.costs import Nonlinear, SampledKL, small_latents, three_bits
 from tests.support.enumerate import assert_exactly_unbiased, assert_pure, exact_moments, true_gradient
+from tests.support.injection import X, leaf_gradient
 
-X = torch.tensor([[0.2, 0.9, -0.4], [1.0, -0.3, 0.5]], dtype=torch.float64)  # two examples
 X1 = X[:1]
 DISCRETE = ["bernoulli", "categorical", "vq"]
 
@@ -33,11 +33,6 @@ class ForgottenRotation(LocalExpectation):
         c, probs = cost(z), q.probs.detach()
         costs = category_costs(q, cost, x, z, c)[0].gather(-1, (z[0].argmax(-1, True) + torch.arange(3)) % 3)
         return Estimate(as_loss(q, probs * (costs - (probs * costs).sum(-1, True))) + c[0], c[0])
-
-
-def gradient(estimator, q, cost, x):
-    leaf = q.with_params(q.params.detach().clone().requires_grad_())
-    return torch.autograd.grad(estimator(leaf, cost, x).loss.sum(), leaf.params)[0]
 
 
 @pytest.mark.parametrize("family", DISCRETE)
@@ -72,7 +67,7 @@ def test_exact_draw_by_draw_where_coordinates_do_not_interact(family):
     q, cost = small_latents()[family][0], Separable()
     expected = true_gradient(q, cost).mean
     for _ in range(3):
-        torch.testing.assert_close(gradient(LocalExpectation(), q, cost, X), expected, rtol=0, atol=1e-12)
+        torch.testing.assert_close(leaf_gradient(LocalExpectation(), q, cost, X), expected, rtol=0, atol=1e-12)
     q, cost = small_latents()[family]
     assert exact_moments(LocalExpectation(), q, cost, X, 1).variance.max() > 1e-3  # they do interact here
 
@@ -93,10 +88,10 @@ def test_chunks_change_nothing(family, monkeypatch):
     q, cost = small_latents()[family]
     estimator = MeasureValued(k=3) if family == "gaussian" else LocalExpectation()
     torch.manual_seed(1)
-    whole, calls = gradient(estimator, q, cost, X), []
+    whole, calls = leaf_gradient(estimator, q, cost, X), []
     monkeypatch.setattr(coordinatewise, "ELEMENTS", 1)
     torch.manual_seed(1)
-    one_by_one = gradient(estimator, q, lambda z, q=None: calls.append(len(z)) or cost(z), X)
+    one_by_one = leaf_gradient(estimator, q, lambda z, q=None: calls.append(len(z)) or cost(z), X)
     torch.testing.assert_close(one_by_one, whole, rtol=0, atol=1e-14)
     assert len(calls) > 2
 
@@ -128,9 +123,11 @@ def test_bits_measured_are_local_expectations():
     q, cost = three_bits(), Nonlinear()
     for coupled in (True, False):
         torch.manual_seed(2)
-        expected = gradient(LocalExpectation(), q, cost, X1)
+        expected = leaf_gradient(LocalExpectation(), q, cost, X1)
         torch.manual_seed(2)
-        torch.testing.assert_close(gradient(MeasureValued(coupled=coupled), q, cost, X1), expected, rtol=0, atol=1e-14)
+        torch.testing.assert_close(
+            leaf_gradient(MeasureValued(coupled=coupled), q, cost, X1), expected, rtol=0, atol=1e-14
+        )
     assert_exactly_unbiased(MeasureValued(k=2), q, cost, X1, 2)
 
 

@@ -12,14 +12,9 @@ from estimators import Gaussian
 from estimators.measure_valued import MeasureValued
 from tests.support.costs import Nonlinear, Quadratic, SampledKL, small_latents
 from tests.support.enumerate import true_gradient, z_scores
+from tests.support.injection import X, leaf_gradient
 
-X = torch.tensor([[0.2, 0.9, -0.4], [1.0, -0.3, 0.5]], dtype=torch.float64)  # two examples
 X1 = X[:1]
-
-
-def gradient(estimator, q, cost, x):
-    leaf = q.with_params(q.params.detach().clone().requires_grad_())
-    return torch.autograd.grad(estimator(leaf, cost, x).loss.sum(), leaf.params)[0]
 
 
 def half_line(power, nodes):
@@ -105,7 +100,7 @@ def test_gaussian_is_unbiased_with_its_own_noise(coupled):
     assert z_scores(MeasureValued(coupled=coupled), q, cost, X).abs().max() < 4.5
     assert z_scores(MeasureValued(coupled=coupled), TwoNormals(q.params), cost, X).abs().max() > 4.5
     replicas = q.with_params(q.params.expand(200_000, *q.params.shape))
-    assert 4.5 * gradient(MeasureValued(coupled=coupled), replicas, cost, X).std(0).max() / 200_000**0.5 < 0.03
+    assert 4.5 * leaf_gradient(MeasureValued(coupled=coupled), replicas, cost, X).std(0).max() / 200_000**0.5 < 0.03
 
 
 def distributions(q):
@@ -140,5 +135,5 @@ def test_no_variance_where_q_is_the_posterior(coupled):
         def forward(self, z, q=None):
             return (x - z).square().sum(-1) / (2 * noise**2)
 
-    found = gradient(MeasureValued(coupled=coupled), q, SampledKL(Posterior(), q), x)
+    found = leaf_gradient(MeasureValued(coupled=coupled), q, SampledKL(Posterior(), q), x)
     torch.testing.assert_close(found, torch.zeros_like(found), rtol=0, atol=1e-12)

@@ -10,7 +10,7 @@ from estimators.darn import Darn
 from estimators.reinmax import Reinmax
 from estimators.reinmax_rao import ReinmaxCV, ReinmaxRao
 from estimators.straight_through import StraightThrough
-from tests.support.discrete import assert_mean, assert_unbiased, cost_of, exact_gradient, make, over_samples
+from tests.support.discrete import assert_mean, assert_unbiased, cost_of, exact_gradient, gumbels, make, over_samples
 from tests.support.injection import gradient, injected, replicated
 
 FAMILIES = ("bernoulli", "categorical", "vq")
@@ -45,7 +45,7 @@ def drawn(family, k=1):
     q = make(family, (20,))
     if family == "bernoulli":
         return injected(q, uniform=[torch.rand(k, *q.logits.shape, dtype=torch.float64)])
-    return injected(q, gumbel=[-(-torch.rand(k, *q.logits.shape, dtype=torch.float64).log()).log()])
+    return injected(q, gumbel=[gumbels(k, *q.logits.shape)])
 
 
 def test_on_bits_reinmax_is_the_half_estimator():
@@ -84,7 +84,7 @@ def conditional(p, z, noise):
 @pytest.mark.parametrize("temperature", [1.0, 0.6])
 def test_the_jacobians_are_those_of_the_formulas(temperature):
     bare = make("categorical", (20,))
-    noise = -(-torch.rand(3, 1, *bare.logits.shape, dtype=torch.float64).log()).log()
+    noise = gumbels(3, 1, *bare.logits.shape)
     first, draws = noise[0], noise[1:]  # what decides z [K, B, D, C], the conditional draws [M, K, B, D, C]
     cost, p = cost_of(bare), bare.probs.detach()
     z = bare.harden(bare.logits.detach() + first)

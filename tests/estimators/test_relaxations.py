@@ -13,12 +13,8 @@ from estimators.gapped_st import GappedST
 from estimators.gumbel_rao import GumbelRao
 from estimators.igr import IGR
 from estimators.st_gumbel_softmax import STGumbelSoftmax
-from tests.support.discrete import assert_mean, assert_unbiased, cost_of, exact_gradient, make, over_samples
+from tests.support.discrete import assert_mean, assert_unbiased, cost_of, exact_gradient, gumbels, make, over_samples
 from tests.support.injection import gradient, injected, replicated
-
-
-def gumbels(*shape):
-    return -(-torch.rand(shape, dtype=torch.float64).log()).log()
 
 
 @pytest.mark.parametrize(("gap", "temperature"), [(1.0, 1.0), (0.2, 0.5), (0.0, 1.0)])

@@ -11,8 +11,8 @@ from estimators.rloo import RLOO
 from tests.support import planted
 from tests.support.costs import Nonlinear, Quadratic, small_latents, three_bits
 from tests.support.enumerate import assert_exactly_unbiased, exact_moments
+from tests.support.injection import X
 
-X = torch.tensor([[0.2, 0.9, -0.4], [1.0, -0.3, 0.5]], dtype=torch.float64)  # two examples
 X1 = X[:1]
 
 

@@ -10,18 +10,13 @@ from estimators.reinforce_optimal import ReinforceOptimal, score
 from estimators.reinforce_probability import ReinforceProbability
 from estimators.rloo import RLOO
 from estimators.vargrad import VarGrad
-from tests.support.costs import Nonlinear, Quadratic, SampledKL, small_latents, three_bits
+from tests.support.costs import Nonlinear, Quadratic, SampledKL, one_example, small_latents, three_bits
 from tests.support.enumerate import assert_exactly_unbiased, assert_pure, exact_moments, replay, true_gradient, z_scores
+from tests.support.injection import X
 
-X = torch.tensor([[0.2, 0.9, -0.4], [1.0, -0.3, 0.5]], dtype=torch.float64)  # two examples
 X1 = X[:1]
 DISCRETE = ["bernoulli", "categorical", "vq"]
 FAMILIES = ["gaussian", *DISCRETE]
-
-
-def one_example(family):
-    q, cost = small_latents()[family]
-    return q.with_params(q.params[:1]), cost
 
 
 def line():

@@ -10,17 +10,12 @@ from estimators.reinforce import Reinforce
 from estimators.sum_and_sample import SumAndSample
 from estimators.unordered_set import UnorderedSet
 from estimators.without_replacement import joint_log_probs, order, remainder
-from tests.estimators.test_without_replacement import ordered_samples
-from tests.support.costs import SampledKL, small_latents
+from tests.support.costs import SampledKL, one_example, small_latents
 from tests.support.enumerate import assert_pure, exact_moments, true_gradient, z_scores
+from tests.support.injection import X
+from tests.support.ordered import ordered_samples
 
 X1 = torch.tensor([[0.2, 0.9, -0.4]], dtype=torch.float64)
-X = torch.tensor([[0.2, 0.9, -0.4], [1.0, -0.3, 0.5]], dtype=torch.float64)  # two examples
-
-
-def one_example(family):
-    q, cost = small_latents()[family]
-    return q.with_params(q.params[:1]), cost
 
 
 def exact_mean(estimator, q, cost, k, monkeypatch):

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from estimators.vq_rotation import VQRotation
-from tests.estimators.test_vq import jacobian, make, placed, single
+from tests.support.quantised import jacobian, make, placed, single
 
 
 def assert_rotates(found, vector, code):

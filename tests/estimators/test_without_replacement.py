@@ -10,14 +10,7 @@ from scipy import stats
 
 from estimators import Categorical, without_replacement
 from estimators.without_replacement import joint_log_probs, most_probable, order, remainder
-
-
-def ordered_samples(q, k):
-    """All ordered samples of k states of `q [1]`: their numbers `[J, k]`, and their probabilities `[J]`."""
-    p = q.log_prob(q.enumerate()).exp().flatten()
-    index = torch.tensor(list(permutations(range(len(p)), k)))
-    left = 1 - torch.cat([torch.zeros(len(index), 1), p[index].cumsum(1)[:, :-1]], 1)
-    return index, (p[index] / left).prod(1)
+from tests.support.ordered import ordered_samples
 
 
 def test_the_set_of_a_spread_posterior_is_leave_one_out():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bench.measure.gradient.moments import kurtosis, statistics
-from tests.measure.test_moments import means_of, sums
+from tests.support.moments import means_of, sums
 
 DRAWN = {  # name -> draws [R, P] and their kurtosis
     "uniform": (lambda noise, r: noise.uniform(size=(r, 1)), 1.8),

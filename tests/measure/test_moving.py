@@ -9,7 +9,7 @@ from torch import nn
 
 from bench.measure.moving import DECAY, MovingMoments
 from tests.support.small import run_config
-from tests.train.test_trainer import trained
+from tests.support.trainers import trained
 
 RLOO = {"_target_": "estimators.rloo.RLOO", "k": 2}
 

@@ -11,10 +11,10 @@ from bench.measure.gradient.precision import relative_error
 from bench.measure.gradient.rows import measure
 from bench.model.objective import Objective
 from estimators.exact import Exact
-from tests.measure.test_measure import objective_of
 from tests.support.loop import explicit, numbered
+from tests.support.objectives import objective_of
 from tests.support.small import brute_force, images, run_config, vae
-from tests.train.test_trainer import trained
+from tests.support.trainers import trained
 
 CASES = ("rloo", "conv", "loose", "stl", "vq straight-through", "rebar vq")
 

@@ -7,7 +7,7 @@ from bench.probe.shared import Shared
 from bench.run.checkpoint import load, path_of
 from bench.run.experiment import Experiment
 from bench.run.single import run
-from tests.probe.test_shared import config, node
+from tests.support.probes import config, node
 
 
 @pytest.mark.parametrize(

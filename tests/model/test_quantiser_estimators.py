@@ -20,7 +20,7 @@ from estimators.exact import Exact
 from estimators.local_expectation import LocalExpectation
 from estimators.reinforce import Reinforce
 from estimators.rloo import RLOO
-from tests.model.test_quantisers import codebook
+from tests.support.codebooks import codebook
 from tests.support.enumerate import assert_exactly_unbiased
 from tests.support.planted import SelfBaseline
 from tests.support.small import TRAIN, images, vae

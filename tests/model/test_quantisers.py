@@ -6,22 +6,13 @@ import pytest
 import torch
 from torch import nn
 
-from bench.model.codebook import Codebook, perplexity
+from bench.model.codebook import perplexity
 from bench.model.objective import Objective
 from bench.train.trainer import Trainer
 from estimators import VQ
 from estimators.vq_straight_through import VQStraightThrough
-from tests.support.small import LATENTS, TRAIN, images, vae
-
-RULES = {
-    "simvq": {"codebook": "simvq"},
-    "fsq": {"codebook": "fsq", "levels": [4, 3], "codes": 12, "dim": 2},
-    "lfq": {"codebook": "lfq", "codes": 8, "dim": 3},
-}
-
-
-def codebook(rule, **changes) -> Codebook:
-    return Codebook(LATENTS["vq"] | RULES[rule] | changes).double()
+from tests.support.codebooks import RULES, codebook
+from tests.support.small import TRAIN, images, vae
 
 
 def nearest(book, vectors):

@@ -12,7 +12,7 @@ from bench.files import CONF, ROOT
 from bench.probe.command import estimators, main
 from bench.run import single
 from bench.tables import store
-from tests.run.test_single import SMALL
+from tests.support.runs import SMALL
 
 FEW = (*SMALL, "latent=bernoulli_small", "device=cpu", "measure.reference=auto", "probe.tuning_steps=3")
 PROBED = "probe.estimators=[rloo,'rloo k=8',rebar,reparam]"

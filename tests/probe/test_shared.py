@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from bench.config import plugins
 from bench.config.identity import identity
 from bench.probe.shared import Shared, stream
 from bench.run import attempt
@@ -15,22 +14,9 @@ from bench.run.checkpoint import Checkpoint, load, path_of
 from bench.run.experiment import Experiment
 from bench.run.single import run
 from bench.tables import store
-from tests.run.test_single import numbers
-from tests.support.small import run_config
+from tests.support.probes import config, node
+from tests.support.runs import numbers
 from tests.support.stopped import living
-
-RLOO = {"_target_": "estimators.rloo.RLOO", "k": 2}
-
-
-def node(name: str, **hyper) -> dict:
-    """The configuration of an option or preset."""
-    made = plugins.presets().get(name) or plugins.registry()[name].cls
-    composed = plugins._composed(name) if name in plugins.presets() else {"_target_": plugins.path(made)}
-    return plugins.complete(composed | hyper)
-
-
-def config(family: str = "bernoulli", estimator: dict = RLOO, **changes) -> dict:
-    return run_config(family, estimator, **changes)
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from bench.problems import problem
 from bench.problems.logistic import breast_cancer
 from bench.run.experiment import Experiment
-from tests.run.test_single import config
+from tests.support.runs import config
 
 OPTIMUM = -67.463  # nats, told in docs/problems.md
 NODES = 24

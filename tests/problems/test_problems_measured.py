@@ -16,7 +16,7 @@ from bench.problems import Known, problem
 from bench.problems.logistic import breast_cancer
 from bench.run.experiment import Experiment
 from bench.run.single import run
-from tests.run.test_single import config, numbers
+from tests.support.runs import config, numbers
 
 BOUND, DRAWS = 4.5, 100_000  # standard errors
 ROUNDING = 1e-25

@@ -12,7 +12,7 @@ from bench.report.page.answer import verdicts
 from bench.report.page.shown import cell, details
 from bench.tables.schema import OWN
 from bench.tables.store import write
-from tests.report.test_shared import shared
+from tests.support.shared_runs import shared
 from tests.support.synthetic_runs import ESTIMATORS, collection, config, place, runs_row, tables
 
 SEVERAL = tuple(e for e in ESTIMATORS if e[0] in ("disarm", "exact", "rloo", "straight_through", "gumbel_softmax"))

@@ -11,20 +11,9 @@ from bench.report.collection.collect import collect, find, save
 from bench.report.collection.saved import DIGESTS, read_saved
 from bench.tables.schema import SCHEMA, TABLES
 from bench.tables.store import MARKER, SchemaError, read, write
-from tests.support.synthetic_runs import config, runs_row
-from tests.support.synthetic_runs import tables as synthetic
+from tests.support.damaged import one_sentence, whole
 
 FILES = [MARKER, *(f"{name}.parquet" for name in TABLES)]
-
-
-def whole(seed=0):
-    """All tables of an ordinary run."""
-    return synthetic(runs_row(config("rloo", "bernoulli", seed), "rloo"))
-
-
-def one_sentence(error):
-    said = str(error)
-    return said.endswith(".") and len(said.splitlines()) == 1
 
 
 @pytest.fixture(scope="module")

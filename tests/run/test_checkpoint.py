@@ -12,7 +12,8 @@ import torch
 from bench.errors import BadInput
 from bench.run.checkpoint import FORMAT, find, load, path_of, save
 from bench.run.single import run
-from tests.run.test_single import numbers
+from tests.support.checkpoints import Runs
+from tests.support.runs import numbers
 from tests.support.small import LATENTS, run_config, vae
 
 RLOO = {"_target_": "estimators.rloo.RLOO", "k": 2}
@@ -73,16 +74,6 @@ def test_a_file_holds_the_model_and_nothing_else(saved):
     assert content.keys() == {"format", "step", "config", "model"}
     assert content["model"].keys() == vae("bernoulli").state_dict().keys()
     assert [file.name for file in saved.parent.iterdir() if file.suffix == ".pt" or "tmp" in file.name] == [saved.name]
-
-
-class Runs:
-    """Makes a file when it is unpickled."""
-
-    def __init__(self, path: Path):
-        self.path = path
-
-    def __reduce__(self):
-        return Path.touch, (self.path,)
 
 
 def archive() -> bytes:

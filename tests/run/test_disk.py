@@ -11,10 +11,10 @@ from bench import cli
 from bench.run import attempt, resume
 from bench.run.single import run
 from bench.tables import store
-from tests.run.test_single import numbers
+from tests.support.runs import numbers
 from tests.support.stand_in import files, stand_in_command
 from tests.support.stopped import REBAR, chosen, stopping
-from tests.tables.test_store import made
+from tests.support.table_rows import made
 
 FULL = "No space left on device"
 

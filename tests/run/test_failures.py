@@ -17,7 +17,7 @@ from bench.run.seeds import together
 from bench.run.single import run
 from bench.tables import store
 from bench.train.trainer import Trainer
-from tests.run.test_single import numbers
+from tests.support.runs import numbers
 from tests.support.stand_in import stand_in_command
 from tests.support.stopped import STOPS, chosen, dead, killed, living, stopping
 

@@ -13,7 +13,7 @@ from bench.run.guard import Guard
 from bench.run.seeds import together
 from bench.tables import store
 from bench.train.replicas import Replicas
-from tests.run.test_single import numbers
+from tests.support.runs import numbers
 from tests.support.stopped import STOPS, chosen, dead, killed, living, stopping
 
 CASES = {

@@ -16,7 +16,7 @@ from bench.run.single import run
 from bench.tables import store
 from bench.train.replicas import Replicas
 from tests.support.small import run_config
-from tests.train.test_trainer import STATEFUL
+from tests.support.trainers import STATEFUL
 
 
 def config(case: str = "rloo", **changes) -> dict:

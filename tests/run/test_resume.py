@@ -13,7 +13,7 @@ from bench.run.state import State
 from bench.tables import store
 from bench.train.trainer import Trainer
 from estimators.rloo import RLOO
-from tests.run.test_single import numbers
+from tests.support.runs import numbers
 from tests.support.stopped import REBAR, STOPS, chosen, killed, stopping, whole
 
 CASES = {

@@ -9,8 +9,8 @@ import torch
 
 from bench.run import attempt
 from bench.run.single import run
-from tests.run.test_checkpoint import Runs
-from tests.run.test_single import numbers
+from tests.support.checkpoints import Runs
+from tests.support.runs import numbers
 from tests.support.stopped import REBAR, chosen, stopping, whole
 
 

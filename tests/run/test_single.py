@@ -7,44 +7,19 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
 
 from bench.config import plugins
 from bench.config.identity import identity
-from bench.config.prepare import prepare
 from bench.files import CONF
 from bench.run.single import run
 from bench.tables import store
 from bench.train.trainer import Trainer
 from tests.support.packages import ROOT
-
-SMALL = (
-    "train.steps=12", "train.batch_size=20", "measure.draws=8", "measure.batches=2", "measure.at=[0,1]", "threads=1",
-    "evaluate.at=[0,1]", "evaluate.examples=30", "evaluate.samples=3", "timing.repetitions=2", "timing.warmup=0",
-)  # fmt: skip
-TIMES = {"seconds", "seconds_q1", "seconds_q3", "started", "command"}
-
-
-def config(*words: str) -> dict:
-    """A run of a dozen steps on the digits."""
-    plugins.register()
-    with initialize_config_dir(str(CONF), **plugins.VERSION_BASE):
-        composed = compose("config", [*SMALL, *words], return_hydra_config=True)
-    option = composed.hydra.runtime.choices.estimator
-    plain = OmegaConf.to_container(composed, resolve=False)
-    del plain["hydra"]
-    return prepare(OmegaConf.to_container(OmegaConf.create(plain), resolve=True) | {"option": option})
-
-
-def numbers(directory: Path) -> dict:
-    """All rows but the times."""
-    found = {name: table.to_pylist() for name, table in store.read(directory).items()}
-    return {n: [{k: v for k, v in r.items() if k not in TIMES} for r in rows] for n, rows in found.items()}
+from tests.support.runs import SMALL, config, numbers
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """Costs with known answers, and small latents to ask them about. Everything is float64."""
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -61,3 +63,14 @@ def small_latents() -> dict[str, tuple[Latent, Nonlinear]]:
         "vq": VQ(normal(2, 2, 2), codebook=normal(3, 2), temperature=1.5),
     }
     return {family: (q, Nonlinear((0.8, -0.5))) for family, q in latents.items()}
+
+
+def one_example(family):
+    """The first example of `small_latents`, with its cost."""
+    q, cost = small_latents()[family]
+    return q.with_params(q.params[:1]), cost
+
+
+def one_coordinate(mean=0.4, std=0.7):
+    """A Gaussian of one example and one coordinate."""
+    return Gaussian(torch.tensor([[mean, math.log(std)]], dtype=torch.float64))

@@ -27,6 +27,11 @@ def interacting(z, q=None):
     return features[..., 0] * features[..., 1] + (0.5 * features[..., 2]).exp() + features.sum(-1) ** 2
 
 
+def gumbels(*shape):
+    """Standard Gumbel noise of this shape, in float64."""
+    return -(-torch.rand(shape, dtype=torch.float64).log()).log()
+
+
 def make(family, batch):
     generator = torch.Generator().manual_seed(1)
     shape = {"bernoulli": (3,), "categorical": (2, 3), "vq": (2, 2)}[family]

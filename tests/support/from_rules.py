@@ -6,7 +6,7 @@ from typing import Any
 
 from bench.config.rules import PROBE, RULES, Rule
 from bench.files import CONF
-from tests.config.test_prepare import resolved
+from tests.support.composed import resolved
 
 GROUPS = ("problem", "latent")  # whose options decide which keys there are
 
@@ -73,3 +73,11 @@ def bad_values(key: str, rule: Rule) -> list[tuple[str, Any]]:
     """(key, value) of the three, each in a list where the rule is of lists."""
     values = [value for value in (wrong_type(rule), out_of_range(rule)) if value is not None]
     return [(key, [value] if rule.many else value) for value in values] + [(misspelt(key), 1)]
+
+
+KEYS = [key for key in RULES if key != "option"]
+
+
+def one_sentence_about(said: str, key: str) -> bool:
+    """Whether a refusal is one sentence that names the key."""
+    return said.endswith((".", "?")) and len(said.splitlines()) == 1 and key in said

@@ -44,6 +44,11 @@ def gradient(estimator: Estimator, q: Latent, cost: nn.Module, x: Tensor | None 
     return torch.autograd.grad(estimator(q, cost, x).loss.sum(), q.params)[0]
 
 
+def leaf_gradient(estimator: Estimator, q: Latent, cost: nn.Module, x: Tensor | None = None) -> Tensor:
+    """Of one call, with respect to a copy of q.params, which may need no gradient themselves."""
+    return gradient(estimator, q.with_params(q.params.detach().clone().requires_grad_()), cost, x)
+
+
 def drawn(estimator: Estimator, q: Latent, cost: nn.Module, seed: int = 3) -> Tensor:
     """The gradient of one call, with the noise that this seed gives every estimator."""
     torch.manual_seed(seed)

@@ -12,7 +12,7 @@ from pathlib import Path
 from bench.run import attempt
 from bench.run.single import run
 from bench.train.trainer import Trainer
-from tests.run.test_single import config, numbers
+from tests.support.runs import config, numbers
 
 STOPS = (
     "measure.at=[0,0.5,1]", "evaluate.at=[0,0.3,1]", "measure.draws=2", "measure.batch_size=10", "model.hidden=[8]",

@@ -12,8 +12,8 @@ import torch
 from bench.run import attempt
 from bench.run.ending import place
 from bench.sweep import job
-from tests.run.test_single import config
 from tests.support.kills import preload
+from tests.support.runs import config
 
 PROCESSES, RUNS = 8, 25
 TINY = ("train.steps=1", "evaluate.at=[1]", "evaluate.prior_samples=0", "measure.at=[]", "timing.repetitions=0",

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from bench.report.collection.collect import save
 from bench.tables.schema import BOOL, FLOAT, INT, TABLES, TEXT
 from bench.tables.store import SchemaError, read, write
-from tests.report.test_fuzz_files import one_sentence, whole
+from tests.support.damaged import one_sentence, whole
 
 WORDS = st.text(max_size=8) | st.sampled_from(["", "0", "nan", 'a,"b"\n', "é漢🙂", "x" * 70_000, "\0", " NULL "])
 VALUES = {

@@ -11,14 +11,7 @@ import pytest
 from bench.tables import columns, schema, store
 from bench.tables.schema import SCHEMA, TABLES
 from bench.tables.store import MARKER, SchemaError, read, write
-from tests.support.synthetic_runs import config, runs_row
-from tests.support.synthetic_runs import tables as synthetic
-
-ROW = runs_row(config("rloo", "bernoulli", 0), "rloo")
-
-
-def made(**changes):
-    return synthetic(ROW | changes)
+from tests.support.table_rows import ROW, made
 
 
 def test_what_is_written_is_read(tmp_path):

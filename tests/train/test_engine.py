@@ -15,7 +15,7 @@ from bench.train.trainer import Trainer
 from estimators import Bernoulli, Estimate, Estimator
 from estimators.rloo import RLOO
 from tests.support.small import TRAIN, images, run_config, vae
-from tests.train.test_trainer import STATEFUL
+from tests.support.trainers import STATEFUL
 
 
 def trained(name: str, case: str) -> dict:

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from estimators.rloo import RLOO
-from tests.train.test_trainer import trainer_of
+from tests.support.trainers import trainer_of
 
 
 def test_the_cosine_schedule_is_a_quarter_of_a_wave():

@@ -4,54 +4,17 @@ from collections.abc import Iterator
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from bench.measure.evaluate import evaluate
 from bench.model.objective import Objective
 from bench.run.experiment import Experiment
 from bench.train.trainer import CHECK_EVERY, Trainer
-from estimators import Bernoulli, Estimate, Estimator
 from estimators.rebar import Rebar
 from estimators.reinforce import Reinforce
 from estimators.rloo import RLOO
 from tests.support.small import TRAIN, images, run_config, vae
-
-STATEFUL = {
-    "rloo": ("bernoulli", {"_target_": "estimators.rloo.RLOO", "k": 2}, {}),
-    "rebar": ("categorical", {"_target_": "estimators.rebar.Rebar"}, {}),
-    "network": ("bernoulli", {"_target_": "estimators.reinforce.Reinforce", "baseline": "network", "hidden": 3}, {}),
-    "annealed": (
-        "bernoulli",
-        {"_target_": "estimators.gumbel_softmax.GumbelSoftmax", "rate": 0.1, "interval": 2},
-        {"model": {"prior": "learned", "likelihood": "gaussian", "learn_std": True}},
-    ),
-    "ema": (
-        "vq",
-        {"_target_": "estimators.vq_straight_through.VQStraightThrough"},
-        {"latent": {"codebook": "ema", "restart": 0.5}, "train": {"optimiser": "radam"}},
-    ),
-}  # fmt: skip
-
-
-class Tangled(Estimator):
-    """Its loss depends on its own parameter, and its tuning on the model."""
-
-    latents = (Bernoulli,)
-    unbiased = True
-    evaluations = "1 / 0"
-
-    def __init__(self):
-        super().__init__()
-        self.own = nn.Parameter(torch.tensor(0.5, dtype=torch.float64))
-
-    def forward(self, q, cost, x):
-        c = cost(q.sample(1)).squeeze(0)
-        return Estimate(c * self.own + q.params.sum(-1), c.detach(), (c * q.params.sum(-1) - self.own) ** 2)
-
-
-def trainer_of(estimator: Estimator, batches: Iterator[Tensor] | None = None, **train) -> Trainer:
-    objective = Objective(vae("bernoulli"), estimator)
-    return Trainer(objective, iter([images(4) for _ in range(9)]) if batches is None else batches, TRAIN | train)
+from tests.support.trainers import STATEFUL, Tangled, trained, trainer_of
 
 
 @pytest.mark.parametrize("estimator", [Tangled(), Rebar().double(), Reinforce(baseline="network", hidden=3).double()])
@@ -127,25 +90,6 @@ def test_training_lowers_the_loss():
         trainer.step()
     assert evaluate(trainer.model, x, 20, 0, seed=0)["elbo"] > before["elbo"] + 3
     assert trainer.diverged() is None
-
-
-def trained(config: dict, look: bool = True) -> tuple[Experiment, dict]:
-    """The experiment at its end, and everything that training moves."""
-    if not look:
-        config = config | {kind: config[kind] | {"at": []} for kind in ("measure", "evaluate")}
-    experiment = Experiment(config)
-    with experiment.noise():
-        for step in range(config["train"]["steps"] + 1):
-            experiment.stop(lambda doing: None)
-            if step < config["train"]["steps"]:
-                experiment.train_step()
-        if look:
-            experiment.time()
-        noise = torch.get_rng_state()
-    trainer = experiment.trainer
-    state = {"model": trainer.model.state_dict(), "estimator": trainer.estimator.state_dict(), "noise": noise}
-    state |= {"optimisers": [o.state_dict() for o in trainer.optimisers], "losses": trainer.losses}
-    return experiment, state | {"batches": trainer.batches.state_dict(), "next": next(trainer.batches)}
 
 
 def config_of(case: str) -> dict:

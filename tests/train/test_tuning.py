@@ -5,7 +5,7 @@ import torch
 
 from bench.run.experiment import Experiment
 from tests.support.small import images, run_config
-from tests.train.test_trainer import STATEFUL, Tangled, trainer_of
+from tests.support.trainers import STATEFUL, Tangled, trainer_of
 
 
 @pytest.mark.parametrize("case", [case for case in STATEFUL if case not in ("rloo", "ema")])
