@@ -212,3 +212,11 @@ def test_importing_the_report_loads_no_torch():
     program = "import sys, bench.report; sys.exit('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr or "bench.report loads torch through another package"
+
+
+def test_test_modules_import_no_test_module():
+    files = {f.relative_to(ROOT): f.read_text() for f in sorted((ROOT / "tests").rglob("*.py"))}
+    names = {file: imported(".".join(file.with_suffix("").parts), text) for file, text in files.items()}
+    found = [(str(file), name) for file, all_names in names.items() for name in all_names if ".test_" in name]
+    assert len(files) > 100
+    assert found == []
