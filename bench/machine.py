@@ -26,6 +26,13 @@ def undisturbed(threads: int, device: str) -> bool:
     return threads * jobs <= cores() and (device != "cuda" or gpu_jobs == 1)
 
 
+def visible_gpus() -> list[str]:
+    """The GPUs that this process may use, by the names that `CUDA_VISIBLE_DEVICES` has or would have for them."""
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    count = torch.cuda.device_count()
+    return [str(i) for i in range(count)] if named is None else [n.strip() for n in named.split(",")][:count]
+
+
 @cache
 def device_name(device: str) -> str:
     """What the device calls itself."""

@@ -18,6 +18,7 @@ from bench.measure.gradient.rows import Reference, draw_reference
 from bench.problems import NoData
 from bench.run import attempt
 from bench.run.checkpoint import Checkpoint
+from bench.run.device import set_up
 from bench.run.ending import Outcome
 from bench.run.experiment import Experiment
 from bench.run.failures import note_failure
@@ -70,7 +71,7 @@ class Shared:
             DataError: the images cannot be had, or are too few for a batch; nothing is written.
         """
         started, clock, version = datetime.now(UTC), time.perf_counter(), store.version(directory)
-        torch.set_num_threads(self.config["threads"])
+        set_up(self.config)
         described, step = self.described(option, estimator), self.checkpoint.step
         experiment = self._experiment({"option": option, "estimator": estimator, "seed": described["seed"]})
         command = shlex.join(["python", "-m", "bench.probe.command", *sys.argv[1:]])

@@ -1,8 +1,9 @@
 """Failures that have a remedy."""
 
+import re
 import traceback
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 
@@ -10,8 +11,8 @@ from bench import files
 from bench.config.sentences import sentence
 from bench.errors import BadInput, Impossible
 
-if TYPE_CHECKING:
-    pass
+GPU_MEMORY = re.compile("CUDA out of memory|CUDA error: out of memory|STATUS_ALLOC_FAILED")  # the last of libraries
+_lost: list[str] = []  # the first line of the error that took this process its GPU
 
 
 def out_of_memory(error: BaseException) -> str | None:
@@ -20,16 +21,38 @@ def out_of_memory(error: BaseException) -> str | None:
     Cached blocks are given back, so that the next run of the process has them.
     """
     words = str(error)
-    gpu = isinstance(error, torch.OutOfMemoryError)
-    cpu = isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "DefaultCPUAllocator" in words)
+    from_torch = isinstance(error, RuntimeError)
+    gpu = from_torch and GPU_MEMORY.search(words)
+    cpu = isinstance(error, MemoryError) or (from_torch and "DefaultCPUAllocator" in words)
     if not gpu and not cpu:
         return None
     if torch.cuda.is_initialized():
-        torch.cuda.empty_cache()
+        with suppress(RuntimeError):  # a GPU that is lost, too
+            torch.cuda.empty_cache()
     return (
         f"Out of memory of the {'GPU' if gpu else 'machine'}: lower train.batch_size, measure.memory, "
         "evaluate.examples or evaluate.samples, or the samples of the estimator."
     )
+
+
+def look_at_gpu(error: BaseException) -> None:
+    """Remember whether this error has left the GPU unusable for as long as the process lives, as an access beside its
+    memory does: every later call fails then, which none does after an error of one call."""
+    if _lost or not isinstance(error, RuntimeError) or not torch.cuda.is_initialized():
+        return
+    try:
+        torch.cuda.synchronize()
+    except RuntimeError:
+        _lost.append(str(error).splitlines()[0].rstrip("."))
+
+
+def require_gpu() -> None:
+    """Raise BadInput where an earlier run of this process has lost the GPU."""
+    if _lost:
+        raise BadInput(
+            f"An earlier run left this process without its GPU ({_lost[0]}); the same command runs it in a new one, "
+            "and hydra/launcher=pool gives every run its own."
+        )
 
 
 class TimeLimit(Exception):
@@ -38,8 +61,7 @@ class TimeLimit(Exception):
 
 def explain(error: Exception) -> str:
     """The reason of a row: one sentence."""
-    from bench.run.failures import out_of_memory
-
+    look_at_gpu(error)
     words = " ".join(str(error).split())
     known = sentence(error) or out_of_memory(error)
     return known or (words if isinstance(error, ValueError) else f"{type(error).__name__}: {words}")
@@ -47,8 +69,6 @@ def explain(error: Exception) -> str:
 
 def not_started(error: Exception, many: bool) -> tuple[str, str]:
     """Status and reason of one of many runs that this error kept from starting; a single run is refused: it raises."""
-    from bench.run.failures import out_of_memory
-
     if not many and (isinstance(error, ValueError) or out_of_memory(error)):
         raise BadInput(explain(error)) from error
     if not many:
@@ -63,4 +83,5 @@ def note_failure(error: Exception, directory: Path) -> str:
         (directory / "traceback.txt").unlink(missing_ok=True)
         return str(error)
     files.replace(directory / "traceback.txt", traceback.format_exc().encode())
+    look_at_gpu(error)
     return out_of_memory(error) or f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"

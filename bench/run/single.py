@@ -6,11 +6,10 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-import torch
-
 from bench.errors import Impossible
 from bench.problems import family
 from bench.run import attempt, checkpoint, images
+from bench.run.device import set_up
 from bench.run.ending import Outcome
 from bench.run.experiment import Experiment
 from bench.run.failures import note_failure
@@ -41,7 +40,7 @@ def run(config: dict, directory: Path, progress: bool = False, checkpoints: Coll
         ValueError: a part asks for what there is not, such as a data file; nothing is written.
     """
     started, clock = datetime.now(UTC), time.perf_counter()
-    torch.set_num_threads(config["threads"])
+    set_up(config)
     version = store.version(directory)
     experiment = Experiment(config)
     if reason := experiment.impossible():

@@ -6,13 +6,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from bench.data.datasets import Data
 from bench.errors import Impossible
 from bench.model.vae import VAE
 from bench.problems import family
 from bench.run import images
+from bench.run.device import set_up
 from bench.run.experiment import Experiment
 from bench.run.failures import note_failure
 from bench.run.guard import Guard
@@ -41,7 +40,7 @@ class Together:
     def __init__(self, configs: list[dict[str, Any]], directories: list[Path]):
         self.began, self.clock = datetime.now(UTC), time.perf_counter()
         self.config, self.configs, self.directories = configs[0], configs, directories
-        torch.set_num_threads(self.config["threads"])
+        set_up(self.config)
         first = Experiment(self.config)
         if reason := first.impossible():
             raise Impossible(reason)

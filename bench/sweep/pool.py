@@ -40,7 +40,8 @@ class PoolConf:
     Attributes:
         n_jobs: jobs at once; null: as many as the cores hold with `threads` each.
         time_limit: seconds after which a job is ended and its run recorded as failed; null: none.
-        gpus: how many GPUs, or a list of them, of which a job sees one; null: every job sees all.
+        gpus: how many GPUs, or a list of them, of which a job sees one; null: all that are visible, where the jobs use
+            them and `n_jobs` is null; with it every job sees all.
         gpu_share: jobs at once on one GPU.
     """
 
@@ -65,7 +66,7 @@ class Pool(Launcher):
         """Raises BadInput where a setting is not possible."""
         self.context, self.task, self.config = hydra_context, task_function, config
         threads = config.threads if isinstance(config.threads, int) and config.threads > 0 else 1
-        self.slots = slots(self.n_jobs, self.gpus, self.gpu_share, threads)
+        self.slots = slots(self.n_jobs, self.gpus, self.gpu_share, threads, str(config.device))
         if self.time_limit is not None and not self.time_limit > 0:
             raise BadInput(f"hydra.launcher.time_limit needs seconds, above 0, or null; got {self.time_limit:g}.")
         start_server()  # which imports while the sweeper composes all jobs
@@ -78,7 +79,7 @@ class Pool(Launcher):
         self.session.many, self.session.total = True, self.session.total + self.total
         self.free = self.slots[: self.total]
         self.at_once = len(self.free)
-        told = machine.told(self.at_once, self.gpu_share if self.gpus else self.at_once)
+        told = machine.told(self.at_once, self.at_once if self.slots[0] is None else self.gpu_share)
         self.environment = {**os.environ, **told}
         self.payload = packed(self.task, self.context, self.config, GlobalHydra.instance().hydra)
         self.running: dict[Process, str | None] = {}  # and its slot

@@ -9,8 +9,10 @@ import time
 import pytest
 import torch
 
+from bench.errors import BadInput
 from bench.run import attempt
-from bench.run.failures import out_of_memory
+from bench.run.device import set_up
+from bench.run.failures import not_started, note_failure, out_of_memory
 from bench.run.guard import Guard
 from bench.run.record import record_lost
 from bench.run.seeds import together
@@ -44,10 +46,24 @@ def no_gpu_memory():
     raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
 
 
+def no_library_memory():
+    raise RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`")
+
+
+def no_driver_memory():
+    raise torch.AcceleratorError("CUDA error: out of memory\nCUDA kernel errors might be asynchronously reported", 2)
+
+
 @pytest.mark.parametrize(
     ("asked", "where"),
-    [(too_much, "machine"), (no_memory, "machine"), (no_gpu_memory, "GPU")],
-    ids=["allocator", "python", "CUDA"],
+    [
+        (too_much, "machine"),
+        (no_memory, "machine"),
+        (no_gpu_memory, "GPU"),
+        (no_library_memory, "GPU"),
+        (no_driver_memory, "GPU"),
+    ],
+    ids=["allocator", "python", "CUDA", "cuBLAS", "driver"],
 )
 def test_out_of_memory_says_what_to_lower(asked, where, tmp_path, monkeypatch):
     stopping(monkeypatch, 3, asked)
@@ -61,6 +77,59 @@ def test_out_of_memory_says_what_to_lower(asked, where, tmp_path, monkeypatch):
 def test_other_errors_are_not_for_want_of_memory():
     assert out_of_memory(RuntimeError("The size of tensor a (3) must match")) is None
     assert out_of_memory(ValueError("DefaultCPUAllocator")) is None
+    assert out_of_memory(ValueError("CUBLAS_STATUS_ALLOC_FAILED")) is None
+    assert out_of_memory(RuntimeError("CUDA error: an illegal memory access was encountered")) is None
+
+
+# A GPU that is lost
+
+
+ILLEGAL = "CUDA error: an illegal memory access was encountered"
+
+
+@pytest.fixture
+def fake_gpu(monkeypatch):
+    """CUDA as far as failures ask it: after `lost`, every call fails. Yields the list to fill."""
+    lost: list[str] = []
+
+    def synchronize(device=None):
+        if lost:
+            raise torch.AcceleratorError(lost[0], 700)
+
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.cuda, "synchronize", synchronize)
+    monkeypatch.setattr(torch.cuda, "empty_cache", synchronize)
+    monkeypatch.setattr("bench.run.failures._lost", [])
+    return lost
+
+
+@pytest.mark.parametrize("error", [torch.AcceleratorError(ILLEGAL, 700), RuntimeError(f"{ILLEGAL}\nMore.")])
+def test_after_an_error_that_stays_later_runs_say_so(fake_gpu, tmp_path, error):
+    fake_gpu.append(ILLEGAL)
+    assert ILLEGAL in note_failure(error, tmp_path)
+    set_up({"threads": 1, "device": "cpu"})
+    with pytest.raises(BadInput, match=f"without its GPU .*{ILLEGAL}.*; the same command runs"):
+        set_up({"threads": 1, "device": "cuda"})
+    status, reason = not_started(ValueError("An earlier run left"), many=True)
+    assert (status, reason) == ("failed", "An earlier run left")
+
+
+def test_an_error_that_stays_before_the_start_counts_too(fake_gpu):
+    fake_gpu.append(ILLEGAL)
+    assert not_started(RuntimeError(ILLEGAL), many=True) == ("failed", f"RuntimeError: {ILLEGAL}")
+    with pytest.raises(BadInput, match="left this process without its GPU"):
+        set_up({"threads": 1, "device": "cuda"})
+
+
+@pytest.mark.parametrize("error", [RuntimeError("CUDA error: invalid argument"), torch.OutOfMemoryError("CUDA out of")])
+def test_an_error_of_one_call_leaves_the_gpu_to_later_runs(fake_gpu, tmp_path, error):
+    note_failure(error, tmp_path)
+    set_up({"threads": 1, "device": "cuda"})
+
+
+def test_out_of_memory_is_told_on_a_lost_gpu_too(fake_gpu):
+    fake_gpu.append(ILLEGAL)
+    assert "Out of memory of the GPU" in str(out_of_memory(torch.OutOfMemoryError("CUDA out of memory.")))
 
 
 # Time

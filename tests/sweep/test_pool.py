@@ -103,7 +103,8 @@ def test_the_time_limit(sweep, tmp_path, capfd):
     assert re.match(r"1/1: failed in \d+\.\d s: The time limit", capfd.readouterr().out)
 
 
-def test_each_job_sees_its_gpu(sweep, tmp_path):
+def test_each_job_sees_its_gpu(sweep, tmp_path, monkeypatch):
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 6)
     pool = (POOL, "hydra.launcher.gpus=[3,5]", "hydra.launcher.gpu_share=2", "hydra.launcher.n_jobs=4")
     assert sweep(*pool, "estimator.how=tells", "seed=1,2,3,4") == 1
     reasons = [row["reason"] for row in rows(tmp_path / "out").values()]
@@ -231,6 +232,7 @@ def test_nothing_outlives_the_command(tmp_path, sent):
         ("gpus=0", "hydra.launcher.gpus needs how many"),
         ("gpus=[0,0]", "without repetition; got [0, 0]."),
         ("gpus=one", "got one."),
+        ("gpus=99", "hydra.launcher.gpus=99 was asked for and this machine shows "),
         ("n_job=3", "There is no key hydra.launcher.n_job"),
     ],
 )

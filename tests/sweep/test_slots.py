@@ -3,6 +3,7 @@
 import os
 
 import pytest
+import torch
 
 from bench.errors import BadInput
 from bench.machine import told, undisturbed
@@ -20,6 +21,17 @@ CORES = 8
 def eight_cores(monkeypatch):
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(CORES)))
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    has_gpus(monkeypatch, 8)
+
+
+def has_gpus(monkeypatch, count: int) -> None:
+    """So many GPUs, of which CUDA_VISIBLE_DEVICES shows some, as PyTorch counts them."""
+
+    def visible() -> int:
+        named = os.environ.get("CUDA_VISIBLE_DEVICES")
+        return count if named is None else len([name for name in named.split(",") if name and int(name) < count])
+
+    monkeypatch.setattr(torch.cuda, "device_count", visible)
 
 
 @pytest.mark.parametrize(
@@ -42,8 +54,45 @@ def test_slots(n_jobs, gpus, gpu_share, threads, expected):
 def test_gpus_are_those_that_are_visible(monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "6,2,7")
     assert slots(None, 2, 1, 1) == ["6", "2"]
-    with pytest.raises(BadInput, match="gpus=4 was asked for and CUDA_VISIBLE_DEVICES has 6,2,7"):
+    with pytest.raises(BadInput, match="gpus=4 was asked for and this machine shows only 6, 2, 7; gpus=null and dev"):
         slots(None, 4, 1, 1)
+    assert slots(None, [7, 2], 1, 1) == ["7", "2"]
+    with pytest.raises(BadInput, match=r"gpus=\[2,0\] was asked for and this machine shows only 6, 2, 7;"):
+        slots(None, [2, 0], 1, 1)
+
+
+@pytest.mark.parametrize(("count", "visible"), [(0, None), (8, ""), (8, "-1")])
+@pytest.mark.parametrize("gpus", [2, 1, [0], ["GPU-8d1b"]])
+def test_gpus_that_are_not_there_are_refused(monkeypatch, count, visible, gpus):
+    has_gpus(monkeypatch, count)
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    with pytest.raises(BadInput, match="was asked for and this machine shows none; gpus=null and device=cpu run witho"):
+        slots(None, gpus, 1, 1)
+
+
+def test_fewer_gpus_than_asked_for_are_refused(monkeypatch):
+    has_gpus(monkeypatch, 1)
+    with pytest.raises(BadInput, match="gpus=2 was asked for and this machine shows only 0;"):
+        slots(None, 2, 1, 1)
+    with pytest.raises(BadInput, match=r"gpus=\[0,1\] was asked for and this machine shows only 0;"):
+        slots(None, [0, 1], 1, 1)
+
+
+@pytest.mark.parametrize("device", ["cuda", "auto"])
+def test_by_default_no_two_jobs_share_a_gpu(monkeypatch, device):
+    has_gpus(monkeypatch, 1)
+    assert slots(None, None, 1, 1, device) == ["0"]
+    assert slots(None, None, 3, 1, device) == ["0"] * 3
+    assert slots(4, None, 1, 1, device) == [None] * 4  # as was asked
+    assert slots(None, None, 1, 1, "cpu") == [None] * CORES
+    has_gpus(monkeypatch, 3)
+    assert slots(None, None, 1, 2, device) == ["0", "1", "2"]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2")
+    assert slots(None, None, 1, 2, device) == ["2"]
+    has_gpus(monkeypatch, 0)
+    assert slots(None, None, 1, 1, device) == [None] * CORES
 
 
 def test_more_jobs_than_gpus_hold():
