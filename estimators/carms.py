@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from estimators.base import Cost, Estimate, Estimator, as_loss
+from estimators.base import Cost, Estimate, Estimator
 from estimators.disarm_iw import stopped
 from estimators.latents import VQ, Categorical, OneHot
 
@@ -66,8 +66,9 @@ class Carms(Estimator):
         z = (chosen == categories).to(probs.dtype)  # [K, ..., B, D, C]
         c = cost(z)  # [K, ..., B]
         signal = self._signal(c.detach(), first, pair_weights(stop, self.k) if coupled else None)
-        gradient = (signal.unsqueeze(-1) * z).sum(0) / (self.k * (self.k - 1))
-        return Estimate(loss=as_loss(q, gradient) + c.mean(0), cost=c.mean(0))  # c differentiates the decoder
+        gradient = (signal.unsqueeze(-1) * z).sum(0) / (self.k * (self.k - 1))  # sums to 0 over the categories
+        score = (gradient * q.log_probs).sum((-2, -1))  # differentiates q
+        return Estimate(loss=score + c.mean(0), cost=c.mean(0))  # c differentiates the decoder
 
     def _signal(self, c: Tensor, first: Tensor, weights: Tensor | None) -> Tensor:
         """sum_n weight_mn (c_m - c_n) `[K, ..., B, D]`."""

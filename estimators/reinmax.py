@@ -49,7 +49,7 @@ class Reinmax(Estimator):
 
 def tangent(q: Discrete, probs: Tensor) -> Tensor:
     """Zero, with the Jacobian with respect to q's logits that their softmax has where it takes the value `probs`."""
-    move = q.logits - q.logits.detach()
+    move = (q.logits - q.logits.detach()).nan_to_num()  # a logit of -inf moves nothing
     if isinstance(q, Bernoulli):
         return probs * (1 - probs) * move
     return probs * (move - (probs * move).sum(-1, keepdim=True))

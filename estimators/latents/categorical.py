@@ -17,7 +17,8 @@ class OneHot(Discrete):
 
     @property
     def log_probs(self) -> Tensor:
-        return self.logits.log_softmax(-1)
+        """Log-probabilities, shaped as z; finite also of categories with logit -inf, so that 0 times one is 0."""
+        return self.logits.log_softmax(-1).clamp(min=torch.finfo(self.logits.dtype).min)
 
     @property
     def probs(self) -> Tensor:

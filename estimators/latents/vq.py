@@ -23,6 +23,10 @@ class VQ(OneHot):
     which a cost reads the vectors v themselves, for the estimators that differentiate them. The probabilities of q hold
     the codebook: it learns through the decoder's input and through the codebook loss.
 
+    The temperature is a number, or a tensor that broadcasts over `[..., B, N, C]` and is above 0: then it learns from
+    whatever differentiates the logits. Twice a variance, as in SQ-VAE, makes q the posterior over the codes of a vector
+    that is a code plus Gaussian noise of that variance.
+
     `embed` maps weights over the codes `[..., C]` to vectors `[..., d]` with gradient to the codebook; by default it is
     the product with `codebook`. A model hands in its own layer, so that measuring sees every use of the codes.
     """
@@ -33,17 +37,22 @@ class VQ(OneHot):
         self,
         params: Tensor,
         codebook: Tensor,
-        temperature: float = 1.0,
+        temperature: float | Tensor = 1.0,
         embed: Callable[[Tensor], Tensor] | None = None,
     ):
         super().__init__(params)
-        if temperature < 0:
-            raise ValueError(f"The temperature of a VQ posterior is 0 (nearest code) or more; got {temperature}.")
         self.codebook, self.temperature, self.embed = codebook, temperature, embed
-        self.deterministic = temperature == 0
+        if not isinstance(temperature, Tensor):  # whose values are not looked at: that would wait for the device
+            if temperature < 0:
+                raise ValueError(f"The temperature of a VQ posterior is 0 (nearest code) or more; got {temperature}.")
+            self.deterministic = temperature == 0
 
     def with_params(self, params: Tensor) -> Self:
         return type(self)(params, self.codebook, self.temperature, self.embed)
+
+    def detach(self) -> Self:
+        frozen = self.temperature.detach() if isinstance(self.temperature, Tensor) else self.temperature
+        return type(self)(self.params.detach(), self.codebook, frozen, self.embed)
 
     @property
     def scores(self) -> Tensor:
