@@ -17,7 +17,7 @@ from estimators.rloo import RLOO
 from estimators.stl import STL
 from estimators.vimco import VIMCO
 from estimators.vr_iwae import VRIWAE, VRVIMCO, VRDreg, renyi_bound
-from tests.estimators.test_bounds import DISCRETE, OneCoordinate, X, weights_cost
+from tests.support.bounds import DISCRETE, OneCoordinate, X, weights_cost
 from tests.support.costs import SampledKL, small_latents
 from tests.support.enumerate import exact_moments, outcomes
 from tests.support.injection import drawn, live, replicated
