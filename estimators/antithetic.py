@@ -13,7 +13,7 @@ from estimators.base import Cost, Estimate, Estimator
 from estimators.latents import Gaussian
 
 
-class Antithetic(Estimator):
+class Antithetic(Estimator[Gaussian]):
     """Reparameterise each noise twice, with either sign.
 
         1/(2K) sum_k d cost(z+_k, q) + d cost(z-_k, q),   z+-_k = mean +- std * noise_k
@@ -39,7 +39,7 @@ class Antithetic(Estimator):
             raise ValueError(f"Antithetic needs k >= 1 pairs; got k={k}.")
         self.k = k
 
-    def forward(self, q: Gaussian, cost: Cost, x: Tensor) -> Estimate:  # type: ignore[override]
+    def forward(self, q: Gaussian, cost: Cost, x: Tensor) -> Estimate:
         noise = q.normal(self.k)  # [K, ..., B, D]
         c = cost(q.mean + q.std * torch.cat([noise, -noise]), q).mean(0)  # [..., B]
         return Estimate(loss=c, cost=c)  # c differentiates q and the decoder

@@ -10,7 +10,7 @@ from estimators.base import Cost, Estimate, Estimator, as_loss
 from estimators.latents import Bernoulli
 
 
-class Arm(Estimator):
+class Arm(Estimator[Bernoulli]):
     """Score the uniform noise of an antithetic pair by the difference of their costs.
 
         (cost(b) - cost(b~)) (u - 1/2),   b = [u > 1 - p], b~ = [1 - u > 1 - p], u ~ U(0, 1)
@@ -36,7 +36,7 @@ class Arm(Estimator):
             raise ValueError(f"Arm draws antithetic pairs, so it needs an even k >= 2; got k={k}.")
         self.k = k
 
-    def forward(self, q: Bernoulli, cost: Cost, x: Tensor) -> Estimate:  # type: ignore[override]
+    def forward(self, q: Bernoulli, cost: Cost, x: Tensor) -> Estimate:
         u = q.uniform(self.k // 2)  # [K/2, ..., B, D]
         threshold = torch.sigmoid(-q.logits.detach())  # 1 - p
         c = cost(torch.cat([u > threshold, 1 - u > threshold]).to(u.dtype))  # [K, ..., B]

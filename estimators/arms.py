@@ -12,7 +12,7 @@ from estimators.base import Cost, Estimate, Estimator, as_loss
 from estimators.latents import Bernoulli
 
 
-class Arms(Estimator):
+class Arms(Estimator[Bernoulli]):
     """The covariance of costs and bits over K antithetic samples, divided by one minus the correlation of the bits.
 
         1/(K-1) sum_k (cost(b_k) - mean cost) b_k / (1 - rho),   rho = correlation of two samples' bits
@@ -40,7 +40,7 @@ class Arms(Estimator):
             raise ValueError(f"Arms draws samples that are antithetic to one another, so it needs k >= 2; got k={k}.")
         self.k = k
 
-    def forward(self, q: Bernoulli, cost: Cost, x: Tensor) -> Estimate:  # type: ignore[override]
+    def forward(self, q: Bernoulli, cost: Cost, x: Tensor) -> Estimate:
         logits = q.logits.detach()
         rare = (dirichlet_copula(q.uniform(self.k)) < torch.sigmoid(-logits.abs())).to(logits.dtype)
         b = torch.where(logits < 0, rare, 1 - rare)  # [K, ..., B, D]

@@ -13,7 +13,7 @@ from estimators.base import Cost, Estimate, Estimator, as_loss
 from estimators.latents import VQ, Categorical, OneHot
 
 
-class Arsm(Estimator):
+class Arsm(Estimator[OneHot]):
     """Swap the noise of two categories in every coordinate at once, for every pair, and compare the costs.
 
         gradient_dc = 1/K sum_k sum_j (cost(z swap cj) - mean_m cost(z swap mj)) (1/C - share_dj)
@@ -42,7 +42,7 @@ class Arsm(Estimator):
             raise ValueError(f"Arsm averages over draws, so it needs k >= 1; got k={k}.")
         self.k = k
 
-    def forward(self, q: OneHot, cost: Cost, x: Tensor) -> Estimate:  # type: ignore[override]
+    def forward(self, q: OneHot, cost: Cost, x: Tensor) -> Estimate:
         logits, gumbel = q.logits.detach(), q.gumbel(self.k)  # [..., B, D, C], [K, ..., B, D, C]
         order, number = swaps(logits.shape[-1], logits.device)  # [P, C], [C, C]
         z = q.harden(logits + gumbel)

@@ -10,11 +10,14 @@ that a test can hand in a `q` whose noise is enumerated and prove a mean exactly
 
 import re
 from abc import ABC, abstractmethod
-from typing import ClassVar, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, Protocol
 
 from torch import Tensor, nn
+from typing_extensions import TypeVar  # which torch brings; typing's has a default from Python 3.13 on
 
 from estimators.latents import Latent
+
+Q = TypeVar("Q", bound=Latent, contravariant=True, default=Any)
 
 
 class Cost(Protocol):
@@ -37,8 +40,10 @@ class Estimate(NamedTuple):
     tuning: Tensor | None = None  # [..., B] what the estimator's own parameters minimise
 
 
-class Estimator(nn.Module, ABC):
+class Estimator(nn.Module, ABC, Generic[Q]):
     """Turns a latent distribution `q`, a cost and the data `x [B, X]` into a loss whose gradient is the estimate.
+
+    `Estimator[Bernoulli]` tells type checkers what `forward` takes; plain `Estimator` takes any family.
 
     Tags, which the tests hold every class to:
 
@@ -66,14 +71,18 @@ class Estimator(nn.Module, ABC):
     own_noise: ClassVar[bool] = False
     noiseless: ClassVar[bool] = False
 
-    def __init_subclass__(cls, **kwargs):
+    def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if "name" not in cls.__dict__:
             cls.name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", cls.__name__).lower()
 
     @abstractmethod
-    def forward(self, q: Latent, cost: Cost, x: Tensor) -> Estimate:
+    def forward(self, q: Q, cost: Cost, x: Tensor) -> Estimate:
         """One estimate. Pure: reads parameters and buffers, never writes them."""
+
+    if TYPE_CHECKING:  # that of nn.Module gives Any
+
+        def __call__(self, q: Q, cost: Cost, x: Tensor) -> Estimate: ...
 
     def update(self, estimate: Estimate) -> None:
         """Move the state (running means, schedules) after a training step. The only place where state moves."""

@@ -11,7 +11,7 @@ from estimators.base import Cost, Estimate, Estimator, as_loss
 from estimators.latents import Bernoulli
 
 
-class Bitflip(Estimator):
+class Bitflip(Estimator[Bernoulli]):
     """Flip one bit, chosen uniformly among the D, and weigh the difference of the costs.
 
         D p_i (1 - p_i) (cost(z with z_i = 1) - cost(z with z_i = 0))   at the chosen i, 0 elsewhere
@@ -39,7 +39,7 @@ class Bitflip(Estimator):
             raise ValueError(f"Bitflip compares pairs of samples, so it needs an even k >= 2; got k={k}.")
         self.k = k
 
-    def forward(self, q: Bernoulli, cost: Cost, x: Tensor) -> Estimate:  # type: ignore[override]
+    def forward(self, q: Bernoulli, cost: Cost, x: Tensor) -> Estimate:
         z, logits = q.sample(self.k // 2), q.logits.detach()  # [K/2, ..., B, D], [..., B, D]
         size = z.shape[-1]
         index = q.uniform(self.k // 2).argmax(-1, keepdim=True)  # [K/2, ..., B, 1]

@@ -15,7 +15,7 @@ from estimators.latents import VQ, Categorical, OneHot
 COPULAS = ("dirichlet", "independent")
 
 
-class Carms(Estimator):
+class Carms(Estimator[OneHot]):
     """Score the coordinates in which two coupled samples differ by the difference of their costs, for every pair.
 
         1/(K (K-1)) sum_{m<n} (cost(z_m) - cost(z_n)) (z_m - z_n)_d weight_mnd
@@ -55,7 +55,7 @@ class Carms(Estimator):
             raise ValueError(f"Carms couples its uniforms by one of {', '.join(COPULAS)}; got copula={copula}.")
         self.k, self.copula = k, copula
 
-    def forward(self, q: OneHot, cost: Cost, x: Tensor) -> Estimate:  # type: ignore[override]
+    def forward(self, q: OneHot, cost: Cost, x: Tensor) -> Estimate:
         probs, rank = q.probs.detach().sort(-1)  # [..., B, D, C], rising
         stop = (probs / probs.flip(-1).cumsum(-1).flip(-1))[..., :-1].clamp(max=0.5)  # [..., B, D, C - 1]
         exponential = torch.exp(-q.gumbel(self.k))[..., :-1]  # [K, ..., B, D, C - 1]

@@ -10,7 +10,7 @@ from estimators.base import Cost, Estimate, Estimator
 from estimators.latents import Bernoulli
 
 
-class Darn(Estimator):
+class Darn(Estimator[Bernoulli]):
     """Score each bit by the slope of the cost times half a step.
 
         1/K sum_k d cost(b_k) / db_k (b_k - 1/2) (b_k - p),   b_k ~ q
@@ -35,7 +35,7 @@ class Darn(Estimator):
             raise ValueError(f"Darn averages over samples, so it needs k >= 1; got k={k}.")
         self.k = k
 
-    def forward(self, q: Bernoulli, cost: Cost, x: Tensor) -> Estimate:  # type: ignore[override]
+    def forward(self, q: Bernoulli, cost: Cost, x: Tensor) -> Estimate:
         b, p = q.sample(self.k), q.probs.detach()  # [K, ..., B, D], [..., B, D]
         move = q.logits - q.logits.detach()  # 0, with gradient
         c = cost(b + (b - 0.5) * (b - p) * move).mean(0)  # [..., B]

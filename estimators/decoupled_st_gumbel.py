@@ -10,7 +10,7 @@ from estimators.base import Cost, Estimate, Estimator
 from estimators.latents import VQ, Categorical, OneHot
 
 
-class DecoupledSTGumbel(Estimator):
+class DecoupledSTGumbel(Estimator[OneHot]):
     """Forward a sharper or flatter sample, backward a smoother or steeper softmax of the same noise.
 
         1/K sum_k d cost(z_k) / dz d soft_k
@@ -43,7 +43,7 @@ class DecoupledSTGumbel(Estimator):
             )
         self.k, self.forward_temperature, self.temperature = k, forward_temperature, temperature
 
-    def forward(self, q: OneHot, cost: Cost, x: Tensor) -> Estimate:  # type: ignore[override]
+    def forward(self, q: OneHot, cost: Cost, x: Tensor) -> Estimate:
         noise = q.gumbel(self.k)  # [K, ..., B, D, C]
         soft = q.soften(q.logits / self.temperature + noise, 1.0)
         z = q.harden(q.logits.detach() / self.forward_temperature + noise)

@@ -13,7 +13,7 @@ from estimators.base import Cost, Estimate, Estimator, as_loss
 from estimators.latents import Bernoulli
 
 
-class Disarm(Estimator):
+class Disarm(Estimator[Bernoulli]):
     """Score the bits in which two antithetic samples differ by the difference of their costs.
 
         1/2 (cost(b) - cost(b~)) (b - b~) sigmoid(|logit|),   b = [u > 1 - p], b~ = [1 - u > 1 - p], u ~ U(0, 1)
@@ -36,7 +36,7 @@ class Disarm(Estimator):
             raise ValueError(f"Disarm draws antithetic pairs, so it needs an even k >= 2; got k={k}.")
         self.k = k
 
-    def forward(self, q: Bernoulli, cost: Cost, x: Tensor) -> Estimate:  # type: ignore[override]
+    def forward(self, q: Bernoulli, cost: Cost, x: Tensor) -> Estimate:
         u, logits = q.uniform(self.k // 2), q.logits.detach()  # [K/2, ..., B, D], [..., B, D]
         threshold = torch.sigmoid(-logits)  # 1 - p
         b, antithetic = (u > threshold).to(u.dtype), (1 - u > threshold).to(u.dtype)

@@ -12,7 +12,7 @@ from estimators.base import Cost, Estimate, Estimator, as_loss
 from estimators.latents import VQ, Categorical, OneHot
 
 
-class DisarmIW(Estimator):
+class DisarmIW(Estimator[OneHot]):
     """Score the coordinates in which two coupled samples differ by the difference of their costs.
 
         1/2 (cost(z) - cost(z~)) (z_d - z~_d) weight_d,   weight_d = q(z_d) q(z~_d) / P(z_d, z~_d)
@@ -43,7 +43,7 @@ class DisarmIW(Estimator):
             raise ValueError(f"DisarmIW draws antithetic pairs, so it needs an even k >= 2; got k={k}.")
         self.k = k
 
-    def forward(self, q: OneHot, cost: Cost, x: Tensor) -> Estimate:  # type: ignore[override]
+    def forward(self, q: OneHot, cost: Cost, x: Tensor) -> Estimate:
         probs, rank = q.probs.detach().sort(-1)  # [..., B, D, C], rising
         stop = (probs / probs.flip(-1).cumsum(-1).flip(-1))[..., :-1].clamp(max=0.5)  # [..., B, D, C - 1]
         exponential = torch.exp(-q.gumbel(self.k // 2))[..., :-1]  # [K/2, ..., B, D, C - 1]

@@ -13,7 +13,7 @@ from estimators.base import Cost, Estimate, Estimator
 from estimators.latents import VQ, Categorical, OneHot
 
 
-class DisarmTree(Estimator):
+class DisarmTree(Estimator[OneHot]):
     """DisARM for the bits that lead down a binary tree to the category, those that no path asked for integrated out.
 
         1/2 (cost(z) - cost(z~)) sum_i seen_i d logit_i
@@ -45,7 +45,7 @@ class DisarmTree(Estimator):
             raise ValueError(f"DisarmTree draws antithetic pairs, so it needs an even k >= 2; got k={k}.")
         self.k = k
 
-    def forward(self, q: OneHot, cost: Cost, x: Tensor) -> Estimate:  # type: ignore[override]
+    def forward(self, q: OneHot, cost: Cost, x: Tensor) -> Estimate:
         left, right = branches(q.logits.shape[-1], q.logits.device)  # [C - 1, C] each
         logits = sums(q.natural, left) - sums(q.natural, right)  # [..., B, D, C - 1], differentiates q
         p = torch.sigmoid(logits.detach())

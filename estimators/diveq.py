@@ -12,7 +12,7 @@ from estimators.geometry import unit
 from estimators.latents import VQ
 
 
-class DiVeQ(Estimator):
+class DiVeQ(Estimator[VQ]):
     """Step from the vector to its code, in a direction that is held constant and by a length that is differentiated.
 
         1/K sum_k d cost(v_k),   v_k = vector + |code_k - vector| u_k
@@ -50,7 +50,7 @@ class DiVeQ(Estimator):
             raise ValueError(f"DiVeQ needs noise of std 0 or more; got std={std}.")
         self.k, self.std = k, std
 
-    def forward(self, q: VQ, cost: Cost, x: Tensor) -> Estimate:  # type: ignore[override]
+    def forward(self, q: VQ, cost: Cost, x: Tensor) -> Estimate:
         error = q.quantised(q.sample(self.k)) - q.params  # [K, ..., B, N, d]
         length = torch.linalg.vector_norm(error, dim=-1, keepdim=True)  # its gradient at 0 is 0
         direction = unit(error + self.std * q.normal(self.k))

@@ -11,7 +11,7 @@ from estimators.base import Cost, Estimate, Estimator, as_loss
 from estimators.latents import Bernoulli
 
 
-class DoubleCV(Estimator):
+class DoubleCV(Estimator[Bernoulli]):
     """Subtract from each cost what the other samples' slopes predict, and add the mean of that back.
 
         1/K sum_k (f_k - mean of the other f_j) (z_k - p) + s p (1 - p) (mean slope)
@@ -44,7 +44,7 @@ class DoubleCV(Estimator):
         self.k, self.learn = k, learn
         self.scale = nn.Parameter(torch.tensor(float(scale)), requires_grad=learn)
 
-    def forward(self, q: Bernoulli, cost: Cost, x: Tensor) -> Estimate:  # type: ignore[override]
+    def forward(self, q: Bernoulli, cost: Cost, x: Tensor) -> Estimate:
         z, p = q.sample(self.k), q.probs.detach()  # [K, ..., B, D], [..., B, D]
         c, pull_back = torch.func.vjp(cost, z)  # type: ignore[misc]  # [K, ..., B]
         with torch.no_grad():

@@ -12,7 +12,7 @@ from estimators.bounds import bound
 from estimators.latents import Gaussian
 
 
-class Dreg(Estimator):
+class Dreg(Estimator[Gaussian]):
     """Weight each path derivative by the square of its normalised importance weight.
 
         q:        sum_k v_k^2 d cost(z_k) / dz dz_k,   v = softmax(-cost),   z_k = mean + std * noise_k
@@ -38,7 +38,7 @@ class Dreg(Estimator):
             raise ValueError(f"Dreg needs k >= 1 samples; got k={k}.")
         self.k = k
 
-    def forward(self, q: Gaussian, cost: Cost, x: Tensor) -> Estimate:  # type: ignore[override]
+    def forward(self, q: Gaussian, cost: Cost, x: Tensor) -> Estimate:
         z = q.rsample(self.k)  # [K, ..., B, D]
         c, pull_back = torch.func.vjp(cost, z.detach())  # type: ignore[misc]
         weights = torch.softmax(-c.detach(), 0)

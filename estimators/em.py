@@ -18,7 +18,7 @@ from estimators.latents import VQ, Bernoulli, Categorical, Discrete
 ELEMENTS = 2**24  # of the largest tensor that one chunk of states should give rise to in the cost
 
 
-class EM(Estimator):
+class EM(Estimator[Discrete]):
     """Sum over all states under the posterior, which is known where they can be enumerated.
 
         decoder:  sum_s r_s d cost(z_s),   r = p(z|x) = softmax(log q(z_s) - cost(z_s)), held constant
@@ -61,7 +61,7 @@ class EM(Estimator):
             )
         return None
 
-    def forward(self, q: Discrete, cost: Cost, x: Tensor) -> Estimate:  # type: ignore[override]
+    def forward(self, q: Discrete, cost: Cost, x: Tensor) -> Estimate:
         if reason := self.refuses(q):
             raise ValueError(reason)
         size = max(1, ELEMENTS // max(q.params.numel(), x.numel()))

@@ -11,7 +11,7 @@ from estimators.base import Cost, Estimate, Estimator
 from estimators.latents import Categorical
 
 
-class GappedST(Estimator):
+class GappedST(Estimator[Categorical]):
     """Forward the sample, backward the softmax of logits moved so that the sample leads by a gap.
 
         1/K sum_k d cost(z_k) / dz d softmax((logits + move_k) / temperature),   z_k ~ q
@@ -43,7 +43,7 @@ class GappedST(Estimator):
             raise ValueError(f"GappedST lets the sample lead, so it needs gap >= 0; got gap={gap}.")
         self.k, self.temperature, self.gap = k, temperature, gap
 
-    def forward(self, q: Categorical, cost: Cost, x: Tensor) -> Estimate:  # type: ignore[override]
+    def forward(self, q: Categorical, cost: Cost, x: Tensor) -> Estimate:
         z, logits = q.sample(self.k), q.logits.detach()  # [K, ..., B, D, C], [..., B, D, C]
         top = logits.amax(-1, keepdim=True)
         moved = torch.where(z > 0.5, top, torch.minimum(logits, top - self.gap))  # [K, ..., B, D, C]

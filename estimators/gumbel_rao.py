@@ -10,7 +10,7 @@ from estimators.base import Cost, Estimate, Estimator
 from estimators.latents import VQ, Bernoulli, Categorical, Discrete
 
 
-class GumbelRao(Estimator):
+class GumbelRao(Estimator[Discrete]):
     """Forward the sample, backward the mean of relaxed samples that could have made it.
 
         1/K sum_k d cost(z_k) / dz mean_m d soft_km,   soft_km = softmax(perturbed logits given z_k / temperature)
@@ -39,7 +39,7 @@ class GumbelRao(Estimator):
             raise ValueError(f"A relaxation needs a temperature above 0; got temperature={temperature}.")
         self.k, self.temperature, self.draws = k, temperature, draws
 
-    def forward(self, q: Discrete, cost: Cost, x: Tensor) -> Estimate:  # type: ignore[override]
+    def forward(self, q: Discrete, cost: Cost, x: Tensor) -> Estimate:
         z, logits = q.sample(self.k), q.logits  # [K, ..., B, *], [..., B, *]
         perturbed = q.conditional(z.repeat(self.draws, *[1] * logits.ndim)).detach()  # [M K, ..., B, *]
         soft = q.soften(perturbed + (logits - logits.detach()), self.temperature)  # the noise is held

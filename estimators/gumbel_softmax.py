@@ -12,7 +12,7 @@ from estimators.latents import VQ, Bernoulli, Categorical, Discrete
 from estimators.schedules import ExponentialAnnealing
 
 
-class GumbelSoftmax(Estimator):
+class GumbelSoftmax(Estimator[Discrete]):
     """Replace the sample by one on the simplex (for a bit: in the unit interval), and reparameterise that.
 
         1/K sum_k d cost(soft_k),   soft = softmax((logits + Gumbel noise) / temperature)
@@ -43,7 +43,7 @@ class GumbelSoftmax(Estimator):
         self.k = k
         self.temperature = ExponentialAnnealing(temperature, rate, minimum, interval)
 
-    def forward(self, q: Discrete, cost: Cost, x: Tensor) -> Estimate:  # type: ignore[override]
+    def forward(self, q: Discrete, cost: Cost, x: Tensor) -> Estimate:
         c = cost(q.relaxed(self.k, self.temperature())).mean(0)  # [..., B]
         return Estimate(loss=c, cost=c)  # c differentiates q and the decoder
 

@@ -10,7 +10,7 @@ from estimators.base import Cost, Estimate, Estimator
 from estimators.latents import VQ
 
 
-class IBQ(Estimator):
+class IBQ(Estimator[VQ]):
     """Forward the code, backward the softmax over all codes, in the encoder's vectors and in the codebook alike.
 
         1/K sum_k d cost(z_k),   d z_k = d softmax(-||vector - code||^2 / temperature)
@@ -43,7 +43,7 @@ class IBQ(Estimator):
             raise ValueError(f"A softmax needs a temperature above 0; got temperature={temperature}.")
         self.k, self.temperature = k, temperature
 
-    def forward(self, q: VQ, cost: Cost, x: Tensor) -> Estimate:  # type: ignore[override]
+    def forward(self, q: VQ, cost: Cost, x: Tensor) -> Estimate:
         scores = 2 * q.params @ q.codebook.mT - (q.codebook**2).sum(-1)  # [..., B, N, C]; q.scores hold the codebook
         choice = (scores / self.temperature).softmax(-1)
         c = cost(q.sample(self.k) + (choice - choice.detach())).mean(0)  # the bracket is exactly 0: z stays one-hot

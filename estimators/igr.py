@@ -13,7 +13,7 @@ from estimators.base import Cost, Estimate, Estimator
 from estimators.latents import Categorical
 
 
-class IGR(Estimator):
+class IGR(Estimator[Categorical]):
     """Replace the sample by a softmax of Gaussians, and reparameterise that.
 
         1/K sum_k d cost(soft_k),   soft_k = softmax(y_k / temperature, log delta)
@@ -48,7 +48,7 @@ class IGR(Estimator):
             )
         self.k, self.temperature, self.scale, self.delta = k, temperature, scale, delta
 
-    def forward(self, q: Categorical, cost: Cost, x: Tensor) -> Estimate:  # type: ignore[override]
+    def forward(self, q: Categorical, cost: Cost, x: Tensor) -> Estimate:
         relative = q.logits[..., :-1] - q.logits[..., -1:]  # [..., B, D, C - 1]
         y = relative + self.scale * q.normal(self.k)  # [K, ..., B, D, C - 1]
         last = torch.full_like(y[..., :1], math.log(self.delta))

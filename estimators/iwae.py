@@ -14,7 +14,7 @@ from estimators.bounds import bound
 from estimators.latents import Gaussian
 
 
-class IWAE(Estimator):
+class IWAE(Estimator[Gaussian]):
     """Reparameterise every sample of the bound.
 
         -d L_K,   L_K = log 1/K sum_k exp(-cost(z_k, q)),   z_k = mean + std * noise_k
@@ -39,12 +39,12 @@ class IWAE(Estimator):
             raise ValueError(f"IWAE needs k >= 1 samples; got k={k}.")
         self.k = k
 
-    def forward(self, q: Gaussian, cost: Cost, x: Tensor) -> Estimate:  # type: ignore[override]
+    def forward(self, q: Gaussian, cost: Cost, x: Tensor) -> Estimate:
         loss = -bound(cost(q.rsample(self.k), q))  # [..., B]
         return Estimate(loss=loss, cost=loss)
 
 
-class IwaeStl(Estimator):
+class IwaeStl(Estimator[Gaussian]):
     """Sticking the landing on the bound: a negative control.
 
         sum_k v_k d cost(z_k),   v = softmax(-cost),   z_k = mean + std * noise_k, q frozen in cost
@@ -69,6 +69,6 @@ class IwaeStl(Estimator):
             raise ValueError(f"IwaeStl needs k >= 1 samples; got k={k}.")
         self.k, self.unbiased = k, k == 1
 
-    def forward(self, q: Gaussian, cost: Cost, x: Tensor) -> Estimate:  # type: ignore[override]
+    def forward(self, q: Gaussian, cost: Cost, x: Tensor) -> Estimate:
         loss = -bound(cost(q.rsample(self.k)))  # [..., B]
         return Estimate(loss=loss, cost=loss)

@@ -12,7 +12,7 @@ from estimators.latents import Gaussian
 from estimators.surrogates import Surrogate
 
 
-class Lax(Estimator):
+class Lax(Estimator[Gaussian]):
     """Score each sample by how much it costs beyond a surrogate, and add the surrogate back reparameterised.
 
         1/K sum_k (cost(z_k) - network(z_k, x)) d log q(z_k) + d network(z_k, x),   z_k = mean + std * noise
@@ -43,7 +43,7 @@ class Lax(Estimator):
         self.k = k
         self.network = Surrogate(hidden)
 
-    def forward(self, q: Gaussian, cost: Cost, x: Tensor) -> Estimate:  # type: ignore[override]
+    def forward(self, q: Gaussian, cost: Cost, x: Tensor) -> Estimate:
         self.network.take_sizes(q.mean.detach(), x)
 
         def control(params: Tensor) -> tuple[tuple[Tensor, Tensor], Tensor]:

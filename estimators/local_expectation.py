@@ -12,7 +12,7 @@ from estimators.coordinatewise import bit_differences, substituted
 from estimators.latents import VQ, Bernoulli, Categorical, Discrete
 
 
-class LocalExpectation(Estimator):
+class LocalExpectation(Estimator[Discrete]):
     """For each coordinate, the exact gradient of the mean cost over its own values, the others held at one sample.
 
         gradient_dc = p_dc (cost(z with z_d = c) - mean_d),   mean_d = sum_c p_dc cost(z with z_d = c)
@@ -32,7 +32,7 @@ class LocalExpectation(Estimator):
     evaluations = "1 + D * (C - 1) / 0"
     paper = "Titsias & Lazaro-Gredilla 2015"
 
-    def forward(self, q: Discrete, cost: Cost, x: Tensor) -> Estimate:  # type: ignore[override]
+    def forward(self, q: Discrete, cost: Cost, x: Tensor) -> Estimate:
         z, probs = q.sample(1), q.probs.detach()  # [1, ..., B, *], [..., B, *]
         c = cost(z)  # [1, ..., B]
         if isinstance(q, Bernoulli):

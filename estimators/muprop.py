@@ -13,7 +13,7 @@ from estimators.base import Cost, Estimate, Estimator, as_loss
 from estimators.latents import Bernoulli, Categorical, Discrete
 
 
-class Muprop(Estimator):
+class Muprop(Estimator[Discrete]):
     """Subtract the cost's linear expansion around the mean from the score term, and add its exact gradient back.
 
         1/K sum_k (cost(z_k) - cost(m) - slope . (z_k - m)) d log q(z_k) + d (slope . m)
@@ -42,7 +42,7 @@ class Muprop(Estimator):
             raise ValueError(f"Muprop averages over samples, so it needs k >= 1; got k={k}.")
         self.k = k
 
-    def forward(self, q: Discrete, cost: Cost, x: Tensor) -> Estimate:  # type: ignore[override]
+    def forward(self, q: Discrete, cost: Cost, x: Tensor) -> Estimate:
         logits, units = q.natural.detach(), tuple(range(-q.event_ndim, 0))
         mean, pull_mean = torch.func.vjp(lambda t: q.with_logits(t).probs, logits)  # type: ignore[misc]
         at_mean, pull_cost = torch.func.vjp(cost, mean.unsqueeze(0))  # type: ignore[misc]  # [1, ..., B]
@@ -56,7 +56,7 @@ class Muprop(Estimator):
         return Estimate(loss=as_loss(q, gradient) + c.mean(0), cost=c.mean(0))  # c differentiates the decoder
 
 
-class SimpleMuprop(Estimator):
+class SimpleMuprop(Estimator[Discrete]):
     """Score each sample by how much it costs beyond the mean.
 
         1/K sum_k (cost(z_k) - cost(m)) d log q(z_k),   m = probs
@@ -81,7 +81,7 @@ class SimpleMuprop(Estimator):
             raise ValueError(f"SimpleMuprop averages over samples, so it needs k >= 1; got k={k}.")
         self.k = k
 
-    def forward(self, q: Discrete, cost: Cost, x: Tensor) -> Estimate:  # type: ignore[override]
+    def forward(self, q: Discrete, cost: Cost, x: Tensor) -> Estimate:
         z = q.sample(self.k)  # [K, ..., B, *]
         c, baseline = cost(z), cost(q.probs.detach().unsqueeze(0))  # [K, ..., B], [1, ..., B]
         score = (c - baseline).detach() * q.log_prob(z)  # differentiates q

@@ -12,7 +12,7 @@ from estimators.latents import VQ, Categorical, OneHot
 RIDGE = 1e-14  # of the diagonal; see `solved`
 
 
-class MVE(Estimator):
+class MVE(Estimator[OneHot]):
     """Forward the sample, backward the slope of the cost through a matrix that depends on the category drawn.
 
         1/K sum_k S_x' d cost(z_k) / dz,   x the category of z_k, for each coordinate
@@ -49,7 +49,7 @@ class MVE(Estimator):
             raise ValueError(f"MVE needs a finite temperature above 0; got temperature={temperature}.")
         self.k, self.temperature = k, temperature
 
-    def forward(self, q: OneHot, cost: Cost, x: Tensor) -> Estimate:  # type: ignore[override]
+    def forward(self, q: OneHot, cost: Cost, x: Tensor) -> Estimate:
         z, t = q.sample(self.k), self.temperature  # [K, ..., B, D, C]
         probs = q.logits.detach().double().softmax(-1)  # [..., B, D, C]
         softmax = (q.logits.double() - q.logits.detach()).nan_to_num()  # zero, with the identity to the logits

@@ -11,7 +11,7 @@ from estimators.geometry import unit
 from estimators.latents import VQ
 
 
-class NSVQ(Estimator):
+class NSVQ(Estimator[VQ]):
     """Put noise as long as the quantisation error in its place, and differentiate that length.
 
         1/K sum_k d cost(v_k),   v_k = vector + |code_k - vector| u_k,   u_k uniform on the unit sphere, held constant
@@ -43,7 +43,7 @@ class NSVQ(Estimator):
             raise ValueError(f"NSVQ averages over samples, so it needs k >= 1; got k={k}.")
         self.k = k
 
-    def forward(self, q: VQ, cost: Cost, x: Tensor) -> Estimate:  # type: ignore[override]
+    def forward(self, q: VQ, cost: Cost, x: Tensor) -> Estimate:
         error = q.quantised(q.sample(self.k)) - q.params  # [K, ..., B, N, d]
         length = torch.linalg.vector_norm(error, dim=-1, keepdim=True)  # its gradient at 0 is 0
         c = cost(q.place(q.params + length * unit(q.normal(self.k)))).mean(0)  # [..., B]

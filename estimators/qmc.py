@@ -17,7 +17,7 @@ from estimators.latents import Gaussian, Latent
 BITS = 30  # of a Sobol point
 
 
-class QMC(Estimator):
+class QMC(Estimator[Gaussian]):
     """Reparameterise the points of a Sobol set, shifted at random for each example.
 
         1/K sum_k d cost(z_k, q),   z_k = mean + std * normal_quantile(u_k),   u_k = point_k xor shift
@@ -51,7 +51,7 @@ class QMC(Estimator):
             return f"{self.name} has Sobol points of at most {SobolEngine.MAXDIM} coordinates; take fewer."
         return None
 
-    def forward(self, q: Gaussian, cost: Cost, x: Tensor) -> Estimate:  # type: ignore[override]
+    def forward(self, q: Gaussian, cost: Cost, x: Tensor) -> Estimate:
         z = q.mean + q.std * self.noise(q)  # [K, ..., B, D]
         c = cost(z, q).mean(0)  # [..., B]
         return Estimate(loss=c, cost=c)  # c differentiates q and the decoder

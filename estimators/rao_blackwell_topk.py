@@ -12,7 +12,7 @@ from estimators.latents import VQ, Categorical, OneHot
 from estimators.without_replacement import joint_log_probs, most_probable, remainder, without_replacement
 
 
-class RaoBlackwellTopk(Estimator):
+class RaoBlackwellTopk(Estimator[OneHot]):
     """The score function summed over the k most probable states, and at one sample of all the others.
 
         sum_{s in top} q(z_s) cost(z_s) d log q(z_s) + (1 - sum_{s in top} q(z_s)) cost(z) d log q(z),   z not in top
@@ -47,7 +47,7 @@ class RaoBlackwellTopk(Estimator):
             return f"{self.name} samples one more than k={self.k} states, but this latent has {q.states}; lower k."
         return None
 
-    def forward(self, q: OneHot, cost: Cost, x: Tensor) -> Estimate:  # type: ignore[override]
+    def forward(self, q: OneHot, cost: Cost, x: Tensor) -> Estimate:
         top, drawn = most_probable(q, self.k), without_replacement(q, self.k + 1)  # [K, ..., B, D, C], [K + 1, ...]
         z = torch.cat([top, first_outside(drawn, top)])
         summed = joint_log_probs(q, top)

@@ -13,7 +13,7 @@ from estimators.base import Cost, Estimate, Estimator, as_loss
 from estimators.latents import VQ, Bernoulli, Categorical, Discrete
 
 
-class Rebar(Estimator):
+class Rebar(Estimator[Discrete]):
     """Subtract from the score term what a relaxed sample explains, and add it back reparameterised.
 
         1/K sum_k (cost(z) - s cost(soft~)) d log q(z) + s d cost(soft) - s d cost(soft~)
@@ -47,7 +47,7 @@ class Rebar(Estimator):
         self.scale = nn.Parameter(torch.tensor(float(scale)), requires_grad=learn)
         self.log_temperature = nn.Parameter(torch.tensor(math.log(temperature)), requires_grad=learn)
 
-    def forward(self, q: Discrete, cost: Cost, x: Tensor) -> Estimate:  # type: ignore[override]
+    def forward(self, q: Discrete, cost: Cost, x: Tensor) -> Estimate:
         temperature = self.log_temperature.exp()
 
         def control(logits: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:

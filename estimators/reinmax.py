@@ -12,7 +12,7 @@ from estimators.latents import VQ, Bernoulli, Categorical, Discrete
 # J(p) below is the Jacobian of softmax where it takes the value p: diag(p) - p p'; p (1 - p) of a sigmoid.
 
 
-class Reinmax(Estimator):
+class Reinmax(Estimator[Discrete]):
     """Forward the sample, backward the slope of the cost through two Jacobians.
 
         1/K sum_k (2 J(mid_k) - 1/2 J(probs)) d cost(z_k) / dz,   mid_k = 1/2 (softmax(logits / temperature) + z_k)
@@ -40,7 +40,7 @@ class Reinmax(Estimator):
             raise ValueError(f"A softmax needs a temperature above 0; got temperature={temperature}.")
         self.k, self.temperature = k, temperature
 
-    def forward(self, q: Discrete, cost: Cost, x: Tensor) -> Estimate:  # type: ignore[override]
+    def forward(self, q: Discrete, cost: Cost, x: Tensor) -> Estimate:
         z = q.sample(self.k)  # [K, ..., B, *]
         middle = (q.soften(q.logits, self.temperature).detach() + z) / 2
         c = cost(z + 2 * tangent(q, middle) - tangent(q, q.probs.detach()) / 2).mean(0)  # tangents are 0

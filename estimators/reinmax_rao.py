@@ -13,7 +13,7 @@ from estimators.reinmax import tangent
 # J(p) below is the Jacobian of softmax where it takes the value p: diag(p) - p p'.
 
 
-class ReinmaxRao(Estimator):
+class ReinmaxRao(Estimator[Categorical]):
     """ReinMax with the Jacobian at the middle point replaced by a mean over relaxed samples around it.
 
         1/K sum_k (2 mean_m J(soft_km) / temperature - 1/2 J(probs)) d cost(z_k) / dz
@@ -42,14 +42,14 @@ class ReinmaxRao(Estimator):
             raise ValueError(f"A relaxation needs a temperature above 0; got temperature={temperature}.")
         self.k, self.temperature, self.draws = k, temperature, draws
 
-    def forward(self, q: Categorical, cost: Cost, x: Tensor) -> Estimate:  # type: ignore[override]
+    def forward(self, q: Categorical, cost: Cost, x: Tensor) -> Estimate:
         z = q.sample(self.k)  # [K, ..., B, D, C]
         rao = conditional_mean(q, z, self.temperature, self.draws)
         c = cost(z + 2 * (rao - rao.detach()) - tangent(q, q.probs.detach()) / 2).mean(0)
         return Estimate(loss=c, cost=c)  # c differentiates q and the decoder
 
 
-class ReinmaxCV(Estimator):
+class ReinmaxCV(Estimator[Categorical]):
     """ReinMax plus the difference of a conditional mean of relaxed Jacobians and one draw of them.
 
         1/K sum_k (2 J(mid_k) - 1/2 J(probs) + scale (mean_m J(soft_km) - J(soft_k)) / temperature) d cost(z_k) / dz
@@ -81,7 +81,7 @@ class ReinmaxCV(Estimator):
             raise ValueError(f"A relaxation needs a temperature above 0; got temperature={temperature}.")
         self.k, self.temperature, self.draws, self.scale = k, temperature, draws, scale
 
-    def forward(self, q: Categorical, cost: Cost, x: Tensor) -> Estimate:  # type: ignore[override]
+    def forward(self, q: Categorical, cost: Cost, x: Tensor) -> Estimate:
         noise, probs = q.gumbel(self.k), q.probs.detach()  # [K, ..., B, D, C], [..., B, D, C]
         z = q.harden(q.logits.detach() + noise)
         middle = (probs + z) / 2

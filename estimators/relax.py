@@ -14,7 +14,7 @@ from estimators.latents import Bernoulli, Categorical, Discrete
 from estimators.surrogates import Surrogate
 
 
-class Relax(Estimator):
+class Relax(Estimator[Discrete]):
     """Subtract from the score term what a surrogate of the noise explains, and add it back reparameterised.
 
         1/K sum_k (cost(z) - surrogate(noisy~)) d log q(z) + d surrogate(noisy) - d surrogate(noisy~)
@@ -65,7 +65,7 @@ class Relax(Estimator):
             value = value + self.scale * cost(q.soften(noisy, self.log_temperature.exp()))
         return value
 
-    def forward(self, q: Discrete, cost: Cost, x: Tensor) -> Estimate:  # type: ignore[override]
+    def forward(self, q: Discrete, cost: Cost, x: Tensor) -> Estimate:
         self.network.take_sizes(q.natural.detach().flatten(-q.event_ndim), x)
 
         def control(logits: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:

@@ -11,7 +11,7 @@ from estimators.base import Cost, Estimate, Estimator
 from estimators.latents import Gaussian
 
 
-class Reparam(Estimator):
+class Reparam(Estimator[Gaussian]):
     """Move the noise out of q and differentiate through the sample.
 
         1/K sum_k d cost(z_k, q),   z_k = mean + std * noise_k
@@ -34,6 +34,6 @@ class Reparam(Estimator):
             raise ValueError(f"Reparam needs k >= 1 samples; got k={k}.")
         self.k = k
 
-    def forward(self, q: Gaussian, cost: Cost, x: Tensor) -> Estimate:  # type: ignore[override]
+    def forward(self, q: Gaussian, cost: Cost, x: Tensor) -> Estimate:
         c = cost(q.rsample(self.k), q)  # [K, ..., B]
         return Estimate(loss=c.mean(0), cost=c.mean(0))

@@ -11,7 +11,7 @@ from estimators.base import Cost, Estimate, Estimator, as_loss
 from estimators.latents import Gaussian
 
 
-class ReparamCV(Estimator):
+class ReparamCV(Estimator[Gaussian]):
     """Subtract from the pathwise gradient what a first-order Taylor step of the slope predicts.
 
         mean:     1/K sum_k slope(z_k) - H std average_noise
@@ -43,7 +43,7 @@ class ReparamCV(Estimator):
             raise ValueError(f"ReparamCV needs k >= 1 samples; got k={k}.")
         self.k = k
 
-    def forward(self, q: Gaussian, cost: Cost, x: Tensor) -> Estimate:  # type: ignore[override]
+    def forward(self, q: Gaussian, cost: Cost, x: Tensor) -> Estimate:
         noise = q.normal(self.k)  # [K, ..., B, D]
         c = cost(q.mean + q.std * noise, q).mean(0)  # [..., B]
         log_std = q.log_std.detach()

@@ -11,7 +11,7 @@ from estimators.base import Cost, Estimate, Estimator, as_loss
 from estimators.latents import Bernoulli
 
 
-class Rodeo(Estimator):
+class Rodeo(Estimator[Bernoulli]):
     """Add learned functions whose mean under q is 0 to each baseline and to each sample's score term.
 
         1/K sum_k (cost(z_k) - mean of (cost(z_j) + s A h_j(z_j)) over the others) (z_k - p) + t A [g_k (z - p)](z_k)
@@ -49,7 +49,7 @@ class Rodeo(Estimator):
         self.scales = nn.Parameter(torch.zeros(2))  # s and t
         self.network = nn.Sequential(nn.Linear(2, hidden), nn.LeakyReLU(0.3), nn.Linear(hidden, 2))  # to h and g
 
-    def forward(self, q: Bernoulli, cost: Cost, x: Tensor) -> Estimate:  # type: ignore[override]
+    def forward(self, q: Bernoulli, cost: Cost, x: Tensor) -> Estimate:
         z, p = q.sample(self.k), q.probs.detach()  # [K, ..., B, D], [..., B, D]
         c, pull_back = torch.func.vjp(cost, z)  # type: ignore[misc]  # [K, ..., B]
         with torch.no_grad():

@@ -10,7 +10,7 @@ from estimators.latents import VQ, Bernoulli, Categorical, Discrete
 from estimators.schedules import ExponentialAnnealing
 
 
-class STGumbelSoftmax(Estimator):
+class STGumbelSoftmax(Estimator[Discrete]):
     """Forward the sample, backward the relaxed sample that the same noise makes.
 
         1/K sum_k d cost(z_k) / dz d soft_k,   soft = softmax((logits + Gumbel noise) / temperature), z = its largest
@@ -41,7 +41,7 @@ class STGumbelSoftmax(Estimator):
         self.k = k
         self.temperature = ExponentialAnnealing(temperature, rate, minimum, interval)
 
-    def forward(self, q: Discrete, cost: Cost, x: Tensor) -> Estimate:  # type: ignore[override]
+    def forward(self, q: Discrete, cost: Cost, x: Tensor) -> Estimate:
         perturbed = q.perturbed(self.k)  # [K, ..., B, *]
         soft = q.soften(perturbed, self.temperature())
         z = q.harden(perturbed.detach()) + (soft - soft.detach())  # the bracket is exactly 0: z stays discrete

@@ -10,7 +10,7 @@ from estimators.base import Cost, Estimate, Estimator
 from estimators.latents import Gaussian
 
 
-class STL(Estimator):
+class STL(Estimator[Gaussian]):
     """Reparameterise, but freeze q's parameters inside log q(z).
 
         1/K sum_k d cost(z_k),   z_k = mean + std * noise_k,   cost(z) = log q(z) - log p(x, z) with q frozen
@@ -35,6 +35,6 @@ class STL(Estimator):
             raise ValueError(f"STL needs k >= 1 samples; got k={k}.")
         self.k = k
 
-    def forward(self, q: Gaussian, cost: Cost, x: Tensor) -> Estimate:  # type: ignore[override]
+    def forward(self, q: Gaussian, cost: Cost, x: Tensor) -> Estimate:
         c = cost(q.rsample(self.k))  # [K, ..., B]
         return Estimate(loss=c.mean(0), cost=c.mean(0))

@@ -16,7 +16,7 @@ from estimators.schedules import ExponentialAnnealing
 JACOBIANS = ("probs", "identity", "clipped")
 
 
-class StraightThrough(Estimator):
+class StraightThrough(Estimator[Discrete]):
     """Forward a sample, backward a smooth function of the logits.
 
         1/K sum_k d cost(z_k) / dz d surrogate,   z_k ~ q,   with a = logits / temperature
@@ -65,7 +65,7 @@ class StraightThrough(Estimator):
             return f"{self.name} clips the logits of bits, not of {q.family} latents; set jacobian=probs or identity."
         return super().refuses(q)
 
-    def forward(self, q: Discrete, cost: Cost, x: Tensor) -> Estimate:  # type: ignore[override]
+    def forward(self, q: Discrete, cost: Cost, x: Tensor) -> Estimate:
         surrogate = self._surrogate(q)  # [..., B, *]
         z = q.sample(self.k) + (surrogate - surrogate.detach())  # the bracket is exactly 0: z stays discrete
         c = cost(z).mean(0)  # [..., B]

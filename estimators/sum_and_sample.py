@@ -14,7 +14,7 @@ from estimators.latents import VQ, Categorical, OneHot
 from estimators.without_replacement import joint_log_probs, remainder, without_replacement
 
 
-class SumAndSample(Estimator):
+class SumAndSample(Estimator[OneHot]):
     """The score function summed over the first k - 1 states of a sample without replacement, and at the last.
 
         sum_{j<k} q(z_j) cost(z_j) d log q(z_j) + (1 - sum_{j<k} q(z_j)) cost(z_k) d log q(z_k)
@@ -48,7 +48,7 @@ class SumAndSample(Estimator):
             return f"{self.name} draws k={self.k} different states, but this latent has {q.states}; lower k."
         return None
 
-    def forward(self, q: OneHot, cost: Cost, x: Tensor) -> Estimate:  # type: ignore[override]
+    def forward(self, q: OneHot, cost: Cost, x: Tensor) -> Estimate:
         z = without_replacement(q, self.k)  # [K, ..., B, D, C]
         summed = joint_log_probs(q, z[:-1])
         weights = torch.cat([summed.exp(), remainder(summed).unsqueeze(0)])

@@ -14,7 +14,7 @@ from estimators.without_replacement import joint_log_probs, order, remainder, su
 LARGEST = 12  # k whose 2 ** k subsets are still a fair sum
 
 
-class UnorderedSet(Estimator):
+class UnorderedSet(Estimator[OneHot]):
     """The score function at k states drawn without replacement, averaged over the orders they may have come in.
 
         sum_s first_s (cost(z_s) - b_s) d log q(z_s),   first_s = P(z_s was drawn first | the set)
@@ -59,7 +59,7 @@ class UnorderedSet(Estimator):
             return f"{self.name} draws k={self.k} different states, but this latent has {q.states}; lower k."
         return None
 
-    def forward(self, q: OneHot, cost: Cost, x: Tensor) -> Estimate:  # type: ignore[override]
+    def forward(self, q: OneHot, cost: Cost, x: Tensor) -> Estimate:
         z = without_replacement(q, self.k)  # [K, ..., B, D, C]
         c, log_p = cost(z), joint_log_probs(q, z)  # [K, ..., B]
         rest = remainder(log_p)

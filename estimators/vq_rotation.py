@@ -12,7 +12,7 @@ from estimators.geometry import unit
 from estimators.latents import VQ
 
 
-class VQRotation(Estimator):
+class VQRotation(Estimator[VQ]):
     """Forward the code, backward the rotation and rescaling that take the encoder's vector to it, held constant.
 
         1/K sum_k d cost(v_k) / dv J_k d vector,   v_k = code_k = J_k vector,   J_k = (|code_k| / |vector|) R_k
@@ -44,7 +44,7 @@ class VQRotation(Estimator):
             raise ValueError(f"VQRotation averages over samples, so it needs k >= 1; got k={k}.")
         self.k = k
 
-    def forward(self, q: VQ, cost: Cost, x: Tensor) -> Estimate:  # type: ignore[override]
+    def forward(self, q: VQ, cost: Cost, x: Tensor) -> Estimate:
         codes = q.quantised(q.sample(self.k)).detach()  # [K, ..., B, N, d]
         zero = q.params - q.params.detach()  # turned, it stays exactly 0: the decoder sees codes
         c = cost(q.place(codes + turned(zero, q.params.detach(), codes))).mean(0)  # [..., B]

@@ -9,7 +9,7 @@ from estimators.base import Cost, Estimate, Estimator
 from estimators.latents import VQ
 
 
-class VQStraightThrough(Estimator):
+class VQStraightThrough(Estimator[VQ]):
     """Forward the code, backward the identity to the encoder's vector.
 
         1/K sum_k d cost(v_k) / dv d vector,   v_k = code_k, code_k ~ q (the nearest code where q's temperature is 0)
@@ -35,7 +35,7 @@ class VQStraightThrough(Estimator):
             raise ValueError(f"VQStraightThrough averages over samples, so it needs k >= 1; got k={k}.")
         self.k = k
 
-    def forward(self, q: VQ, cost: Cost, x: Tensor) -> Estimate:  # type: ignore[override]
+    def forward(self, q: VQ, cost: Cost, x: Tensor) -> Estimate:
         codes = q.quantised(q.sample(self.k)).detach()  # [K, ..., B, N, d]
         vectors = codes + (q.params - q.params.detach())  # the bracket is exactly 0: the decoder sees codes
         c = cost(q.place(vectors)).mean(0)  # [..., B]

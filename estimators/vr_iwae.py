@@ -21,7 +21,7 @@ from estimators.bounds import bound, log_others
 from estimators.latents import VQ, Bernoulli, Categorical, Gaussian, Latent
 
 
-class VRIWAE(Estimator):
+class VRIWAE(Estimator[Gaussian]):
     """Reparameterise every sample of the bound.
 
         -d L_alpha,   z_k = mean + std * noise_k
@@ -47,12 +47,12 @@ class VRIWAE(Estimator):
         require("VRIWAE", k, 1, alpha)
         self.k, self.alpha, self.unbiased = k, alpha, alpha == 0
 
-    def forward(self, q: Gaussian, cost: Cost, x: Tensor) -> Estimate:  # type: ignore[override]
+    def forward(self, q: Gaussian, cost: Cost, x: Tensor) -> Estimate:
         loss = -renyi_bound(cost(q.rsample(self.k), q), self.alpha)  # [..., B]
         return Estimate(loss=loss, cost=loss)
 
 
-class VRDreg(Estimator):
+class VRDreg(Estimator[Gaussian]):
     """Reparameterise the bound twice.
 
         q:        sum_k (alpha v_k + (1 - alpha) v_k^2) d cost(z_k) / dz dz_k,   v = softmax(-(1 - alpha) cost)
@@ -78,7 +78,7 @@ class VRDreg(Estimator):
         require("VRDreg", k, 1, alpha)
         self.k, self.alpha, self.unbiased = k, alpha, alpha == 0
 
-    def forward(self, q: Gaussian, cost: Cost, x: Tensor) -> Estimate:  # type: ignore[override]
+    def forward(self, q: Gaussian, cost: Cost, x: Tensor) -> Estimate:
         z = q.rsample(self.k)  # [K, ..., B, D]
         c, pull_back = torch.func.vjp(cost, z.detach())  # type: ignore[misc]
         weights = torch.softmax(-(1 - self.alpha) * c.detach(), 0)

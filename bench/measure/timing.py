@@ -46,9 +46,9 @@ def evaluations(objective: Objective, q: Latent, x: Tensor) -> tuple[int, int]:
     backward: list[int] = []
     inner = objective.cost(q, x)
 
-    def counted(z: Tensor, live: Latent | None = None) -> Tensor:
+    def counted(z: Tensor, q: Latent | None = None) -> Tensor:
         forward.append(z.shape[0])
-        return inner(_Counted.apply(z, backward.append), live)
+        return inner(_Counted.apply(z, backward.append), q)
 
     loss = objective.estimator(q, counted, x).loss
     forward_count = sum(forward)  # before a backward pass that computes costs again to save memory

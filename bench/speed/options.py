@@ -60,7 +60,7 @@ def _cost(q: Latent) -> Callable[..., Tensor]:
     """A cheap nonlinear function of the sum of all units: `[K, ..., *]` -> `[K, ...]`."""
     axes = tuple(range(-q.event_ndim, 0))
 
-    def cost(z: Tensor, live: Latent | None = None) -> Tensor:
+    def cost(z: Tensor, q: Latent | None = None) -> Tensor:
         total = z.sum(axes)
         return total.tanh() + 0.1 * total**2
 

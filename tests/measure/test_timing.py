@@ -57,6 +57,18 @@ def test_costs_computed_again_in_the_backward_pass_are_not_counted(monkeypatch):
     assert evaluations(Objective(model, Exact()), model.encode(x), x) == (16, 0)
 
 
+class ByName(Reparam):
+    """Hands q in by its name, as the signature of a cost allows."""
+
+    def forward(self, q, cost, x):
+        return super().forward(q, lambda z, q=None: cost(z, q=q), x)
+
+
+def test_a_cost_that_is_counted_takes_q_by_its_name():
+    model, x = vae("gaussian"), images(3)
+    assert evaluations(Objective(model, ByName(3)), model.encode(x), x) == (3, 3)
+
+
 @pytest.mark.parametrize("megabytes", [1, 20])
 def test_peak_memory_of_known_allocations(megabytes):
     size = megabytes * 2**20

@@ -11,7 +11,7 @@ from estimators import VQ, Bernoulli, Categorical, Cost, Estimate, Estimator
 from estimators.latents import Discrete
 
 
-class SelfCritical(Estimator):
+class SelfCritical(Estimator[Discrete]):
     """Score each sample by how much it beats the most probable one of its example.
 
         1/K sum_k (cost(z_k) - cost(mode)) d log q(z_k),   mode = the most probable z under q
@@ -34,7 +34,7 @@ class SelfCritical(Estimator):
             raise ValueError(f"SelfCritical averages over samples, so it needs k >= 1; got k={k}.")
         self.k = k
 
-    def forward(self, q: Discrete, cost: Cost, x: Tensor) -> Estimate:  # type: ignore[override]
+    def forward(self, q: Discrete, cost: Cost, x: Tensor) -> Estimate:
         z = q.sample(self.k)  # [K, ..., B, *]
         c = cost(z)  # [K, ..., B]
         with torch.no_grad():

@@ -26,7 +26,11 @@ FLOORS = """
     __main__
 """
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS.split("\n")) for room in rooms.split()}
-ESTIMATORS_MAY_IMPORT = {"torch", "estimators"} | sys.stdlib_module_names
+ESTIMATORS_MAY_IMPORT = {
+    "torch",
+    "typing_extensions",
+    "estimators",
+} | sys.stdlib_module_names  # torch brings the second
 
 
 def project_sources() -> dict[str, str]:
