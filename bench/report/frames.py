@@ -38,8 +38,10 @@ def load(*directories: str | Path) -> Frames:
     for line in problems:
         warnings.warn(line, stacklevel=2)
     about = collection.units[["run", "family", "setting", "label", "status"]]
-    frames = {name: table.to_pandas() for name, table in collection.tables.items() if name != "runs"}
+    frames = {name: table.to_pandas(use_threads=False) for name, table in collection.tables.items() if name != "runs"}
     runs = (
-        widened(collection.tables["runs"]).to_pandas().merge(about[["run", "setting", "label"]], on="run", how="left")
+        widened(collection.tables["runs"])
+        .to_pandas(use_threads=False)
+        .merge(about[["run", "setting", "label"]], on="run", how="left")
     )
     return Frames(runs, **{name: frame.merge(about, on="run") for name, frame in frames.items()})

@@ -1,7 +1,8 @@
 """Who works on a run: the file `running.json` in its directory, while it lasts and after an interruption.
 
 It keeps two processes from computing the same run at once, and tells `bench.status` what is under way. A process of
-this machine is alive if the system says so, one of another machine if it wrote less than STALE seconds ago.
+this machine is alive if the system says so, one of another machine or container if it wrote less than STALE
+seconds ago.
 """
 
 import json
@@ -27,9 +28,20 @@ def read(directory: Path, name: str = FILE) -> dict[str, Any] | None:
     """The last attempt at this run: host, pid (None: interrupted), started, command, label, step, steps; or None."""
     try:
         found = json.loads((directory / name).read_text())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
-    return found if isinstance(found, dict) else None
+    return found if isinstance(found, dict) and _whole(found) else None
+
+
+def _whole(found: dict[str, Any]) -> bool:
+    """Whether it says who works, or worked, on the run, in values of the kinds that `claim` writes."""
+    pid = found.get("pid")
+    numbers = all(isinstance(found.get(key, 0), int) for key in ("step", "steps"))
+    known = pid is None or (type(pid) is int and 0 < pid < 2**31)
+    words = all(
+        isinstance(found.get(key, ""), str | None) for key in ("process", "namespace", "started", "command", "label")
+    )
+    return isinstance(found.get("host"), str) and known and numbers and words
 
 
 def worker(directory: Path, name: str = FILE) -> str | None:
@@ -41,7 +53,8 @@ def worker(directory: Path, name: str = FILE) -> str | None:
         alive = process(found["pid"]) == found.get("process")
     else:
         with suppress(FileNotFoundError):
-            alive = time.time() - (directory / name).stat().st_mtime < STALE
+            age = now(directory) - (directory / name).stat().st_mtime
+            alive = abs(age) < STALE  # a sign of life from the future is as bad as none
     return f"process {found['pid']} of {found['host']}" if alive else None
 
 
@@ -52,7 +65,7 @@ def outlast(directory: Path) -> None:
         return  # known at once
     with suppress(FileNotFoundError):
         last = path.stat().st_mtime
-        while time.time() - last < STALE and path.stat().st_mtime == last:
+        while abs(now(directory) - last) < STALE and path.stat().st_mtime == last:
             time.sleep(min(1.0, STALE / 10))
 
 
@@ -69,7 +82,8 @@ def claim(directory: Path, about: dict[str, Any], step: Callable[[], int], versi
         version: that of its tables when they were found wanting; another process may have written them since.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    mine = {"host": platform.node(), "pid": os.getpid(), "process": process(os.getpid())} | about
+    mine = {"host": platform.node(), "namespace": _namespace(), "pid": os.getpid(), "process": process(os.getpid())}
+    mine |= about
     mine |= {"started": datetime.now(UTC).isoformat(timespec="seconds")}
     path = directory / FILE
     while not write_exclusively(path, json.dumps(mine | {"step": step()}).encode()):
@@ -117,8 +131,12 @@ def process(pid: int) -> str | None:
     """What tells this process from all others that have had its number; None where there is none that lives."""
     try:
         after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        return None if after_name[0] in "ZX" else f"{boot} {after_name[19]}"  # 19: the start, in ticks since the boot
+        if after_name[0] in "ZX":
+            return None
+        boot = ""
+        with suppress(OSError):  # hidden in some containers
+            boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return f"{boot} {after_name[19]}"  # 19: the start, in ticks since the boot
     except OSError:
         pass
     if Path("/proc/self/stat").exists():
@@ -146,4 +164,27 @@ def _take_away(path: Path) -> str | None:
 
 
 def _here(found: dict[str, Any]) -> bool:
-    return found.get("host") == platform.node()
+    """Whether its process has its number on this machine: two containers may share a host name, and no numbers."""
+    own = _namespace()
+    return found["host"] == platform.node() and found.get("namespace", own) == own
+
+
+def _namespace() -> str | None:
+    """Within which process numbers mean something, where the system has such a thing."""
+    try:
+        return os.readlink("/proc/self/ns/pid")
+    except OSError:
+        return None
+
+
+def now(directory: Path) -> float:
+    """The time by the clock of the file system, which may not be that of this machine."""
+    probe = hidden(directory / FILE)
+    try:
+        probe.touch()
+        return probe.stat().st_mtime
+    except OSError:
+        return time.time()
+    finally:
+        with suppress(OSError):
+            probe.unlink()

@@ -4,21 +4,19 @@ A file holds tensors, numbers and text, and reading it runs no code that it may 
 """
 
 import hashlib
-import io
 import json
-import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import torch
 from torch import Tensor
 
 from bench.config.identity import flatten
 from bench.errors import BadInput
 from bench.files import replace
 from bench.model.vae import Model
+from bench.run.sealed import opened, sealed
 
-FORMAT = "estimator-bench model 1"
+FORMAT = "estimator-bench model 2"
 TRAJECTORY = ("estimator", "train", "objective", "problem", "data", "seeds")  # the groups that decide what was trained
 
 
@@ -78,13 +76,11 @@ def path_of(directory: Path, step: int) -> Path:
 
 
 def save(directory: Path, model: Model, config: dict[str, Any], step: int) -> None:
-    """Write the model as it is now, whole or not at all."""
+    """Write the model as it is now behind a digest, whole or not at all."""
     tensors = {name: tensor.detach().cpu() for name, tensor in model.state_dict().items()}
-    content = io.BytesIO()
-    text = json.dumps(config, sort_keys=True)
-    torch.save({"format": FORMAT, "step": step, "config": text, "model": tensors}, content)
+    content = {"format": FORMAT, "step": step, "config": json.dumps(config, sort_keys=True), "model": tensors}
     directory.mkdir(parents=True, exist_ok=True)
-    replace(path_of(directory, step), content.getvalue())
+    replace(path_of(directory, step), sealed(content))
 
 
 def load(path: Path) -> Checkpoint:
@@ -94,16 +90,15 @@ def load(path: Path) -> Checkpoint:
     except OSError as error:
         raise BadInput(f"{path} cannot be read: {error.strerror}.") from error
     try:
-        with warnings.catch_warnings(action="ignore"):  # torch's remarks about a foreign file
-            content = torch.load(io.BytesIO(stored), map_location="cpu", weights_only=True)
+        content = opened(stored)
         if content["format"] != FORMAT:
             raise ValueError(content["format"])
         config = {"problem": {"name": "vae"}} | json.loads(content["config"])  # the only one there once was
         return Checkpoint(path, int(content["step"]), config, dict(content["model"]))
     except Exception as error:  # whatever the unpickler, the archive or the content objects to
         raise BadInput(
-            f"{path} is truncated, or no checkpoint of this suite; `python -m bench.probe` without probe.checkpoint "
-            "makes one."
+            f"{path} is damaged, or no checkpoint of this version of the suite; `python -m bench.probe` without "
+            "probe.checkpoint makes one."
         ) from error
 
 

@@ -6,9 +6,7 @@ the run, the code and the PyTorch that wrote it; anything else is told in one li
 
 import hashlib
 import inspect
-import io
 import sys
-import warnings
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,6 +17,7 @@ import estimators
 from bench.config.identity import identity
 from bench.files import replace
 from bench.run.attempt import RESUME
+from bench.run.sealed import opened, sealed
 from bench.version import __version__
 
 FORMAT = "estimator-bench resume 1"
@@ -26,11 +25,8 @@ FORMAT = "estimator-bench resume 1"
 
 def save(directory: Path, config: dict[str, Any], content: dict[str, Any]) -> None:
     """Write tensors, numbers and text, whole or not at all. Raises OSError where that is not possible."""
-    buffer = io.BytesIO()
-    torch.save(_made_with(config) | {"content": content}, buffer)
-    payload = buffer.getvalue()
     directory.mkdir(parents=True, exist_ok=True)
-    replace(directory / RESUME, hashlib.sha256(payload).digest() + payload)
+    replace(directory / RESUME, sealed(_made_with(config) | {"content": content}))
 
 
 def load(directory: Path, config: dict[str, Any]) -> dict[str, Any] | None:
@@ -38,12 +34,7 @@ def load(directory: Path, config: dict[str, Any]) -> dict[str, Any] | None:
     file."""
     path = directory / RESUME
     try:
-        stored = path.read_bytes()
-        digest, payload = stored[:32], stored[32:]
-        if hashlib.sha256(payload).digest() != digest:
-            raise ValueError("it is damaged")
-        with warnings.catch_warnings(action="ignore"):
-            found = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
+        found = opened(path.read_bytes())
         for key, wanted in _made_with(config).items():
             if found.get(key) != wanted:
                 raise ValueError(f"it is of another {key}: {found.get(key)}, where {wanted} is needed")

@@ -100,6 +100,13 @@ def _digests(directory: Path) -> dict[str, str]:
     return digests
 
 
+def from_parquet(content: bytes) -> pa.Table:
+    """The table in the bytes of a Parquet file, read without a thread: threads of pyarrow's that outlive the
+    interpreter abort the process at its end. Raises pa.ArrowException where it is none."""
+    file = pq.ParquetFile(pa.BufferReader(content), pre_buffer=False, page_checksum_verification=True)
+    return file.read(use_threads=False)
+
+
 def parquet(table: pa.Table) -> bytes:
     """The table as the bytes of a Parquet file, zstd."""
     sink = pa.BufferOutputStream()
@@ -150,7 +157,7 @@ def _read(path: Path, name: str, digest: str) -> pa.Table:
         content = path.read_bytes()
         if hashlib.sha256(content).hexdigest() != digest:
             raise OSError
-        table = pq.read_table(pa.BufferReader(content))
+        table = from_parquet(content)
     except (OSError, pa.ArrowException):
         problem = "is missing, truncated or not as it was written: delete the directory and run it again."
         raise SchemaError(f"{path} {problem}") from None

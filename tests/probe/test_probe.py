@@ -139,7 +139,7 @@ BAD = [
     ("measure.reference=reparam", "measure.reference=reparam is not possible here: reparam does not differentiate"),
     ("probe.checkpoint=/nope", "/nope does not exist"),
     ("probe.checkpoint=conf", "no model_step_<n>.pt below conf"),
-    ("probe.checkpoint=README.md", "README.md is truncated, or no checkpoint"),
+    ("probe.checkpoint=README.md", "README.md is damaged, or no checkpoint"),
 ]
 
 

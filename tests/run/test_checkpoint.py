@@ -1,5 +1,6 @@
 """Checkpoints: writing them changes no training, reading them gives the model back, and nothing else passes for one."""
 
+import hashlib
 import io
 import json
 import pickle
@@ -11,6 +12,7 @@ import torch
 
 from bench.errors import BadInput
 from bench.run.checkpoint import FORMAT, find, load, path_of, save
+from bench.run.sealed import opened
 from bench.run.single import run
 from tests.support.checkpoints import Runs
 from tests.support.runs import numbers
@@ -70,7 +72,7 @@ def test_what_is_read_is_what_was_written(tmp_path):
 
 
 def test_a_file_holds_the_model_and_nothing_else(saved):
-    content = torch.load(saved, weights_only=True)
+    content = opened(saved.read_bytes())
     assert content.keys() == {"format", "step", "config", "model"}
     assert content["model"].keys() == vae("bernoulli").state_dict().keys()
     assert [file.name for file in saved.parent.iterdir() if file.suffix == ".pt" or "tmp" in file.name] == [saved.name]
@@ -88,8 +90,20 @@ def test_a_truncated_file_is_refused(saved, tmp_path, kept):
     content = saved.read_bytes()
     short = tmp_path / "model_step_12.pt"
     short.write_bytes(content[: kept if isinstance(kept, int) else int(kept * len(content))])
-    with pytest.raises(BadInput, match=r"model_step_12.pt is truncated, or no checkpoint of this suite"):
+    with pytest.raises(BadInput, match=r"model_step_12.pt is damaged, or no checkpoint of this version"):
         load(short)
+
+
+def test_a_file_with_one_changed_bit_is_refused(saved, tmp_path):
+    content, changed = saved.read_bytes(), tmp_path / "model_step_12.pt"
+    for place in torch.randint(8 * len(content), (300,), generator=torch.Generator().manual_seed(0)).tolist():
+        damaged = bytearray(content)
+        damaged[place // 8] ^= 1 << place % 8
+        changed.write_bytes(damaged)
+        with pytest.raises(BadInput, match=r"model_step_12.pt is damaged, or no checkpoint of this version"):
+            load(changed)
+    changed.write_bytes(content)
+    assert load(changed).digest == load(saved).digest
 
 
 def test_a_foreign_file_is_refused_and_runs_no_code(tmp_path):
@@ -106,9 +120,11 @@ def test_a_foreign_file_is_refused_and_runs_no_code(tmp_path):
     }
     for write in contents.values():
         write()
-        with pytest.raises(BadInput, match=r"foreign.pt is truncated, or no checkpoint of this suite"):
-            load(foreign)
-        assert not ran.exists()
+        for content in (payload := foreign.read_bytes(), hashlib.sha256(payload).digest() + payload):
+            foreign.write_bytes(content)
+            with pytest.raises(BadInput, match=r"foreign.pt is damaged, or no checkpoint of this version"):
+                load(foreign)
+            assert not ran.exists()
     pickle.loads(pickle.dumps(Runs(ran)))
     assert ran.exists()  # it would have run
 

@@ -204,10 +204,11 @@ def test_of_a_process_of_another_machine_a_sign_of_life_is_awaited(beats, status
 
     def sleep(seconds):
         slept.append(seconds)
-        monkeypatch.setattr(time, "time", lambda: written + 10 * len(slept))
+        monkeypatch.setattr(attempt, "now", lambda _: written + 10 * len(slept))
         if beats and len(slept) == 3:
             os.utime(claim, (written + 30, written + 30))
 
+    monkeypatch.setattr(attempt, "now", lambda _: written)
     monkeypatch.setattr(time, "sleep", sleep)
     assert record_lost(chosen(*TINY), tmp_path, "Its node was lost.").status == status
     assert len(slept) == (3 if beats else 9)  # a beat, or STALE seconds without one

@@ -11,6 +11,7 @@ import pandas as pd
 import torch
 
 from bench.run import checkpoint
+from bench.run.sealed import sealed
 from bench.tables.store import MARKER
 from tests.support.small import vae
 from tests.support.synthetic_runs import config, place
@@ -58,7 +59,8 @@ def _checkpoints(folder: Path) -> None:
     _write(folder / "truncated.pt", good[: len(good) // 2])
     _write(folder / "text.pt", b"a model\n")
     torch.save({"weights": torch.zeros(3)}, folder / "foreign.pt")
-    torch.save({"format": checkpoint.FORMAT, "step": 1, "config": "{}", "model": Code()}, folder / "code.pt")
+    code = {"format": checkpoint.FORMAT, "step": 1, "config": "{}", "model": Code()}
+    _write(folder / "code.pt", sealed(code))
 
 
 def _data(folder: Path) -> None:

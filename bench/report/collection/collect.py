@@ -35,7 +35,7 @@ class Collection(NamedTuple):
     def joined(self, table: str) -> "pd.DataFrame":
         """The rows of a table next to their unit's columns; runs that ended well only."""
         done = self.units[self.units.status == "done"].drop(columns=["seed", "status", "reason", "unbiased"])
-        frame = self.tables[table].to_pandas().drop(columns="trained_with", errors="ignore")
+        frame = self.tables[table].to_pandas(use_threads=False).drop(columns="trained_with", errors="ignore")
         if table == "gradient":
             return frame.merge(done, on=["run", "estimator"])
         return frame.drop(columns="estimator", errors="ignore").merge(done, on="run")

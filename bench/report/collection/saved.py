@@ -9,11 +9,10 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from bench.files import replace
 from bench.tables.schema import SCHEMA, TABLES, arrow_schema
-from bench.tables.store import SchemaError, parquet
+from bench.tables.store import SchemaError, from_parquet, parquet
 
 DIGESTS = "digests.json"
 KEPT = "comparison.parquet"  # what only a report has
@@ -63,7 +62,7 @@ def _read(path: Path, name: str, digest: str | None) -> pa.Table:
         content = path.read_bytes()
         if digest not in (None, hashlib.sha256(content).hexdigest()):
             raise OSError
-        table = pq.read_table(pa.BufferReader(content), page_checksum_verification=True)
+        table = from_parquet(content)
     except (OSError, pa.ArrowException):
         problem = "is missing, truncated or not as it was written: write the report again."
         raise SchemaError(f"{path} {problem}") from None
