@@ -65,5 +65,5 @@ def decorrelation(logits: Tensor, k: int) -> Tensor:
     It happens where a coordinate on the simplex exceeds 1 - m^(1/(k-1)), and two exceed it together with probability
     max(2 m^(1/(k-1)) - 1, 0)^(k-1). Divided by m here, so that a small m is harmless.
     """
-    root = torch.exp(F.softplus(logits.abs()) / (k - 1))  # m^(-1/(k-1))
+    root = torch.exp(-F.logsigmoid(-logits.abs()) / (k - 1))  # m^(-1/(k-1))
     return torch.sigmoid(logits.abs()) / (1 - (2 - root).clamp(min=0) ** (k - 1))

@@ -40,11 +40,11 @@ class Bitflip(Estimator[Bernoulli]):
         self.k = k
 
     def forward(self, q: Bernoulli, cost: Cost, x: Tensor) -> Estimate:
-        z, logits = q.sample(self.k // 2), q.logits.detach()  # [K/2, ..., B, D], [..., B, D]
+        z = q.sample(self.k // 2)  # [K/2, ..., B, D]
         size = z.shape[-1]
         index = q.uniform(self.k // 2).argmax(-1, keepdim=True)  # [K/2, ..., B, 1]
         chosen = (index == torch.arange(size, device=z.device)).to(z.dtype)
         c, flipped = cost(z), cost((z - chosen).abs()).detach()  # [K/2, ..., B]
         slope = (c.detach() - flipped).unsqueeze(-1) * (2 * z - 1) * chosen  # [K/2, ..., B, D]
-        gradient = size * torch.sigmoid(logits) * torch.sigmoid(-logits) * slope.mean(0)
+        gradient = size * q.jacobian(slope.mean(0))
         return Estimate(loss=as_loss(q, gradient) + c.mean(0), cost=c.mean(0))  # c differentiates the decoder

@@ -36,7 +36,7 @@ class Darn(Estimator[Bernoulli]):
         self.k = k
 
     def forward(self, q: Bernoulli, cost: Cost, x: Tensor) -> Estimate:
-        b, p = q.sample(self.k), q.probs.detach()  # [K, ..., B, D], [..., B, D]
+        b = q.sample(self.k)  # [K, ..., B, D]
         move = q.logits - q.logits.detach()  # 0, with gradient
-        c = cost(b + (b - 0.5) * (b - p) * move).mean(0)  # [..., B]
+        c = cost(b + (b - 0.5) * q.score(b) * move).mean(0)  # [..., B]
         return Estimate(loss=c, cost=c)  # c differentiates q and the decoder

@@ -4,6 +4,7 @@ from torch import Tensor
 
 from estimators.base import Cost, Estimate, Estimator
 from estimators.latents import VQ, Bernoulli, Categorical, Gaussian, Latent
+from estimators.latents.base import finite
 
 
 class Detached(Estimator):
@@ -22,5 +23,5 @@ class Detached(Estimator):
 
     def forward(self, q: Latent, cost: Cost, x: Tensor) -> Estimate:
         c = cost(q.sample(1)).squeeze(0)  # [..., B]
-        zero = 0 * q.params.sum(tuple(range(-q.event_ndim, 0)))  # q's gradient is zero, rather than undefined
+        zero = 0 * finite(q.params).sum(tuple(range(-q.event_ndim, 0)))  # q's gradient is zero, rather than undefined
         return Estimate(loss=c + zero, cost=c)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from estimators.base import Cost, Estimate, Estimator
-from estimators.latents import VQ, Categorical, OneHot
+from estimators.latents import VQ, Bernoulli, Categorical, OneHot
 
 
 class DisarmTree(Estimator[OneHot]):
@@ -48,27 +48,37 @@ class DisarmTree(Estimator[OneHot]):
     def forward(self, q: OneHot, cost: Cost, x: Tensor) -> Estimate:
         left, right = branches(q.logits.shape[-1], q.logits.device)  # [C - 1, C] each
         logits = sums(q.natural, left) - sums(q.natural, right)  # [..., B, D, C - 1], differentiates q
-        p = torch.sigmoid(logits.detach())
-        exponential = torch.exp(-q.gumbel(self.k // 2))[..., :-1]  # [K/2, ..., B, D, C - 1]
-        bits = torch.cat([torch.exp(-exponential) < p, -torch.expm1(-exponential) < p]).to(p.dtype)  # [K, ...]
-        sides = left.to(p.dtype), right.to(p.dtype)
+        nodes = Bernoulli(logits.detach())
+        bits = torch.cat(antithetic_bits(nodes, torch.exp(-q.gumbel(self.k // 2))[..., :-1]))  # [K, ..., B, D, C - 1]
+        sides = left.to(bits.dtype), right.to(bits.dtype)
         agree = bits @ sides[0] + (1 - bits) @ sides[1]  # [K, ..., B, D, C]: nodes that lead to the category
-        z = (agree > (sides[0] + sides[1]).sum(0) - 0.5).to(p.dtype)
+        z = (agree > (sides[0] + sides[1]).sum(0) - 0.5).to(bits.dtype)
         met = z @ (sides[0] + sides[1]).mT  # [K, ..., B, D, C - 1]
         c = cost(z)  # [K, ..., B]
         (b, antithetic), (upper, lower) = bits.chunk(2), met.chunk(2)
-        seen = self.seen(b, antithetic, p, upper, lower)
+        seen = self.seen(b, antithetic, nodes, upper, lower)
         first, second = c.detach().chunk(2)
         gradient = (0.5 * (first - second)[..., None, None] * seen).mean(0)  # [..., B, D, C - 1]
         score = (gradient * logits).sum((-2, -1))
         return Estimate(loss=score + c.mean(0), cost=c.mean(0))  # c differentiates the decoder
 
     @staticmethod
-    def seen(b: Tensor, antithetic: Tensor, p: Tensor, upper: Tensor, lower: Tensor) -> Tensor:
+    def seen(b: Tensor, antithetic: Tensor, nodes: Bernoulli, upper: Tensor, lower: Tensor) -> Tensor:
         """seen_i `[K/2, ..., B, D, C - 1]`; `upper` and `lower` are 1 at the nodes that z and z~ meet."""
         both = upper * lower
-        alone = (upper - both) * (b - p) + (lower - both) * (p - antithetic)
-        return both * (b - antithetic) * torch.maximum(p, 1 - p) + alone
+        alone = (upper - both) * nodes.score(b) - (lower - both) * nodes.score(antithetic)
+        return both * (b - antithetic) * torch.sigmoid(nodes.logits.abs()) + alone
+
+
+def antithetic_bits(nodes: Bernoulli, exponential: Tensor) -> tuple[Tensor, Tensor]:
+    """b = [u < p] and b~ = [1 - u < p] `[K/2, ...]`, u = exp(-exponential).
+
+    Told by the rarer value, where u and 1 - u have all their digits: a bit of probability 1 is never 0.
+    """
+    u, complement, down = torch.exp(-exponential), -torch.expm1(-exponential), nodes.logits < 0
+    rare = torch.sigmoid(-nodes.logits.abs())
+    first, second = torch.where(down, u, complement) < rare, torch.where(down, complement, u) < rare
+    return (first == down).to(u.dtype), (second == down).to(u.dtype)
 
 
 @cache

@@ -52,7 +52,7 @@ class DoubleCV(Estimator[Bernoulli]):
         others = (slope.sum(0) - slope) / (self.k - 1)
         reward = c.detach() - self.scale * (others * (z - p)).sum(-1)
         baseline = (reward.sum(0) - reward) / (self.k - 1)
-        score = ((reward - baseline).unsqueeze(-1) * (z - p)).mean(0)
-        gradient = score + self.scale * p * (1 - p) * slope.mean(0)
+        score = ((reward - baseline).unsqueeze(-1) * q.score(z)).mean(0)
+        gradient = score + self.scale * q.jacobian(slope.mean(0))
         tuning = (gradient**2).sum(-1) if self.learn else None  # [..., B]
         return Estimate(as_loss(q, gradient) + c.mean(0), c.mean(0), tuning)  # c differentiates the decoder

@@ -14,6 +14,7 @@ from torch.utils.checkpoint import checkpoint
 
 from estimators.base import Cost, Estimate, Estimator
 from estimators.latents import VQ, Bernoulli, Categorical, Discrete
+from estimators.latents.base import possible
 
 ELEMENTS = 2**24  # of the largest tensor that one chunk of states should give rise to in the cost
 
@@ -81,9 +82,13 @@ class EM(Estimator[Discrete]):
 
 
 def scored(q: Discrete, cost: Cost, start: int, stop: int) -> tuple[Tensor, Tensor]:
-    """log q(z), which differentiates q, and -log w(z), which differentiates the decoder alone; `[S, ..., B]` each."""
+    """log q(z), which differentiates q, and -log w(z), which differentiates the decoder alone; `[S, ..., B]` each.
+
+    A state that q rules out has no weight, whatever it costs, as it has none in reweighted wake-sleep.
+    """
     z = q.enumerate(start, stop)  # [S, 1, ..., 1, *]
-    return q.log_prob(z), cost(z)
+    log_q = q.log_prob(z)
+    return log_q, possible(log_q, cost(z))
 
 
 def weighed(q: Discrete, cost: Cost, start: int, stop: int) -> Tensor:
@@ -95,4 +100,4 @@ def weighed(q: Discrete, cost: Cost, start: int, stop: int) -> Tensor:
 def expected(log_q: Tensor, c: Tensor, evidence: Tensor) -> Tensor:
     """The part `[..., B]` of the mean of -log w(z) - log q(z) under the posterior that these states make up."""
     posterior = (log_q - c - evidence).exp().detach()
-    return (posterior * (c - log_q)).sum(0)
+    return (posterior * (c - possible(log_q, log_q))).sum(0)

@@ -13,6 +13,7 @@ from torch.utils.checkpoint import checkpoint
 
 from estimators.base import Cost, Estimate, Estimator
 from estimators.latents import VQ, Bernoulli, Categorical, Discrete, Gaussian, Latent
+from estimators.latents.base import possible
 
 ELEMENTS = 2**24  # of the largest tensor that one chunk of points should give rise to in the cost
 
@@ -89,7 +90,8 @@ class Exact(Estimator):
 def enumerated(q: Discrete, cost: Cost, start: int, stop: int) -> Tensor:
     """The part `[..., B]` of the expectation that states start..stop make up."""
     z = q.enumerate(start, stop)  # [S, 1, ..., 1, *]
-    return (q.log_prob(z).exp() * cost(z)).sum(0)
+    log_q = q.log_prob(z)
+    return (log_q.exp() * possible(log_q, cost(z))).sum(0)
 
 
 def integrated(q: Gaussian, cost: Cost, nodes: Tensor, weights: Tensor, start: int, stop: int) -> Tensor:

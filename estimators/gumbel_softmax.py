@@ -15,11 +15,18 @@ from estimators.schedules import ExponentialAnnealing
 class GumbelSoftmax(Estimator[Discrete]):
     """Replace the sample by one on the simplex (for a bit: in the unit interval), and reparameterise that.
 
-        1/K sum_k d cost(soft_k),   soft = softmax((logits + Gumbel noise) / temperature)
+        1/K sum_k d cost(soft_k, q),   soft = softmax((logits + Gumbel noise) / temperature)
 
     Biased: it differentiates the mean cost of the relaxed samples, for the encoder and for the decoder, and its `cost`
     is theirs too. The bias falls and the variance rises as the temperature falls.
     Cost evaluations per estimate: k, each differentiated to z.
+
+    Total derivative: where the cost contains log q(z), that is the log-probability of the discrete q, continued to
+    soft_k by its linear form, and q's parameters live in it. To freeze them would drop a term whose mean, soft - probs,
+    is 0 for discrete samples only. Of the three objectives that Maddison et al. compare, this is the one with the
+    discrete masses (objective.kl=sampled), as in the authors' code for Tucker et al. 2017; Jang et al. have the KL of
+    the discrete q in closed form (objective.kl=analytic, where nothing is to freeze). The one with the Concrete
+    densities is not here.
 
     Args:
         k: samples per estimate, 1 or more.
@@ -44,7 +51,7 @@ class GumbelSoftmax(Estimator[Discrete]):
         self.temperature = ExponentialAnnealing(temperature, rate, minimum, interval)
 
     def forward(self, q: Discrete, cost: Cost, x: Tensor) -> Estimate:
-        c = cost(q.relaxed(self.k, self.temperature())).mean(0)  # [..., B]
+        c = cost(q.relaxed(self.k, self.temperature()), q).mean(0)  # [..., B]
         return Estimate(loss=c, cost=c)  # c differentiates q and the decoder
 
     def update(self, estimate: Estimate) -> None:

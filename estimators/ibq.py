@@ -8,6 +8,7 @@ from torch import Tensor
 
 from estimators.base import Cost, Estimate, Estimator
 from estimators.latents import VQ
+from estimators.latents.vq import closeness
 
 
 class IBQ(Estimator[VQ]):
@@ -44,7 +45,7 @@ class IBQ(Estimator[VQ]):
         self.k, self.temperature = k, temperature
 
     def forward(self, q: VQ, cost: Cost, x: Tensor) -> Estimate:
-        scores = 2 * q.params @ q.codebook.mT - (q.codebook**2).sum(-1)  # [..., B, N, C]; q.scores hold the codebook
+        scores = closeness(q.params, q.codebook)  # [..., B, N, C]; q.scores hold the codebook
         choice = (scores / self.temperature).softmax(-1)
         c = cost(q.sample(self.k) + (choice - choice.detach())).mean(0)  # the bracket is exactly 0: z stays one-hot
         return Estimate(loss=c, cost=c)  # c differentiates the vectors, the codebook and the decoder

@@ -7,22 +7,27 @@
 import math
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from estimators.base import Cost, Estimate, Estimator
 from estimators.latents import Categorical
+from estimators.latents.base import ruled_out
 
 
 class IGR(Estimator[Categorical]):
     """Replace the sample by a softmax of Gaussians, and reparameterise that.
 
-        1/K sum_k d cost(soft_k),   soft_k = softmax(y_k / temperature, log delta)
+        1/K sum_k d cost(soft_k, q),   soft_k = softmax(y_k / temperature, log delta)
         y_k = logits of the first C - 1 categories relative to the last + scale * noise_k,   noise_k ~ N(0, I)
 
-    The last category gets what delta leaves it ("softmax++"), so that C - 1 Gaussians map one to one to the simplex.
+    The last category gets what delta leaves it ("softmax++"), so that C - 1 Gaussians map one to one to the simplex;
+    where its logit is -inf, the last one that is possible takes its place.
     Biased: it differentiates the mean cost of these points, for the encoder and for the decoder, and its `cost` is
-    theirs. The probabilities of their largest coordinate are not q's. Cost evaluations per estimate: k, each
-    differentiated to z. In the paper the encoder gives the standard deviations too, and the KL is that of the
+    theirs. Total derivative: where the cost contains log q(z), q's parameters live in it, as in Gumbel-softmax. The
+    probabilities of their largest coordinate are not q's. Cost evaluations per estimate: k, each differentiated to z.
+
+    In the paper the encoder gives the standard deviations too, and the KL is that of the
     Gaussians; here q stays categorical, the standard deviation is a number, and the KL is q's.
 
     Args:
@@ -49,9 +54,10 @@ class IGR(Estimator[Categorical]):
         self.k, self.temperature, self.scale, self.delta = k, temperature, scale, delta
 
     def forward(self, q: Categorical, cost: Cost, x: Tensor) -> Estimate:
-        relative = q.logits[..., :-1] - q.logits[..., -1:]  # [..., B, D, C - 1]
-        y = relative + self.scale * q.normal(self.k)  # [K, ..., B, D, C - 1]
-        last = torch.full_like(y[..., :1], math.log(self.delta))
-        soft = torch.softmax(torch.cat([y / self.temperature, last], -1), -1)
-        c = cost(soft).mean(0)  # [..., B]
+        logits, number = q.logits, torch.arange(q.logits.shape[-1], device=q.logits.device)
+        last = (number * ~ruled_out(logits)).amax(-1, keepdim=True)  # [..., B, D, 1]
+        noise = F.pad(q.normal(self.k), (0, 1))  # [K, ..., B, D, C]
+        y = logits - logits.gather(-1, last) + self.scale * noise
+        soft = torch.softmax(torch.where(number == last, math.log(self.delta), y / self.temperature), -1)
+        c = cost(soft, q).mean(0)  # [..., B]
         return Estimate(loss=c, cost=c)  # c differentiates q and the decoder

@@ -33,14 +33,10 @@ class LocalExpectation(Estimator[Discrete]):
     paper = "Titsias & Lazaro-Gredilla 2015"
 
     def forward(self, q: Discrete, cost: Cost, x: Tensor) -> Estimate:
-        z, probs = q.sample(1), q.probs.detach()  # [1, ..., B, *], [..., B, *]
+        z = q.sample(1)  # [1, ..., B, *]
         c = cost(z)  # [1, ..., B]
-        if isinstance(q, Bernoulli):
-            gradient = probs * (1 - probs) * bit_differences(q, cost, x, z, c)[0]
-        else:
-            costs = category_costs(q, cost, x, z, c)[0]  # [..., B, D, C]
-            gradient = probs * (costs - (probs * costs).sum(-1, keepdim=True))
-        return Estimate(loss=as_loss(q, gradient) + c[0], cost=c[0])  # c differentiates the decoder
+        costs = (bit_differences if isinstance(q, Bernoulli) else category_costs)(q, cost, x, z, c)[0]  # [..., B, *]
+        return Estimate(loss=as_loss(q, q.jacobian(costs)) + c[0], cost=c[0])  # c differentiates the decoder
 
 
 def category_costs(q: Discrete, cost: Cost, x: Tensor, z: Tensor, c: Tensor) -> Tensor:

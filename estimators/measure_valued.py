@@ -50,9 +50,9 @@ class MeasureValued(Estimator):
 
     def forward(self, q: Latent, cost: Cost, x: Tensor) -> Estimate:
         if isinstance(q, Bernoulli):
-            z, probs = q.sample(self.k), q.probs.detach()
+            z = q.sample(self.k)
             c = cost(z)  # [K, ..., B]
-            gradient = probs * (1 - probs) * bit_differences(q, cost, x, z, c)  # [K, ..., B, D]
+            gradient = q.jacobian(bit_differences(q, cost, x, z, c))  # [K, ..., B, D]
         else:
             assert isinstance(q, Gaussian)
             mean, std = q.mean.detach(), q.std.detach()

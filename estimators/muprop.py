@@ -43,16 +43,15 @@ class Muprop(Estimator[Discrete]):
         self.k = k
 
     def forward(self, q: Discrete, cost: Cost, x: Tensor) -> Estimate:
-        logits, units = q.natural.detach(), tuple(range(-q.event_ndim, 0))
-        mean, pull_mean = torch.func.vjp(lambda t: q.with_logits(t).probs, logits)  # type: ignore[misc]
+        mean, units = q.probs.detach(), tuple(range(-q.event_ndim, 0))
         at_mean, pull_cost = torch.func.vjp(cost, mean.unsqueeze(0))  # type: ignore[misc]  # [1, ..., B]
         with torch.no_grad():
             (slope,) = pull_cost(torch.ones_like(at_mean))  # [1, ..., B, *]
-            (exact,) = pull_mean(slope.squeeze(0))  # [..., B, *]
         z = q.sample(self.k)  # [K, ..., B, *]
         c = cost(z)  # [K, ..., B]
         residual = (c - at_mean).detach() - (slope * (z - mean)).sum(units)  # [K, ..., B]
-        gradient = (residual[(..., *[None] * q.event_ndim)] * (z - mean)).mean(0) + exact
+        score = residual[(..., *[None] * q.event_ndim)] * q.score(z)  # [K, ..., B, *]
+        gradient = score.mean(0) + q.jacobian(slope.squeeze(0))
         return Estimate(loss=as_loss(q, gradient) + c.mean(0), cost=c.mean(0))  # c differentiates the decoder
 
 

@@ -52,7 +52,7 @@ class MVE(Estimator[OneHot]):
     def forward(self, q: OneHot, cost: Cost, x: Tensor) -> Estimate:
         z, t = q.sample(self.k), self.temperature  # [K, ..., B, D, C]
         probs = q.logits.detach().double().softmax(-1)  # [..., B, D, C]
-        softmax = (q.logits.double() - q.logits.detach()).nan_to_num()  # zero, with the identity to the logits
+        softmax = q.logits.double() - q.logits.detach()  # zero, with the identity to the logits
         softmax = probs * (softmax - (probs * softmax).sum(-1, keepdim=True))  # zero, with the Jacobian J
         v = solved(probs, t, (1 + t * probs) / (1 + 2 * t * probs) * softmax)  # zero, with the Jacobian v
         chosen = z.double()

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from estimators.base import Cost, Estimate, Estimator
 from estimators.latents import VQ, Categorical, OneHot
-from estimators.without_replacement import joint_log_probs, most_probable, remainder, without_replacement
+from estimators.without_replacement import joint_log_probs, most_probable, remainder, scored, without_replacement
 
 
 class RaoBlackwellTopk(Estimator[OneHot]):
@@ -52,9 +52,9 @@ class RaoBlackwellTopk(Estimator[OneHot]):
         z = torch.cat([top, first_outside(drawn, top)])
         summed = joint_log_probs(q, top)
         weights = torch.cat([summed.exp(), remainder(summed).unsqueeze(0)])
-        c = cost(z)  # [K + 1, ..., B]
+        log_q, c = scored(q, cost, z)  # [K + 1, ..., B]
         weighted = weights.to(c.dtype) * c
-        loss = weighted.detach() * q.log_prob(z) + weighted  # the latter differentiates the decoder
+        loss = weighted.detach() * log_q + weighted  # the latter differentiates the decoder
         return Estimate(loss=loss.sum(0), cost=weighted.sum(0))
 
 

@@ -67,7 +67,7 @@ class ReinforceOptimal(Estimator):
 def score(q: Latent, z: Tensor) -> Tensor:
     """d log q(z) / d q.natural `[K, ..., B, *]`, without gradient."""
     if isinstance(q, Discrete):
-        return z - q.probs.detach()
+        return q.score(z)
     assert isinstance(q, Gaussian)
-    noise = ((z - q.mean) / q.std).detach()
+    noise = q.standardised(z).detach()
     return torch.cat([noise / q.std.detach(), noise**2 - 1], -1)

@@ -4,6 +4,7 @@
   2023, arXiv:2304.08612.
 """
 
+import torch
 from torch import Tensor
 
 from estimators.base import Cost, Estimate, Estimator
@@ -43,13 +44,17 @@ class Reinmax(Estimator[Discrete]):
     def forward(self, q: Discrete, cost: Cost, x: Tensor) -> Estimate:
         z = q.sample(self.k)  # [K, ..., B, *]
         middle = (q.soften(q.logits, self.temperature).detach() + z) / 2
-        c = cost(z + 2 * tangent(q, middle) - tangent(q, q.probs.detach()) / 2).mean(0)  # tangents are 0
+        rest = (q.soften(-q.logits, self.temperature).detach() + 1 - z) / 2 if isinstance(q, Bernoulli) else None
+        c = cost(z + 2 * tangent(q, middle, rest) - tangent(q, q.probs.detach()) / 2).mean(0)  # tangents are 0
         return Estimate(loss=c, cost=c)  # c differentiates q and the decoder
 
 
-def tangent(q: Discrete, probs: Tensor) -> Tensor:
-    """Zero, with the Jacobian with respect to q's logits that their softmax has where it takes the value `probs`."""
-    move = (q.logits - q.logits.detach()).nan_to_num()  # a logit of -inf moves nothing
+def tangent(q: Discrete, probs: Tensor, rest: Tensor | None = None) -> Tensor:
+    """Zero, with the Jacobian with respect to q's logits that their softmax has where it takes the value `probs`.
+
+    `rest`: 1 - probs of bits, all of its digits; by default that of q itself.
+    """
+    move = q.logits - q.logits.detach()
     if isinstance(q, Bernoulli):
-        return probs * (1 - probs) * move
+        return probs * (torch.sigmoid(-q.logits.detach()) if rest is None else rest) * move
     return probs * (move - (probs * move).sum(-1, keepdim=True))

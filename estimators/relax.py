@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from estimators.base import Cost, Estimate, Estimator, as_loss
 from estimators.latents import Bernoulli, Categorical, Discrete
+from estimators.latents.base import ruled_out
 from estimators.surrogates import Surrogate
 
 
@@ -25,9 +26,10 @@ class Relax(Estimator[Discrete]):
     the last term only with `relaxed`. Unbiased for every network, scale s and temperature T that the current samples do
     not enter: given z, noisy~ is distributed as noisy is, so the surrogate's terms have mean 0. Each sample's cost
     multiplies its own score: a product of averages over k would be biased. REINFORCE where the surrogate is 0; REBAR
-    where the network is. `tuning` is the squared norm of the estimate with respect to the logits; the mean is fixed, so
-    its expectation is the variance up to a constant. The decoder's gradient comes from z alone. Cost evaluations per
-    estimate: k; with `relaxed` 3k, of which 2k are differentiated to z.
+    with relaxation=concrete, which is that of the authors' code, where the network is. `tuning` is the squared norm of
+    the estimate with respect to the logits; the mean is fixed, so its expectation is the variance up to a constant. The
+    decoder's gradient comes from z alone. Cost evaluations per estimate: k; with `relaxed` 3k, of which 2k are
+    differentiated to z.
 
     The paper's networks have two hidden layers; here one. Without `relaxed` the cost may be a black box, but until the
     network has learned it this is REINFORCE without a baseline, and noisier than that.
@@ -60,7 +62,8 @@ class Relax(Estimator[Discrete]):
 
     def surrogate(self, q: Discrete, noisy: Tensor, cost: Cost, x: Tensor) -> Tensor:
         """What noisy logits `[K, ..., B, *]` are expected to cost `[K, ..., B]`."""
-        value = self.network(noisy.flatten(-q.event_ndim), x)
+        certain = ruled_out(-noisy.detach().abs())  # an infinite logit would be all that the network sees
+        value = self.network(noisy.masked_fill(certain, 0).flatten(-q.event_ndim), x)
         if self.relaxed:
             value = value + self.scale * cost(q.soften(noisy, self.log_temperature.exp()))
         return value
@@ -80,7 +83,7 @@ class Relax(Estimator[Discrete]):
         (pathwise,) = pull_back(torch.ones_like(difference))  # [..., B, *], summed over K
         c = cost(z)  # [K, ..., B]
         reward = (c.detach() - conditional)[(..., *[None] * q.event_ndim)]
-        score = reward * (z - q.probs.detach())  # z - probs = d log q(z) / d logits
+        score = reward * q.score(z)
         gradient = score.mean(0) + pathwise / self.k
         tuning = (gradient**2).sum(tuple(range(-q.event_ndim, 0)))  # [..., B]
         return Estimate(as_loss(q, gradient) + c.mean(0), c.mean(0), tuning)  # c differentiates the decoder

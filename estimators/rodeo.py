@@ -57,7 +57,7 @@ class Rodeo(Estimator[Bernoulli]):
         stein, vector = self._stein(z, p, c.detach(), slope)
         reward = c.detach() + self.scales[0] * stein
         baseline = (reward.sum(0) - reward) / (self.k - 1)
-        score = (c.detach() - baseline).unsqueeze(-1) * (z - p)
+        score = (c.detach() - baseline).unsqueeze(-1) * q.score(z)
         gradient = (score + self.scales[1] * vector).mean(0)
         tuning = (gradient**2).sum(-1)  # [..., B]
         return Estimate(as_loss(q, gradient) + c.mean(0), c.mean(0), tuning)  # c differentiates the decoder
@@ -66,12 +66,12 @@ class Rodeo(Estimator[Bernoulli]):
         """A h_k(z_k) `[K, ..., B]` and A [g_k (z - p)](z_k) `[K, ..., B, D]`."""
         index = torch.arange(self.k, device=z.device)
         others = (index[:, None] + index[1:]) % self.k  # [K, K - 1]
-        turn = 1 - 2 * z  # [K, ..., B, D] by how much a flip changes each bit
+        rate = p * (1 - z) + (1 - p) * z  # q(z_i flipped | rest) [K, ..., B, D]
+        turn = (1 - 2 * z) * (rate > 0)  # by how much a flip changes each bit; a certain bit does not flip
         step = (slope[others] * (z.unsqueeze(1) - z[others])).sum(-1, keepdim=True)  # [K, K - 1, ..., B, 1]
         steps = torch.cat([step, step + slope[others] * turn.unsqueeze(1)], -1)  # [K, K - 1, ..., B, 1 + D]
         near = torch.stack([c[others].unsqueeze(-1).expand_as(steps), steps], -1)
         here, flipped = self.network(near).mean(1).split([1, z.shape[-1]], -2)  # [K, ..., B, 1 | D, 2]
-        rate = p * (1 - z) + (1 - p) * z  # q(z_i flipped | rest)
         h, g = (rate.unsqueeze(-1) * (flipped - here)).mean(-2).unbind(-1)  # [K, ..., B]
         own = rate * flipped[..., 1] * turn / z.shape[-1]  # a flip also changes its own coordinate of z - p
         return h, g.unsqueeze(-1) * (z - p) + own

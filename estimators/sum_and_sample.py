@@ -11,7 +11,7 @@ from torch import Tensor
 
 from estimators.base import Cost, Estimate, Estimator
 from estimators.latents import VQ, Categorical, OneHot
-from estimators.without_replacement import joint_log_probs, remainder, without_replacement
+from estimators.without_replacement import joint_log_probs, remainder, scored, without_replacement
 
 
 class SumAndSample(Estimator[OneHot]):
@@ -52,7 +52,7 @@ class SumAndSample(Estimator[OneHot]):
         z = without_replacement(q, self.k)  # [K, ..., B, D, C]
         summed = joint_log_probs(q, z[:-1])
         weights = torch.cat([summed.exp(), remainder(summed).unsqueeze(0)])
-        c = cost(z)  # [K, ..., B]
+        log_q, c = scored(q, cost, z)  # [K, ..., B]
         weighted = weights.to(c.dtype) * c
-        loss = weighted.detach() * q.log_prob(z) + weighted  # the latter differentiates the decoder
+        loss = weighted.detach() * log_q + weighted  # the latter differentiates the decoder
         return Estimate(loss=loss.sum(0), cost=weighted.sum(0))

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from estimators.base import Cost, Estimate, Estimator
 from estimators.latents import VQ, Categorical, OneHot
-from estimators.without_replacement import joint_log_probs, order, remainder, successors, without_replacement
+from estimators.without_replacement import joint_log_probs, order, remainder, scored, successors, without_replacement
 
 LARGEST = 12  # k whose 2 ** k subsets are still a fair sum
 
@@ -61,12 +61,13 @@ class UnorderedSet(Estimator[OneHot]):
 
     def forward(self, q: OneHot, cost: Cost, x: Tensor) -> Estimate:
         z = without_replacement(q, self.k)  # [K, ..., B, D, C]
-        c, log_p = cost(z), joint_log_probs(q, z)  # [K, ..., B]
+        log_p = joint_log_probs(q, z)  # [K, ..., B]
+        log_q, c = scored(q, cost, z)
         rest = remainder(log_p)
         first, second = order(log_p, torch.zeros_like(rest) if self.k == q.states else rest)
         signal = c.detach()
         if self.baseline:
             others = (second.to(c.dtype) * signal[successors(self.k, 1, c.device)[0]]).sum(1)  # [K, ..., B]
             signal = -torch.expm1(log_p).to(c.dtype) * (signal - others)  # cost - b
-        loss = first.to(c.dtype) * (signal * q.log_prob(z) + c)  # c differentiates the decoder
+        loss = first.to(c.dtype) * (signal * log_q + c)  # c differentiates the decoder
         return Estimate(loss=loss.sum(0), cost=(first.to(c.dtype) * c).sum(0))

@@ -12,7 +12,12 @@ from itertools import combinations
 import torch
 from torch import Tensor
 
+from estimators.base import Cost
 from estimators.latents import OneHot
+from estimators.latents.base import possible
+from estimators.latents.categorical import log_probabilities
+
+IMPOSSIBLE = -1e6  # log-probability, in a float64 whose sums over sets keep ten decimals
 
 
 def without_replacement(q: OneHot, k: int) -> Tensor:
@@ -67,13 +72,25 @@ def with_maximum(values: Tensor, maximum: Tensor) -> Tensor:
 
 
 def joint_log_probs(q: OneHot, z: Tensor) -> Tensor:
-    """log q(z) `[K, ..., B]` of `z [K, ..., B, D, C]` in float64, without gradient: 1 - sum q(z) needs the digits."""
-    return (z.double() * q.logits.detach().double().log_softmax(-1)).sum((-2, -1))
+    """log q(z) `[K, ..., B]` of `z [K, ..., B, D, C]` in float64, without gradient: 1 - sum q(z) needs the digits.
+
+    That of an impossible state is a number, low enough for its probability to be 0.
+    """
+    log_p = (z.double() * log_probabilities(q.logits.detach().double())).sum((-2, -1))
+    return log_p.clamp(min=IMPOSSIBLE)
 
 
 def remainder(log_p: Tensor) -> Tensor:
     """1 - sum_k p_k `[...]`, the probability of all states that are not among those of `log_p [K, ...]`."""
-    return (-torch.expm1(log_p.logsumexp(0))).clamp(min=0)
+    nothing = log_p.new_full((1, *log_p.shape[1:]), IMPOSSIBLE)  # of which a set of no states consists
+    falling = torch.cat([log_p, nothing]).sort(0, descending=True).values
+    return (-torch.expm1(falling[0]) - falling[1:].exp().sum(0)).clamp(min=0)  # digits kept where one is nearly all
+
+
+def scored(q: OneHot, cost: Cost, z: Tensor) -> tuple[Tensor, Tensor]:
+    """log q(z) and cost(z) `[K, ..., B]`, both 0 at impossible states: a set larger than the support holds some."""
+    log_q = q.log_prob(z)
+    return possible(log_q, log_q), possible(log_q, cost(z))
 
 
 @torch.no_grad()

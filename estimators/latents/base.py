@@ -1,10 +1,45 @@
 """What every latent family offers, and what every discrete one adds."""
 
+import math
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor
+
+
+def limit(dtype: torch.dtype) -> float:
+    """What stands for infinity in finite arithmetic: so large that exp(-limit) is 0, and sums and slopes of it do not
+    overflow."""
+    return torch.finfo(dtype).max ** 0.5
+
+
+def finite(logits: Tensor) -> Tensor:
+    """The logits, with `limit` in place of infinity; an infinite logit gets no gradient.
+
+    A logit of -inf rules its outcome out. In this form nothing makes infinity times 0 of it: the outcome's probability
+    is 0 exactly, and whatever is weighed by that vanishes.
+    """
+    largest = limit(logits.dtype)
+    return logits.clamp(-largest, largest)
+
+
+def ruled_out(log_probs: Tensor) -> Tensor:
+    """Where log-probabilities computed from `finite` logits are those of impossible outcomes."""
+    info = torch.finfo(log_probs.dtype)
+    return log_probs < -limit(log_probs.dtype) * info.eps
+
+
+def possible(log_q: Tensor, values: Tensor) -> Tensor:
+    """The values `[S, ..., B]` of states, 0 without gradient where log q(z) is -inf: there they are weighed by 0, and
+    may be infinite."""
+    return values.where(log_q > -math.inf, 0)
+
+
+def relative_entropy(log_p: Tensor, log_prior: Tensor) -> Tensor:
+    """p log(p / prior), term by term: 0 where p is 0, infinite where the prior alone is."""
+    terms = log_p.exp() * (log_p - log_prior)
+    return terms.masked_fill(ruled_out(log_prior) & ~ruled_out(log_p), math.inf)
 
 
 class Latent(ABC):
@@ -57,7 +92,7 @@ class Discrete(Latent):
     @property
     @abstractmethod
     def logits(self) -> Tensor:
-        """Logits `[..., B, D]` of bits, or `[..., B, D, C]` of categories."""
+        """Logits `[..., B, D]` of bits, or `[..., B, D, C]` of categories; all are finite (see `finite`)."""
 
     @property
     def natural(self) -> Tensor:
@@ -76,6 +111,16 @@ class Discrete(Latent):
     @abstractmethod
     def states(self) -> int:
         """Number of joint states of one example's latent."""
+
+    @abstractmethod
+    def score(self, z: Tensor) -> Tensor:
+        """d log q(z) / d logits `[K, ..., B, *]` of samples z, without gradient: z - probs, right to the last digits
+        however close to 1 a probability is."""
+
+    @abstractmethod
+    def jacobian(self, slope: Tensor) -> Tensor:
+        """d (slope . probs) / d logits for held slopes, both `[..., B, *]`, without gradient; as precise as `score`.
+        The slope along what has probability 0 may be anything, infinite included."""
 
     @abstractmethod
     def perturbed(self, k: int) -> Tensor:

@@ -7,18 +7,31 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from estimators.latents.base import Discrete
+from estimators.latents.base import Discrete, finite, relative_entropy, ruled_out
+
+
+def log_probabilities(logits: Tensor) -> Tensor:
+    """log softmax over the last axis; it and its gradient keep their last digits where a probability is near 1."""
+    log_p = logits.log_softmax(-1)
+    likely = log_p > -math.log(
+        2
+    )  # one category at most; log_softmax rounds its probability, not what is missing from 1
+    rest = log_p.exp().masked_fill(likely, 0).sum(-1, keepdim=True)
+    return torch.where(likely, torch.log1p(-rest.clamp(max=0.75)), log_p)
 
 
 class OneHot(Discrete):
-    """What Categorical and VQ share: D coordinates of C categories each, samples one-hot `[K, ..., B, D, C]`."""
+    """What Categorical and VQ share: D coordinates of C categories each, samples one-hot `[K, ..., B, D, C]`.
+
+    A logit of -inf rules its category out; each coordinate keeps at least one.
+    """
 
     event_ndim = 2
 
     @property
     def log_probs(self) -> Tensor:
         """Log-probabilities, shaped as z; finite also of categories with logit -inf, so that 0 times one is 0."""
-        return self.logits.log_softmax(-1).clamp(min=torch.finfo(self.logits.dtype).min)
+        return log_probabilities(self.logits)
 
     @property
     def probs(self) -> Tensor:
@@ -40,7 +53,7 @@ class OneHot(Discrete):
     def conditional(self, z: Tensor) -> Tensor:
         # The maximum of perturbed log-probabilities is a standard Gumbel, whichever category attains it; the others
         # are Gumbels truncated at it. Adding back the normaliser returns to the scale of the logits.
-        gumbel, log_probs = self.gumbel(z.shape[0]), self.log_probs
+        gumbel, log_probs = self.gumbel(z.shape[0]), self.logits.log_softmax(-1)
         top = (z * gumbel).sum(-1, keepdim=True)
         others = -torch.logaddexp(-top, -(log_probs + gumbel))
         return torch.where(z > 0.5, top, others) + self.logits.logsumexp(-1, keepdim=True)
@@ -53,11 +66,25 @@ class OneHot(Discrete):
         return (index == torch.arange(perturbed.shape[-1], device=index.device)).to(perturbed.dtype)
 
     def log_prob(self, z: Tensor) -> Tensor:
-        return (z * self.log_probs).sum((-2, -1))
+        total = (z * self.log_probs).sum((-2, -1))
+        return total.masked_fill(ruled_out(total), -math.inf)
+
+    def score(self, z: Tensor) -> Tensor:
+        probs = self.probs.detach()
+        likely = probs > 0.5  # one category at most
+        complement = torch.where(likely, probs.masked_fill(likely, 0).sum(-1, keepdim=True), 1 - probs)
+        return torch.where(z > 0.5, complement, -probs)
+
+    def jacobian(self, slope: Tensor) -> Tensor:
+        # Only differences of slopes count. Those to the most probable category keep their digits.
+        probs = self.probs.detach()
+        top = probs.argmax(-1, keepdim=True)
+        slope = slope.detach()
+        slope = (slope - slope.gather(-1, top)).masked_fill(probs == 0, 0)
+        return probs * (slope - (probs * slope).sum(-1, keepdim=True))
 
     def kl(self, prior: Any = None) -> Tensor:
-        log_prior = -math.log(self.logits.shape[-1]) if prior is None else prior.log_probs
-        return (self.probs * (self.log_probs - log_prior)).sum((-2, -1))
+        return relative_entropy(self.log_probs, (self.standard() if prior is None else prior).log_probs).sum((-2, -1))
 
     def enumerate(self, start: int = 0, stop: int | None = None) -> Tensor:
         size, categories = self.logits.shape[-2:]
@@ -75,7 +102,7 @@ class Categorical(OneHot):
 
     @property
     def logits(self) -> Tensor:
-        return self.params
+        return finite(self.params)
 
     def normal(self, k: int) -> Tensor:
         """Standard normal noise `[K, ..., B, D, C - 1]`, one value for each category but the last."""

@@ -46,9 +46,13 @@ class Gaussian(Latent):
     def sample(self, k: int) -> Tensor:
         return self.rsample(k).detach()
 
+    def standardised(self, z: Tensor) -> Tensor:
+        """The noise that makes z: (z - mean) / std. At the mean it is 0, however small the standard deviation is."""
+        info = torch.finfo(self.std.dtype)
+        return (z - self.mean) / self.std.clamp(min=info.tiny * info.eps)  # the least number above 0
+
     def log_prob(self, z: Tensor) -> Tensor:
-        noise = (z - self.mean) / self.std
-        return (-0.5 * noise**2 - self.log_std - 0.5 * math.log(2 * math.pi)).sum(-1)
+        return (-0.5 * self.standardised(z) ** 2 - self.log_std - 0.5 * math.log(2 * math.pi)).sum(-1)
 
     def standard(self) -> Self:
         return type(self)(torch.zeros_like(self.params[..., :1, :]))
@@ -56,5 +60,5 @@ class Gaussian(Latent):
     def kl(self, prior: Any = None) -> Tensor:
         if prior is None:
             return (0.5 * (self.mean**2 + self.std**2 - 1) - self.log_std).sum(-1)
-        shift, ratio = (self.mean - prior.mean) / prior.std, self.log_std - prior.log_std
+        shift, ratio = prior.standardised(self.mean), self.log_std - prior.log_std
         return (0.5 * (shift**2 + (2 * ratio).exp() - 1) - ratio).sum(-1)

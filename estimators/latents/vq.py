@@ -11,6 +11,17 @@ from torch import Tensor
 from estimators.latents.categorical import Categorical, OneHot
 
 
+def closeness(vectors: Tensor, codes: Tensor) -> Tensor:
+    """-||vector - code||^2 `[..., N, C]` up to a constant per vector, for vectors `[..., N, d]` and codes `[C, d]`.
+
+    The mean code is subtracted from both first. So rounding loses about the machine's precision times the square of
+    what remains of them, however far from zero they are.
+    """
+    centre = codes.detach().mean(-2, keepdim=True)
+    codes = codes - centre
+    return 2 * (vectors - centre) @ codes.mT - (codes**2).sum(-1)
+
+
 class VQ(OneHot):
     """Vector quantisation: a categorical posterior with geometry.
 
@@ -57,8 +68,7 @@ class VQ(OneHot):
     @property
     def scores(self) -> Tensor:
         """-||vector - code||^2 `[..., B, N, C]`, up to a constant per position."""
-        codes = self.codebook.detach()
-        return 2 * self.params @ codes.mT - (codes**2).sum(-1)
+        return closeness(self.params, self.codebook.detach())
 
     @property
     def logits(self) -> Tensor:

@@ -46,7 +46,7 @@ def over_noise(estimator, q, cost):
 class EveryBit(DisarmTree):
     """DisARM of all bits of all trees, whether a path meets them or not."""
 
-    seen = staticmethod(lambda b, antithetic, p, upper, lower: (b - antithetic) * torch.maximum(p, 1 - p))
+    seen = staticmethod(lambda b, antithetic, nodes, upper, lower: (b - antithetic) * nodes.logits.abs().sigmoid())
 
 
 class MetByBoth(DisarmTree):

@@ -126,7 +126,7 @@ def test_without_a_surrogate_it_is_reinforce(family):
 def test_without_its_network_it_is_rebar(family):
     q, cost = small_latents()[family]
     relax = ready(Relax(2, scale=0.7, temperature=0.6), UNITS[family], 0.0)
-    rebar = Rebar(2, scale=0.7, temperature=0.6).double()
+    rebar = Rebar(2, scale=0.7, temperature=0.6, relaxation="concrete").double()
     q = live(q)
     torch.testing.assert_close(drawn(relax, q, cost), drawn(rebar, q, cost), rtol=0, atol=1e-12)
 

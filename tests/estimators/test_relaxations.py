@@ -77,7 +77,8 @@ def test_decoupled_samples_the_tempered_distribution_and_differentiates_the_othe
     torch.testing.assert_close(got, expected[0], rtol=0, atol=1e-12)
 
 
-def test_igr_differentiates_the_mean_cost_of_its_points():
+@pytest.mark.parametrize("kl", ["analytic", "sampled"])
+def test_igr_differentiates_the_mean_cost_of_its_points(kl):
     """Gauss-Hermite over the two Gaussians of three categories, against central differences of the quadrature."""
     logits = torch.tensor([[[0.4, -0.3, 0.9]]], dtype=torch.float64)
     node, weight = (torch.from_numpy(a) for a in np.polynomial.hermite_e.hermegauss(40))
@@ -86,19 +87,27 @@ def test_igr_differentiates_the_mean_cost_of_its_points():
     estimator = IGR(temperature=0.8, scale=0.6, delta=0.5)
 
     def cost(z, q=None):
-        return (z[..., 0, :] @ torch.tensor([1.0, -2.0, 0.5], dtype=z.dtype)) ** 2 + z[..., 0, 1].exp()
+        nats = (z[..., 0, :] @ torch.tensor([1.0, -2.0, 0.5], dtype=z.dtype)) ** 2 + z[..., 0, 1].exp()
+        return nats if kl == "analytic" else nats + (Categorical(logits) if q is None else q).log_prob(z)
 
     def at(values):
         return injected(Categorical(values.expand(1600, 1, 1, 3).clone().requires_grad_()), normal=[noise])
 
     def value(values):
-        return (weights @ estimator(at(values), cost, None).cost).item()
+        q, points = at(values), []
+        estimator(q, lambda z, q=None: points.append(z) or cost(z, q), None)
+        return (weights @ cost(points[0], q).squeeze(0)).item()
 
     steps = 1e-5 * torch.eye(3, dtype=torch.float64)
     expected = [(value(logits + s) - value(logits - s)) / 2e-5 for s in steps]
     expected = torch.tensor(expected, dtype=torch.float64).view(1, 1, 3)
     gradients = gradient(estimator, at(logits), cost)
     assert_mean(gradients, weights, expected, 1e-8)
+    if kl == "sampled":
+        frozen = gradient(estimator, at(logits), lambda z, q=None: cost(z))
+        with pytest.raises(AssertionError):
+            assert_mean(frozen, weights, expected, 1e-2)
+        return
     with pytest.raises(AssertionError):
         assert_mean(gradients, weights, exact_gradient(Categorical(logits.requires_grad_()), cost), 1e-3)
 
