@@ -73,9 +73,9 @@ def solved(probs: Tensor, t: float, right: Tensor) -> Tensor:
     and where p vanishes: in directions whose share in S_x is divided by t. So a ridge that rounding would not notice
     stands in for least squares.
     """
-    n = 1 + t * (probs.unsqueeze(-1) + probs.unsqueeze(-2))
-    weights = t * probs.unsqueeze(-1) * probs.unsqueeze(-2) / n
-    diagonal = (1 + t * probs) * (probs.unsqueeze(-2) / n).sum(-1)
-    matrix = torch.diag_embed((1 + RIDGE) * diagonal) - weights
+    inverse = (1 + t * (probs.unsqueeze(-1) + probs.unsqueeze(-2))).reciprocal_()  # 1 / n [..., C, C]
+    diagonal = (1 + t * probs) * (inverse @ probs.unsqueeze(-1)).squeeze(-1)
+    matrix = inverse.mul_(probs.unsqueeze(-1)).mul_(-t * probs.unsqueeze(-2))  # in place: the largest tensor here
+    matrix.diagonal(dim1=-2, dim2=-1).add_((1 + RIDGE) * diagonal)
     factor, _ = torch.linalg.cholesky_ex(matrix)
     return torch.cholesky_solve(right.unsqueeze(-1), factor).squeeze(-1)
