@@ -60,7 +60,7 @@ class Arsm(Estimator[OneHot]):
 def swaps(categories: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """The P = C (C - 1) / 2 permutations that swap a pair `[P, C]`, and the number of each pair `[C, C]` from 1; c with
     itself has number 0."""
-    pair = torch.tensor(list(combinations(range(categories), 2)), device=device).view(-1, 2)  # [P, 2]
+    pair = torch.tensor(list(combinations(range(categories), 2)), dtype=torch.long, device=device).view(-1, 2)  # [P, 2]
     order = torch.arange(categories, device=device).repeat(len(pair), 1).scatter(1, pair, pair.flip(1))
     number = torch.zeros(categories, categories, dtype=torch.long, device=device)
     number[pair[:, 0], pair[:, 1]] = number[pair[:, 1], pair[:, 0]] = torch.arange(1, len(pair) + 1, device=device)

@@ -63,7 +63,7 @@ class DisarmIW(Estimator[OneHot]):
 
 def stopped(stops: Tensor) -> Tensor:
     """The position of the first true one of `[..., C - 1]`, or the last position C - 1 where there is none."""
-    return torch.cat([stops, torch.ones_like(stops[..., :1])], -1).to(torch.uint8).argmax(-1)
+    return F.pad(stops.to(torch.uint8), (0, 1), value=1).argmax(-1)
 
 
 def coupling_weights(stop: Tensor) -> Tensor:

@@ -1,10 +1,15 @@
-"""Logits of -inf: a category that cannot be leaves everything else as it is without it."""
+"""Logits of -inf: a category that cannot be leaves everything else as it is without it; and a choice of one."""
+
+import math
 
 import pytest
 import torch
 
 from estimators import Categorical
+from estimators.arsm import Arsm
 from estimators.carms import Carms
+from estimators.disarm_iw import DisarmIW
+from estimators.disarm_tree import DisarmTree
 from estimators.group_relative import GroupRelative
 from estimators.mve import MVE
 from estimators.reinmax import Reinmax
@@ -78,3 +83,11 @@ def test_a_state_that_needs_it_is_as_good_as_impossible():
     z = torch.zeros(1, 30, 2, 2, 4, dtype=torch.float64)
     z[..., 1] = 1
     assert (q.log_prob(z) < -1e300).all()
+
+
+@pytest.mark.parametrize("estimator", [*ESTIMATORS, DisarmIW(), DisarmTree(), Arsm()], ids=lambda e: e.name)
+def test_where_there_is_one_category_there_is_nothing_to_learn(estimator):
+    q = Categorical(torch.randn(3, 2, 1, dtype=torch.float64).requires_grad_())
+    estimate = estimator(q, lambda z, q=None: z.flatten(-2).sum(-1) ** 2 + z[..., 0, 0].exp(), None)
+    assert torch.autograd.grad(estimate.loss.sum(), q.params)[0].abs().max() < 1e-12
+    torch.testing.assert_close(estimate.cost, torch.full((3,), 4 + math.e, dtype=torch.float64))
