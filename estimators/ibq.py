@@ -21,8 +21,8 @@ class IBQ(Estimator[VQ]):
     it is straight-through. Cost evaluations per estimate: k, each differentiated to z.
 
     Differs from the paper in the logits, which are q's own squared distances and not inner products, so that the code
-    chosen is the most probable one; its additional commitment loss through z_k is not here. With
-    latent.codebook=gradient alone do the codes move.
+    chosen is the most probable one; its additional commitment loss through z_k is not here. The
+    codes move under latent.codebook=gradient and simvq; under the other rules the vectors alone learn from this.
 
     Args:
         k: samples per estimate, 1 or more.
