@@ -65,8 +65,9 @@ def compare(
         q: `Bernoulli(logits [B, D])`, `Gaussian(params [B, 2 D])`, `Categorical(logits [B, D, C])` or `VQ(...)`.
         estimators: names, or estimators from `bench.estimator("rloo", k=8)`, or a dict of labels to the latter.
         draws: gradients drawn for the variance.
-        reference: auto, which is exact where the states can be enumerated (for a Gaussian: 20 Gauss-Hermite nodes per
-            coordinate) and else a sampled gradient; or the name of an unbiased estimator.
+        reference: auto, which is exact where the states can be enumerated, quadrature for a Gaussian where more nodes
+            change nothing, and else a gradient sampled by rloo, which holds for costs that jump too; or the name of an
+            unbiased estimator.
         reference_draws: gradients drawn for a sampled reference.
         seed: of all noise; the surrounding random stream is left alone.
 
@@ -85,7 +86,7 @@ def compare(
         shape = tuple(cost(q.detach().sample(2)).shape)
         if shape != (2, len(x)):
             raise BadInput(f"cost(z) of z [K, ..., B, *] must be [K, ..., B]: here (2, {len(x)}), and it is {shape}.")
-        truth = _objective(problem, estimator(unbiased(q) if reference == "auto" else reference), x)
+        truth = _objective(problem, estimator(_auto(q) if reference == "auto" else reference), x)
     if reason := truth.impossible(problem.encode(x)):
         raise BadInput(reason)
     if not truth.estimator.unbiased:
@@ -99,6 +100,11 @@ def compare(
             continue
         rows.append({"estimator": label, **_row(objective, x, draws, truth, reference_draws, seed)})
     return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _auto(q: Latent) -> str:
+    name = unbiased(q)
+    return "rloo" if name == "reparam" else name
 
 
 def _labelled(estimators: Sequence[str | Estimator] | Mapping[str, Estimator]) -> Mapping[str, str | Estimator]:

@@ -19,6 +19,11 @@ class Objective:
         self.model, self.estimator, self.beta = model, estimator, beta
         self.sampled = kl == "sampled"
 
+    def under(self, estimator: Estimator) -> "Objective":
+        """The same objective with another estimator."""
+        kl = "sampled" if self.sampled else "analytic"
+        return Objective(self.model, estimator.to(next(self.model.parameters()).device), kl, self.beta)
+
     def impossible(self, q: Latent) -> str | None:
         """One sentence saying why this estimator cannot serve this objective, or None."""
         name, needs = self.estimator.name, self.estimator.kl

@@ -14,7 +14,7 @@ import torch
 
 from bench.data.datasets import Data
 from bench.errors import BadInput, DataError
-from bench.measure.gradient.rows import Reference, draw_reference
+from bench.measure.gradient.reference import Reference, draw_reference
 from bench.problems import NoData
 from bench.run import attempt
 from bench.run.checkpoint import Checkpoint

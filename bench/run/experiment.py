@@ -14,7 +14,8 @@ from bench.data import datasets
 from bench.data.batches import Batches
 from bench.errors import Impossible
 from bench.measure.evaluate import evaluate
-from bench.measure.gradient.rows import Reference, measure
+from bench.measure.gradient.reference import Reference
+from bench.measure.gradient.rows import measure
 from bench.measure.moving import MovingMoments
 from bench.measure.reference import reference_of
 from bench.measure.timing import costs

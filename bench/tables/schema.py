@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-SCHEMA = 4  # raise whenever a column changes its name, type or meaning
+SCHEMA = 5  # raise whenever a column changes its name, type or meaning
 STATUSES = ("done", "failed", "diverged", "skipped")
 OWN = "own"  # trained_with, where the gradient was measured along the run's own training
 
@@ -32,11 +32,18 @@ MOMENTS = {
     "variance_noise": "sampling noise: trace of the gradient's covariance over draws, mean over probe batches (nats^2)",
     "variance_data": "minibatch noise: trace of the mean gradient's variance over batches; may be negative (nats^2)",
     "variance": "variance_noise + variance_data (nats^2)",
-    "norm_sq": "squared norm of the mean gradient, less its noise (nats^2)",
+    "norm_sq": "squared norm of the mean gradient, less its noise, mean over probe batches; the deviation of the batch "
+    "from all data is in it (nats^2)",
     "snr": "norm_sq / variance_noise",
-    "bias_sq": "squared distance of the mean gradient from the reference, less the noise of both (nats^2)",
+    "bias_sq": "squared distance of the mean gradient from the reference, less the noise of both, mean over probe "
+    "batches (nats^2)",
     "cosine": "cosine of the mean gradient with the reference, less the noise of both; may exceed 1",
     "mse": "bias_sq + variance_noise (nats^2)",
+}
+OF_ALL_DATA = {
+    "norm_sq_data": "squared norm of the gradient of all data: norm_sq - variance_data (nats^2)",
+    "snr_data": "norm_sq_data / variance_noise",
+    "bias_sq_data": "squared norm of the mean over probe batches of the bias, less the noise of its parts (nats^2)",
 }
 PAPERS = {
     "ema_variance": "mean over the part's parameters of the variance of a training step's gradient, minibatch noise "
@@ -104,7 +111,7 @@ TABLES: dict[str, dict[str, Column]] = {
         "draws": Column(INT, "R, gradient draws taken per probe batch; 1 where the gradient has no noise"),
         **{
             column: Column(FLOAT, description)
-            for name, meaning in MOMENTS.items()
+            for name, meaning in (MOMENTS | OF_ALL_DATA).items()
             for column, description in ((name, meaning), (f"{name}_se", f"standard error of {name}"))
         },
         "variance_exact": Column(
@@ -116,8 +123,13 @@ TABLES: dict[str, dict[str, Column]] = {
             "draws, and its squared relative standard error is about (kurtosis - 1) / (batches draws)",
         ),
         "note": Column(TEXT, "one sentence, where the draws were too few for measure.precision"),
-        "reference": Column(TEXT, "exact, or the name of the unbiased estimator that gave the reference"),
-        "reference_draws": Column(INT, "draws of the reference per probe batch; 0 where it is exact"),
+        "reference": Column(TEXT, "exact, quadrature, or the name of the unbiased estimator that was drawn"),
+        "reference_draws": Column(INT, "draws of the reference per probe batch; 0 where nothing was drawn"),
+        "reference_error_sq": Column(
+            FLOAT,
+            "estimated squared error of quadrature, from the distance to that with half of the nodes; null elsewhere "
+            "(nats^2)",
+        ),
         "reference_norm_sq": Column(FLOAT, "squared norm of the reference, less its noise (nats^2)"),
         **{
             name: Column(FLOAT, f"{meaning}; of the parts encoder and decoder, with measure.papers")

@@ -4,11 +4,16 @@ import math
 
 import numpy as np
 import pytest
+import torch
 from scipy import stats
 
-from bench.measure.gradient.moments import STATISTICS, statistics
+from bench.measure.gradient.moments import OF_ALL_DATA, STATISTICS, statistics
+from bench.measure.gradient.rows import measure
+from bench.model.objective import Objective
+from estimators.exact import Exact
+from estimators.rloo import RLOO
 from tests.support.moments import GROUPS, gradients, means_of, membership, sums
-from tests.support.small import brute_force
+from tests.support.small import brute_force, images, vae
 
 NAMES = ("variance_noise", "norm_sq", "snr", "bias_sq", "cosine", "mse")
 
@@ -21,7 +26,10 @@ def test_every_statistic_of_explicit_gradients(batches, draws, sampled):
     g, r = gradients(noise, batches, draws, 7), list(noise.normal(size=(batches, 7)))
     r = gradients(noise, batches, 45, 7) if sampled else r
     found = statistics([sums(*pair) for pair in zip(g, r, strict=True)], means_of(g))
-    assert set(found) == {k for n in STATISTICS for k in (n, f"{n}_se")} | {"kurtosis", "reference_norm_sq"}
+    assert set(found) == {k for n in (*STATISTICS, *OF_ALL_DATA) for k in (n, f"{n}_se")} | {
+        "kurtosis",
+        "reference_norm_sq",
+    }
     for name, value in brute_force(g, r).items():
         no_angle = name == "cosine" and min(found["norm_sq"], found["reference_norm_sq"]) <= 0
         assert found[name] == pytest.approx(value, rel=1e-10, nan_ok=no_angle), name
@@ -152,3 +160,36 @@ def test_no_bias_is_rarely_taken_for_one():
     assert np.mean([f["bias_sq"] > t * f["bias_sq_se"] for f in found]) < 0.025
     population.reference = Gaussians.reference + 1
     assert np.mean([f["bias_sq"] > t * f["bias_sq_se"] for f in population.repetitions(100)]) > 0.9
+
+
+def test_a_standard_error_that_cannot_be_had_is_nan_and_never_0():
+    torch.manual_seed(0)
+    for draws, known in ((2, False), (3, False), (4, True), (32, True)):
+        rows = measure(Objective(vae("bernoulli"), RLOO(k=2)), images(3, 4), draws, seed=0)
+        for row in rows:
+            assert (row["variance_noise_se"] > 0) == known, draws
+            assert row["variance_noise"] > 0
+            assert math.isnan(row["variance_noise_se"]) != known
+    exact = measure(Objective(vae("bernoulli"), Exact()), images(3, 4), 8, seed=0)
+    assert {row["variance_noise_se"] for row in exact} == {0.0}  # nothing is drawn, and nothing uncertain
+
+
+def test_products_of_different_batches_hold_no_deviation_of_a_batch():
+    """The bias and the norm of the gradient of all data, from batches that each have a deviation of their own."""
+    rng, found = np.random.default_rng(0), []
+    true, bias, batches, size = np.array([1.0, -2.0, 0.5]), np.array([0.3, 0.0, 0.4]), 8, 40
+    for _ in range(400):
+        centre = true + rng.normal(size=(batches, 1, 3))
+        deviation = rng.normal(size=(batches, 1, 3)) * 0.5  # of the bias, from batch to batch
+        g = list(centre + bias + deviation + rng.normal(size=(batches, size, 3)))
+        r = list(centre[:, 0])
+        errors = np.stack([one.mean(0) - its for one, its in zip(g, r, strict=True)])
+        found.append(statistics([sums(*pair) for pair in zip(g, r, strict=True)], means_of(g), errors @ errors.T))
+    for name, wanted in (("norm_sq_data", ((true + bias) ** 2).sum()), ("bias_sq_data", (bias**2).sum())):
+        values, errors = (np.array([one[key] for one in found]) for key in (name, f"{name}_se"))
+        assert abs(values.mean() - wanted) < 4.5 * values.std() / 20
+        assert values.std() == pytest.approx(np.sqrt((errors**2).mean()), rel=0.25)
+    biased = np.array([one["bias_sq"] for one in found])
+    assert biased.mean() > (bias**2).sum() + 4.5 * biased.std() / 20  # it holds the deviation of each batch
+    assert found[0]["norm_sq_data"] == pytest.approx(found[0]["norm_sq"] - found[0]["variance_data"])
+    assert found[0]["snr_data"] == pytest.approx(found[0]["norm_sq_data"] / found[0]["variance_noise"])

@@ -15,7 +15,8 @@ from scipy import stats
 from bench.config.nodes import path
 from bench.config.plugins import complete, registry
 from bench.measure.gradient.draws import GROUPS
-from bench.measure.gradient.rows import draw_reference, measure
+from bench.measure.gradient.reference import draw_reference
+from bench.measure.gradient.rows import measure
 from bench.run.experiment import Experiment
 from tests.support.small import run_config
 

@@ -17,7 +17,8 @@ from typing import NamedTuple
 import numpy as np
 
 STATISTICS = ("variance_noise", "variance_data", "variance", "norm_sq", "snr", "bias_sq", "cosine", "mse")
-NOTHING = np.zeros(0)
+OF_ALL_DATA = ("norm_sq_data", "snr_data", "bias_sq_data")  # of the gradient of the mean over all data
+NO_ROWS = np.zeros(0)
 
 
 class BatchSums(NamedTuple):
@@ -27,8 +28,8 @@ class BatchSums(NamedTuple):
     counts: np.ndarray  # [G] draws
     squares: np.ndarray  # [G] sums of squared norms, without the constant
     products: np.ndarray  # [G + 1 or G + 1 + H + 1, same] inner products of the rows
-    reference_counts: np.ndarray = NOTHING  # [H]
-    reference_squares: np.ndarray = NOTHING  # [H]
+    reference_counts: np.ndarray = NO_ROWS  # [H]
+    reference_squares: np.ndarray = NO_ROWS  # [H]
 
 
 def noise_of(counts: np.ndarray, squares: np.ndarray, products: np.ndarray) -> float:
@@ -109,14 +110,17 @@ def _data_variance(means: np.ndarray, noise: np.ndarray) -> float:
     return float((np.trace(means) - means.sum() / m) / (m - 1) - noise.mean())
 
 
-def statistics(batches: list[BatchSums], means: np.ndarray | None) -> dict[str, float]:
+def statistics(
+    batches: list[BatchSums], means: np.ndarray | None, errors: np.ndarray | None = None
+) -> dict[str, float]:
     """Every statistic and its standard error, `<name>` and `<name>_se`, with `kurtosis` and `reference_norm_sq`; NaN
-    where it is not defined.
+    where it is not defined, or where the draws are too few to tell.
 
     Args:
         batches: one entry per probe batch.
         means: `[M, M]` inner products of the mean gradients of the probe batches, or None where the coordinates of
             different batches are not the same ones (q's parameters).
+        errors: the same of the mean gradients less those of the reference, where there is one.
     """
     whole = np.stack(
         [_one_batch(b, np.ones(len(b.counts), bool), np.ones(len(b.reference_counts), bool)) for b in batches]
@@ -129,9 +133,42 @@ def statistics(batches: list[BatchSums], means: np.ndarray | None) -> dict[str, 
     names = ("variance_noise", "norm_sq", "snr", "bias_sq", "cosine", "mse")
     found = dict(zip(names, value.tolist(), strict=True))
     found |= {f"{n}_se": float(s) for n, s in zip(names, np.sqrt(variance), strict=True)}
+    if any(_too_few(b.counts) for b in batches):
+        found |= dict.fromkeys((f"{n}_se" for n in names), float("nan"))
+    if any(_too_few(b.reference_counts) for b in batches):
+        found |= dict.fromkeys(("bias_sq_se", "cosine_se", "mse_se"), float("nan"))
     found |= _over_batches(whole, means, [b.counts.sum() for b in batches])
-    ordered = {k: found[k] for n in STATISTICS for k in (n, f"{n}_se")}
+    found |= _of_all_data(found["variance_noise"], means, errors)
+    ordered = {k: found[k] for n in (*STATISTICS, *OF_ALL_DATA) for k in (n, f"{n}_se")}
     return ordered | {"kurtosis": kurtosis(batches), "reference_norm_sq": float(whole[:, 4].mean())}
+
+
+def _too_few(counts: np.ndarray) -> bool:
+    """Whether fewer than two draws are left without one of the groups, whose variance a jackknife would take for 0."""
+    return int(counts.sum()) > 1 and int(counts.sum() - counts.max()) < 2
+
+
+def _of_all_data(noise: float, means: np.ndarray | None, errors: np.ndarray | None) -> dict[str, float]:
+    """`norm_sq`, `snr` and squared bias of the gradient of all data: products of different probe batches alone, in
+    which neither the noise of the draws nor the choice of the examples has a square. Standard errors by leaving out one
+    probe batch at a time; with fewer than three there are none."""
+    found = {key: float("nan") for name in OF_ALL_DATA for key in (name, f"{name}_se")}
+    for name, products in (("norm_sq_data", means), ("bias_sq_data", errors)):
+        if products is None or (m := len(products)) < 2:
+            continue
+        found[name] = _between(products)
+        if m > 2:
+            left_out = np.array([_between(np.delete(np.delete(products, i, 0), i, 1)) for i in range(m)])
+            found[f"{name}_se"] = float(np.sqrt((m - 1) / m * ((left_out - left_out.mean()) ** 2).sum()))
+    if noise > 0:
+        found |= {f"snr_data{end}": found[f"norm_sq_data{end}"] / noise for end in ("", "_se")}
+    return found
+
+
+def _between(products: np.ndarray) -> float:
+    """Mean of the inner products `[M, M]` of different batches."""
+    m = len(products)
+    return float((products.sum() - np.trace(products)) / (m * (m - 1)))
 
 
 def _over_batches(whole: np.ndarray, means: np.ndarray | None, draws: list[int]) -> dict[str, float]:

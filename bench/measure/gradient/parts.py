@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from bench.measure.gradient.moments import NOTHING, BatchSums, noise_of
+from bench.measure.gradient.moments import NO_ROWS, BatchSums, noise_of
 from bench.measure.gradient.tally import Tally
 
 Tallies = dict[str, Tally]  # by block, of one probe batch
@@ -27,17 +27,19 @@ def batch_sums(taken: Tallies, blocks: list[str], reference: Tallies | None = No
             theirs = theirs + reference[name].squares.cpu()
         products = products + (rows @ taken[name].weighed(rows).mT).cpu()
         squares = squares + taken[name].squares.cpu()
-    own = BatchSums(taken[blocks[0]].counts.numpy(), squares.numpy(), products.numpy(), NOTHING, NOTHING)
+    own = BatchSums(taken[blocks[0]].counts.numpy(), squares.numpy(), products.numpy(), NO_ROWS, NO_ROWS)
     if reference is None:
         return own
     return own._replace(reference_counts=reference[blocks[0]].counts.numpy(), reference_squares=theirs.numpy())
 
 
-def mean_products(taken: list[Tallies], blocks: list[str]) -> np.ndarray:
-    """Inner products `[M, M]` of the probe batches' mean gradients."""
+def mean_products(taken: list[Tallies], blocks: list[str], reference: list[Tallies] | None = None) -> np.ndarray:
+    """Inner products `[M, M]` of the probe batches' mean gradients, or of their distances from those of a reference."""
     products = torch.zeros(())
     for name in blocks:
         means = torch.stack([t[name].mean().double() for t in taken])
+        if reference is not None:
+            means = means - torch.stack([t[name].mean().double() for t in reference])
         products = products + (means @ means.mT).cpu()
     return products.numpy()
 

@@ -26,7 +26,7 @@ def until_precise(
         max_draws: per probe batch.
     """
     taken = take_more(draws)
-    while (error := relative_error(taken)) > precision and draws < max_draws:
+    while not (error := relative_error(taken)) <= precision and draws < max_draws:
         more = min(draws, max_draws - draws)
         for tallies, further in zip(taken, take_more(more), strict=True):
             for name, tally in tallies.items():
@@ -36,9 +36,13 @@ def until_precise(
 
 
 def relative_error(taken: list[Tallies]) -> float:
-    """Standard error of the encoder's variance_noise as a fraction of it; 0 where there is no noise."""
+    """Standard error of the encoder's variance_noise as a fraction of it; 0 where there is no noise, infinite where it
+    cannot be had."""
     found = statistics([batch_sums(tallies, parts(tallies, False)[PART]) for tallies in taken], None)
-    return found["variance_noise_se"] / found["variance_noise"] if found["variance_noise"] else 0.0
+    if not found["variance_noise"]:
+        return 0.0
+    error = found["variance_noise_se"] / found["variance_noise"]
+    return math.inf if math.isnan(error) else error
 
 
 def _missed(taken: list[Tallies], error: float, precision: float, draws: int) -> str:

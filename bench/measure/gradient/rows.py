@@ -1,23 +1,14 @@
 """Gradient draws of an objective on probe batches, as rows of the table `gradient`."""
 
-from typing import NamedTuple
-
 from torch import Tensor
 
 from bench.measure.gradient.draws import take
 from bench.measure.gradient.moments import statistics
 from bench.measure.gradient.parts import Tallies, batch_sums, mean_products, parts
 from bench.measure.gradient.precision import PART, until_precise
+from bench.measure.gradient.reference import Reference, draw_reference
 from bench.model.objective import Objective
 from bench.streams import own_stream
-
-
-class Reference(NamedTuple):
-    """An unbiased estimator's gradients on the probe batches, drawn once and for all that is compared with them."""
-
-    name: str
-    draws: int  # per probe batch
-    tallies: list[Tallies]  # one for each probe batch
 
 
 def measure(
@@ -61,17 +52,15 @@ def measure(
     rows = []
     for part, blocks in parts(taken[0], layers).items():
         sums = [batch_sums(t, blocks, reference.tallies[m] if reference else None) for m, t in enumerate(taken)]
-        rows.append({"part": part, **statistics(sums, None if part == "latent" else mean_products(taken, blocks))})
+        means = errors = None
+        if part != "latent":  # whose coordinates are those of its batch
+            means = mean_products(taken, blocks)
+            errors = mean_products(taken, blocks, reference.tallies) if reference else None
+        rows.append({"part": part, **statistics(sums, means, errors)})
     for row in rows:
         row |= {"batches": len(probe), "draws": int(taken[0]["latent"].counts.sum())}
         row |= {"estimator": objective.estimator.name, "note": note if row["part"] == PART else None}
         row["reference"] = None if reference is None else reference.name
         row["reference_draws"] = None if reference is None else reference.draws
+        row["reference_error_sq"] = None if reference is None else reference.errors.get(str(row["part"]))
     return rows
-
-
-def draw_reference(objective: Objective, probe: Tensor, draws: int, *, memory: float = 256) -> Reference:
-    """Draw a reference on `probe [M, B, X]` from the present random stream; 0 draws are told where it has no noise."""
-    tallies = [take(objective, x, draws, memory=memory) for x in probe]
-    estimator = objective.estimator
-    return Reference(estimator.name, 0 if estimator.noiseless else draws, tallies)

@@ -76,7 +76,7 @@ def _drawn(collection: Collection, part: str) -> str:
     text = f"{_range(rows.draws)} gradient draws on each of {_range(rows.batches)} probe batches at {_steps(rows)}, "
     text += f"{_seeds(rows)}; part: {part}."
     if references := sorted(rows.reference.dropna().unique()):
-        many = _range(rows.reference_draws[rows.reference.notna() & (rows.reference != "exact")])
+        many = _range(rows.reference_draws[rows.reference.notna() & ~rows.reference.isin(["exact", "quadrature"])])
         text += f" Reference: {', '.join(references)}{f' ({many} draws a batch)' if many else ''}."
     return text
 
