@@ -25,10 +25,11 @@ X = torch.tensor([[0.2, 0.9, -0.4], [1.0, -0.3, 0.5]], dtype=torch.float64)
 NAMES = sorted({**plugins.registry(), **plugins.presets()})
 BY_STICKS = {"carms", "disarm_iw"}  # their noise belongs to positions in rising order of probability, not to categories
 MEANS_ALONE = {"arsm", "disarm_tree", "relax", "bitflip", "rodeo"}  # the number of outcomes enters every draw
+OPTIONS = {"spsa": {"step": 3.0}, "evolution": {"step": 3.0}}  # far enough for samples to change
 
 
 def made(name):
-    return bench.estimator(name).double()
+    return bench.estimator(name, **OPTIONS.get(name, {})).double()
 
 
 def options(family):
@@ -56,7 +57,7 @@ def assert_the_same(estimator, small, large, costs, keep, masked):
     (expected, reference), (got, found) = (
         estimate(estimator, q, cost) for q, cost in zip((small, large), costs, strict=True)
     )
-    assert expected.abs().max() > 1e-3 or isinstance(estimator, Detached)
+    assert expected.abs().max() > 1e-4 or isinstance(estimator, Detached)
     torch.testing.assert_close(got[..., keep], expected, rtol=1e-9, atol=1e-11)
     assert (got[..., masked] == 0).all()
     assert found.loss.isfinite().all()
