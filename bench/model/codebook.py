@@ -38,7 +38,7 @@ class Codebook(nn.Module):
     """
 
     counts: Tensor
-    totals: Tensor
+    remainders: Tensor
     levels: Tensor
 
     def __init__(self, latent: dict):
@@ -59,7 +59,7 @@ class Codebook(nn.Module):
         elif self.rule == "lfq":
             self.lookup.weight.data.copy_(corners(latent["dim"]).mT)
         self.register_buffer("counts", torch.ones(latent["codes"]))  # moving number of vectors per code
-        self.register_buffer("totals", self.codes.detach().clone())  # moving sum of those vectors
+        self.register_buffer("remainders", torch.zeros_like(self.codes))  # what rounding has left out of the means
 
     @property
     def codes(self) -> Tensor:
@@ -111,18 +111,22 @@ class Codebook(nn.Module):
         vectors = q.params.flatten(0, -2)  # [B N, d]
         assigned = q.nearest().flatten(0, -2)  # [B N, C]
         self.counts.mul_(decay).add_(assigned.sum(0), alpha=1 - decay)
-        self.totals.mul_(decay).add_(assigned.mT @ vectors, alpha=1 - decay)
         weight = self.lookup.weight
         if self.rule == "ema":
-            alive = self.counts > torch.finfo(weight.dtype).tiny
-            means = self.totals / torch.where(alive, self.counts, 1)[:, None]
-            weight.copy_(torch.where(alive[:, None], means, self.codes).mT)
+            # The moving sum of vectors over the moving count, as a step from the code. A sum would hold the offset of
+            # the vectors from zero, and a step may be smaller than the last place of the code: it is not lost.
+            before, alive = self.codes, self.counts > torch.finfo(weight.dtype).tiny
+            distances = assigned.mT @ (vectors - assigned @ before - assigned @ self.remainders)  # [C, d]
+            steps = self.remainders + (1 - decay) * distances / torch.where(alive, self.counts, 1)[:, None]
+            after = before + steps
+            self.remainders.copy_(steps - (after - before))
+            weight.copy_(after.mT)
         if restart:
             dead = self.counts < restart
             chosen = vectors[torch.randint(len(vectors), (len(dead),), device=vectors.device)]
             weight.copy_(torch.where(dead[:, None], chosen, self.codes).mT)
             self.counts.copy_(torch.where(dead, torch.ones_like(self.counts), self.counts))
-            self.totals.copy_(torch.where(dead[:, None], chosen, self.totals))
+            self.remainders.masked_fill_(dead[:, None], 0)
 
 
 def perplexity(q: VQ) -> tuple[float, float]:
