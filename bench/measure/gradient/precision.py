@@ -7,6 +7,8 @@ from bench.measure.gradient.moments import kurtosis, statistics
 from bench.measure.gradient.parts import Tallies, batch_sums, parts
 
 PART = "encoder"  # whose variance_noise is to be known
+FEWEST = 4096  # draws over all probe batches: an event that fewer have not met may hold most of the variance
+SPREAD = 2.0  # combined standard errors by which two independent halves may differ
 
 
 def until_precise(
@@ -15,9 +17,10 @@ def until_precise(
     """Double the draws of every probe batch until the relative standard error of the encoder's variance_noise is at
     most `precision`, or there are `max_draws`: the tallies, and a sentence where the precision was not reached.
 
-    How many are drawn depends on nothing but the draws themselves, so a seed repeats it. To stop where the variance
-    looks well known favours samples that have not met their outliers yet: with heavy tails, a large `kurtosis`, a
-    precision that was reached early may be too good to be true.
+    To stop where the variance looks well known favours samples that have not met their outliers yet. So there are at
+    least `FEWEST` draws, and what was reached counts only when as many further draws, which had no say in it, are as
+    precise and agree within `SPREAD` standard errors. `tests/support/stopping.py` measures how often that holds. How
+    many are drawn depends on nothing but the draws themselves, so a seed repeats it.
 
     Args:
         take_more: takes a number of draws per probe batch and gives the tallies of each batch.
@@ -26,26 +29,39 @@ def until_precise(
         max_draws: per probe batch.
     """
     taken = take_more(draws)
-    while not (error := relative_error(taken)) <= precision and draws < max_draws:
-        more = min(draws, max_draws - draws)
-        for tallies, further in zip(taken, take_more(more), strict=True):
+    while True:
+        value, error = known(taken)
+        if not value:
+            return taken, None  # no noise
+        reached = error <= precision and draws * len(taken) >= FEWEST
+        if draws >= max_draws:
+            return taken, _missed(taken, error, precision, draws)
+        further = take_more(more := min(draws, max_draws - draws))
+        again, its_error = known(further)
+        agrees = abs(value - again) <= SPREAD * math.hypot(error * value, its_error * again)
+        for tallies, new in zip(taken, further, strict=True):
             for name, tally in tallies.items():
-                tally.merge(further[name])
+                tally.merge(new[name])
+        confirmed = reached and agrees and its_error <= precision * math.sqrt(draws / more)
         draws += more
-    return taken, None if error <= precision else _missed(taken, error, precision, draws)
+        if confirmed:
+            return taken, None
 
 
-def relative_error(taken: list[Tallies]) -> float:
-    """Standard error of the encoder's variance_noise as a fraction of it; 0 where there is no noise, infinite where it
-    cannot be had."""
+def known(taken: list[Tallies]) -> tuple[float, float]:
+    """The encoder's variance_noise, and its standard error as a fraction of it: infinite where it cannot be had."""
     found = statistics([batch_sums(tallies, parts(tallies, False)[PART]) for tallies in taken], None)
-    if not found["variance_noise"]:
-        return 0.0
-    error = found["variance_noise_se"] / found["variance_noise"]
-    return math.inf if math.isnan(error) else error
+    value = found["variance_noise"]
+    error = found["variance_noise_se"] / value if value else 0.0
+    return value, math.inf if math.isnan(error) else error
 
 
 def _missed(taken: list[Tallies], error: float, precision: float, draws: int) -> str:
+    if error <= precision:
+        return (
+            f"variance_noise of the {PART} looks known to {error:.2g} after {draws} draws, the most allowed, but is "
+            f"not confirmed: that takes {FEWEST} draws over all probe batches, and as many again (measure.max_draws)."
+        )
     tails = kurtosis([batch_sums(tallies, parts(tallies, False)[PART]) for tallies in taken])
     return (
         f"variance_noise of the {PART} is known to {error:.2g} after {draws} draws, the most allowed, and not to "
