@@ -91,7 +91,7 @@ RULES: dict[str, Rule] = {
     "data.binarisation": _one_of("dynamic", "static", "threshold", "none", only=IMAGES),
     "data.train_size": _whole(1, optional=True, only=IMAGES),
     "data.download": FLAG._replace(only=IMAGES),
-    "objective.kl": _one_of("analytic", "sampled"),
+    "objective.kl": _one_of("analytic", "sampled", "k1_loss", "k2_loss", "k3_loss", "k3_reward"),
     "objective.beta": _real(0),
     "train.steps": _whole(),
     "train.batch_size": _whole(1),

@@ -24,7 +24,8 @@ def reference_of(objective: Objective, q: Latent, config: dict) -> Objective | N
         made: Estimator = Known(model.gradient)
     else:
         made = estimator(unbiased(q) if name == "auto" else name).to(q.params.device, q.params.dtype)
-    reference = Objective(model, made, **config["objective"])
+    kl = objective.kl if objective.kl == "sampled" else "analytic"  # the gradient of the bound, however it is estimated
+    reference = Objective(model, made, kl, objective.beta)
     if made.objective != objective.estimator.objective:
         return None
     if reason := reference.impossible(q):

@@ -7,34 +7,53 @@ from bench.model.vae import Model
 from bench.problems import Problem
 from estimators import VQ, Cost, Estimate, Estimator, Latent
 
+KL_FORMS = ("analytic", "sampled", "k1_loss", "k2_loss", "k3_loss", "k3_reward")
+
 
 class Objective:
     """-ELBO per example, in nats: `estimate(q, x).loss + fixed(q)`.
 
-    With `kl="analytic"` the cost is -log p(x|z) and `fixed` holds beta KL(q||p); with `kl="sampled"` the cost is
-    -log p(x|z) + beta (log q(z) - log p(z)). A K-sample bound needs the latter with beta = 1: its cost is -log w(z).
+    Where the KL comes in, with u = p(z) / q(z):
+
+        analytic     beta KL(q||p) in `fixed`; the cost is -log p(x|z)
+        sampled      k1 = -log u in the cost; a K-sample bound needs this with beta = 1: its cost is -log w(z)
+        k3_reward    k3 = u - 1 - log u in the cost
+        k1_loss      k1 of a draw of its own in the loss, differentiated through q at that draw; so are
+        k2_loss      k2 = (log u)^2 / 2
+        k3_loss      and k3
+
+    The KL's gradient for q is unbiased with `analytic`, `sampled` and `k2_loss`. With `k1_loss` it is 0 on average, and
+    with `k3_loss` that of KL(p||q). With `k3_reward` it lacks a term, unless the cost is differentiated along a path.
+    A learned prior gets the gradient of the same terms.
     """
 
     def __init__(self, model: Model, estimator: Estimator, kl: str = "analytic", beta: float = 1.0):
-        self.model, self.estimator, self.beta = model, estimator, beta
-        self.sampled = kl == "sampled"
+        self.model, self.estimator, self.kl, self.beta = model, estimator, kl, beta
 
     def under(self, estimator: Estimator) -> "Objective":
         """The same objective with another estimator."""
-        kl = "sampled" if self.sampled else "analytic"
-        return Objective(self.model, estimator.to(next(self.model.parameters()).device), kl, self.beta)
+        return Objective(self.model, estimator.to(next(self.model.parameters()).device), self.kl, self.beta)
+
+    def noiseless(self, q: Latent) -> bool:
+        """Whether every draw of its gradient is the same."""
+        estimator = self.estimator
+        return not self.in_loss and (estimator.noiseless or (q.deterministic and not estimator.own_noise))
+
+    @property
+    def in_loss(self) -> bool:
+        """Whether the KL is a term of the loss with a draw of its own."""
+        return self.kl.endswith("_loss")
 
     def impossible(self, q: Latent) -> str | None:
         """One sentence saying why this estimator cannot serve this objective, or None."""
         name, needs = self.estimator.name, self.estimator.kl
-        kl = "sampled" if self.sampled else "analytic"
         if isinstance(self.model, Problem) and not self.model.has_prior and self.beta:
             return f"{self.model.name} has no prior, hence no KL: set objective.beta=0."
-        if self.estimator.objective == "iwae" and (not self.sampled or self.beta != 1):
+        if self.estimator.objective == "iwae" and (self.kl != "sampled" or self.beta != 1):
             return f"{name} bounds log p(x) by K samples of -log w(z): set objective.kl=sampled objective.beta=1."
-        if needs not in ("any", kl):
+        if needs not in ("any", self.kl):
             return f"{name} is defined for the {needs} KL and does nothing of its own here: set objective.kl={needs}."
-        if q.deterministic and self.sampled:
+        if q.deterministic and self.kl != "analytic":
             return "A deterministic posterior has no log q(z): set objective.kl=analytic or latent.temperature above 0."
         return self.estimator.refuses(q)
 
@@ -44,21 +63,27 @@ class Objective:
 
         def cost(z: Tensor, q: Latent | None = None) -> Tensor:
             nats = -self.model.log_likelihood(x, z)
-            if self.sampled:
-                posterior = frozen if q is None else q
-                nats = nats + self.beta * (posterior.log_prob(z) - self.model.log_prior(z, frozen))
+            if self.kl in ("sampled", "k3_reward"):
+                log_u = self.model.log_prior(z, frozen) - (frozen if q is None else q).log_prob(z)
+                nats = nats - self.beta * log_u if self.kl == "sampled" else nats + self.beta * (log_u.expm1() - log_u)
             return nats
 
         return cost
 
     def estimate(self, q: Latent, x: Tensor) -> Estimate:
         """One draw of the estimator: `q.params [..., B, *]`, `x [B, X]`."""
-        return self.estimator(q, self.cost(q, x), x)
+        estimate = self.estimator(q, self.cost(q, x), x)
+        if not self.in_loss:
+            return estimate
+        z = q.sample(1)
+        log_u = (self.model.log_prior(z, q.detach()) - q.log_prob(z)).squeeze(0)  # [..., B]
+        term = {"k1_loss": -log_u, "k2_loss": 0.5 * log_u.square(), "k3_loss": log_u.expm1() - log_u}[self.kl]
+        return estimate._replace(loss=estimate.loss + self.beta * term)
 
     def fixed(self, q: Latent) -> Tensor:
         """What needs no estimation `[..., B]`: beta KL(q||p) when analytic, codebook losses of a VQ model."""
         total = torch.zeros((), dtype=q.params.dtype, device=q.params.device).expand(q.batch_shape)
-        if not self.sampled:
+        if self.kl == "analytic":
             total = total + self.beta * q.kl(self.model.prior())
         if isinstance(q, VQ) and self.model.codebook is not None:
             total = total + self.model.codebook.loss(q)

@@ -44,7 +44,7 @@ def test_sums_of_every_block_are_those_of_a_loop(case, memory):
 @pytest.mark.parametrize("case", ["rloo", "conv", "loose", "vq straight-through", "rebar vq"])
 def test_statistics_of_every_part_are_those_of_a_loop(case):
     objective, probe = objective_of(case), images(3, 2)
-    reference = Objective(objective.model, Exact(nodes=6), "sampled" if objective.sampled else "analytic", 1.3)
+    reference = Objective(objective.model, Exact(nodes=6), objective.kl, 1.3)
     known = Reference("six nodes", 0, [take(reference, x, 1) for x in probe])  # whatever its error
     loops = [explicit(objective, x, 9, first=9 * m) for m, x in enumerate(probe)]
     exact = [one_gradient(reference, x) for x in probe]

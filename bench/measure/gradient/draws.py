@@ -33,8 +33,7 @@ def take(
     """
     keep_freed_blocks()
     pull = EncoderPull(objective.model, x)
-    estimator = objective.estimator
-    if estimator.noiseless or (pull.q.deterministic and not estimator.own_noise):
+    if objective.noiseless(pull.q):
         draws = 1
     groups = torch.arange(draws) * min(draws, GROUPS if draws >= GROUPS else max(2, draws // 2)) // draws
     tallies: dict[str, Tally] = {}
