@@ -51,6 +51,7 @@ docs: setup
 	$(call page,bench.tables.columns,columns)
 	$(call page,bench.config.keys,configuration)
 	$(call page,tests.support.bad_lines,errors)
+	$(call page,tests.support.kl_forms,kl)
 
 clean:
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

@@ -1,68 +1,22 @@
 """Where the KL comes into the gradient: known values by enumeration, and what each form differentiates."""
 
-import itertools
-
 import pytest
 import torch
 
 from bench.config.rules import RULES
+from bench.files import ROOT
 from bench.measure.gradient.rows import measure
 from bench.measure.reference import reference_of
 from bench.model.objective import KL_FORMS, Objective
 from estimators import Bernoulli, Categorical
 from estimators.exact import Exact
-from estimators.reinforce import Reinforce
 from estimators.rloo import RLOO
-from tests.support.injection import injected, replicated
+from tests.support.kl_forms import moments, page, true
 from tests.support.small import images, run_config, vae
 
 LOGITS = torch.tensor([[0.3, -0.7, 1.1]], dtype=torch.float64)
 KL = torch.tensor([[0.0733374935, -0.1551990113, 0.2061068675]], dtype=torch.float64)
 FORWARD = torch.tensor([[0.0744425168, -0.1681877722, 0.2502601056]], dtype=torch.float64)
-
-
-class OnlyTheKL:
-    """A model of which the likelihood says nothing, with a uniform prior."""
-
-    codebook = None
-
-    def __init__(self, q):
-        self.axes = q.event_ndim
-
-    def log_likelihood(self, x, z):
-        return z.new_zeros(z.shape[: -self.axes])
-
-    def log_prior(self, z, q):
-        standard = q.standard()
-        return standard.log_prob(z)
-
-    def prior(self):
-        return None
-
-
-def outcomes(q, kl):
-    """The gradient `[R, 1, *]` of every joint outcome of the estimator's draw and of the objective's own, and its
-    probability `[R]`."""
-    states = q.enumerate().expand(-1, *q.logits.shape)
-    p = q.log_prob(states).exp().detach().flatten()
-    pairs = list(itertools.product(range(len(states)), repeat=2))
-    one, two = (torch.tensor([pair[i] for pair in pairs]) for i in (0, 1))
-    drawn = injected(replicated(q, len(pairs)), sample=[states[one][None], states[two][None]])
-    objective = Objective(OnlyTheKL(q), Reinforce(baseline="none"), kl)
-    x = torch.zeros(1, 1, dtype=torch.float64)
-    loss = objective.estimate(drawn, x).loss + objective.fixed(drawn)
-    return torch.autograd.grad(loss.sum(), drawn.params)[0], p[one] * p[two]
-
-
-def moments(q, kl):
-    gradients, p = outcomes(q, kl)
-    mean = torch.einsum("r,r...->...", p, gradients)
-    return mean, float(p @ (gradients - mean).flatten(1).square().sum(1))
-
-
-def true(q):
-    leaf = q.with_params(q.params.detach().clone().requires_grad_())
-    return torch.autograd.grad(leaf.kl().sum(), leaf.params)[0]
 
 
 def test_the_published_values():
@@ -130,3 +84,7 @@ def test_a_kl_with_a_draw_of_its_own_is_noise_also_of_an_estimator_without():
         (row,) = (r for r in measure(Objective(model, Exact(), kl), x, 16, seed=0) if r["part"] == "encoder")
         assert (row["variance_noise"] > 0) == noisy, kl
         assert row["draws"] == (16 if noisy else 1)
+
+
+def test_the_page_is_what_the_enumeration_and_the_tables_say():
+    assert (ROOT / "docs" / "kl.md").read_text() == page(), "run: make docs"
