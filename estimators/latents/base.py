@@ -21,7 +21,7 @@ def finite(logits: Tensor) -> Tensor:
     is 0 exactly, and whatever is weighed by that vanishes.
     """
     largest = limit(logits.dtype)
-    return logits.clamp(-largest, largest)
+    return logits.nan_to_num(math.nan, largest, -largest)  # with clamp, engine=compile draws other Gumbel noise
 
 
 def ruled_out(log_probs: Tensor) -> Tensor:
