@@ -53,7 +53,7 @@ class Recorded(TorchFunctionMode):
     def __torch_function__(self, func, types, args=(), kwargs=None):
         out = func(*args, **(kwargs or {}))
         if func in FILLS:
-            self.draws.append(Draw(FILLS[func](args), torch.empty_like(out)))
+            self.draws.append(Draw(FILLS[func](args), torch.empty_like(out, memory_format=torch.contiguous_format)))
         return out
 
 

@@ -44,7 +44,9 @@ class OneHot(Discrete):
 
     def gumbel(self, k: int) -> Tensor:
         """Standard Gumbel noise `[K, ..., B, D, C]`."""
-        noise = torch.empty_like(self.logits.detach().expand(k, *self.logits.shape)).exponential_()
+        like = self.logits.detach().expand(k, *self.logits.shape)
+        # contiguous, so that the draws do not depend on how the logits lie in memory, which a compiler decides
+        noise = torch.empty_like(like, memory_format=torch.contiguous_format).exponential_()
         return -noise.clamp(min=torch.finfo(noise.dtype).tiny).log()
 
     def perturbed(self, k: int) -> Tensor:

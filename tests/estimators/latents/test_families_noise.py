@@ -188,3 +188,24 @@ def test_noise_under_vmap_differs_between_replicas(family):
     z = torch.func.vmap(draw, randomness="different")(params)
     assert z.shape[:3] == (3, 50, 2)
     assert not torch.equal(z[0], z[1])
+
+
+@pytest.mark.parametrize("family", list(FAMILIES))
+def test_noise_does_not_depend_on_how_parameters_lie_in_memory(family):
+    """A compiler may lay them out otherwise, and every engine must draw the same."""
+    params = torch.randn(2, 3, 4, 5, dtype=torch.float64)
+    laid = params.permute(3, 2, 1, 0).contiguous().permute(3, 2, 1, 0)
+    assert laid.stride() != params.stride()
+    codebook = torch.randn(6, 5, dtype=torch.float64)
+    for method in ("sample", "gumbel", "uniform", "normal"):
+        drawn = []
+        for p in (params, laid):
+            if family in ("gaussian", "bernoulli"):
+                p = p[..., :4]
+            q = VQ(p, codebook, 0.7) if family == "vq" else FAMILIES[family](p)
+            if not hasattr(q, method):
+                break
+            torch.manual_seed(3)
+            drawn.append(getattr(q, method)(3))
+        if drawn:
+            torch.testing.assert_close(*drawn, rtol=0, atol=0)
