@@ -1,5 +1,7 @@
 """Every family, network and likelihood: shapes, densities against torch.distributions, and where outputs start."""
 
+import math
+
 import pytest
 import torch
 from torch import distributions as D
@@ -197,3 +199,17 @@ def test_objectives_that_cannot_be():
     assert "has no log q(z)" in Objective(point, Detached(), "sampled").impossible(q)
     assert "set latent.temperature above 0" in Objective(point, RLOO()).impossible(q)
     assert Objective(point, Detached()).impossible(q) is None
+
+
+@pytest.mark.parametrize("logit", [-60.0, -25.0, -20.5, 20.5, 25.0, 60.0])
+def test_a_sure_pixel_keeps_its_digits(logit):
+    """log p(x|z) of one image whose every output is this logit: -log(1 + exp(-|logit|)) for each right pixel."""
+    model = vae("bernoulli", hidden=[])
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.zero_()
+        last = [module for module in model.modules() if isinstance(module, torch.nn.Linear)][-1]
+        last.bias.fill_(logit)
+    x = torch.full((1, PIXELS), float(logit > 0), dtype=torch.float64)
+    found = model.log_likelihood(x, torch.zeros(1, 1, 4, dtype=torch.float64))
+    assert found.item() == pytest.approx(-PIXELS * math.log1p(math.exp(-abs(logit))), rel=0, abs=1e-12)
