@@ -94,7 +94,7 @@ class VAE(nn.Module):
         shared = output.shape[-2] == 1 and x.shape[-2] > 1  # then the inner products are one matrix product
         inner = (output @ x.mT).squeeze(-2) if shared else (output * x).sum(-1)
         if self.config["likelihood"] == "bernoulli":
-            return inner + F.logsigmoid(-output).sum(-1)  # log(1 - p), right to the last digits
+            return inner - F.softplus(output, threshold=40).sum(-1)  # from 20 on, by default, it drops digits
         squares = (x**2).sum(-1) - 2 * inner + (output**2).sum(-1) if shared else ((x - output) ** 2).sum(-1)
         return -0.5 * (-2 * self.log_std).exp() * squares - x.shape[-1] * (self.log_std + 0.5 * math.log(2 * math.pi))
 

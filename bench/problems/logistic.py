@@ -19,7 +19,7 @@ class Likelihood(nn.Module):
     def forward(self, rows: Tensor, weights: Tensor) -> Tensor:
         """`rows [B, N, 32]`, the label last, `weights [K, ..., B, 31]` -> `[K, ..., B, N]`, in nats."""
         logits = torch.einsum("...bd,bnd->...bn", weights, rows[..., :-1])
-        return rows[..., -1] * logits + F.logsigmoid(-logits)
+        return rows[..., -1] * logits - F.softplus(logits, threshold=40)
 
 
 class LogisticRegression(Problem):
