@@ -11,7 +11,7 @@ help:
 	@echo "make test    lint, types and every test; those that need a GPU are skipped where there is none"
 	@echo "make lint    lint and types alone"
 	@echo "make format  rewrite the files as ruff formats them"
-	@echo "make docs    write the generated pages anew: estimators, columns, configuration, errors"
+	@echo "make docs    write the generated pages anew: estimators, columns, configuration, errors, kl, api"
 	@echo "make clean   remove what the tools left behind; keeps outputs and .venv"
 
 setup: $(STAMP)
@@ -52,6 +52,7 @@ docs: setup
 	$(call page,bench.config.keys,configuration)
 	$(call page,tests.support.bad_lines,errors)
 	$(call page,tests.support.kl_forms,kl)
+	$(call page,tests.support.api,api)
 
 clean:
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

@@ -33,11 +33,17 @@ class Cost(Protocol):
 
 
 class Estimate(NamedTuple):
-    """One draw of an estimator."""
+    """One draw of an estimator.
 
-    loss: Tensor  # [..., B] its gradient IS the estimate; its value means nothing
-    cost: Tensor  # [..., B] value for logs and baselines, no gradient needed
-    tuning: Tensor | None = None  # [..., B] what the estimator's own parameters minimise
+    Attributes:
+        loss: `[..., B]`, its gradient IS the estimate; its value means nothing.
+        cost: `[..., B]`, value for logs and baselines, no gradient needed.
+        tuning: `[..., B]`, what the estimator's own parameters minimise.
+    """
+
+    loss: Tensor
+    cost: Tensor
+    tuning: Tensor | None = None
 
 
 class Estimator(nn.Module, ABC, Generic[Q]):

@@ -54,6 +54,7 @@ class Latent(ABC):
 
     @property
     def batch_shape(self) -> torch.Size:
+        """`[..., B]`."""
         return self.params.shape[: self.params.ndim - self.event_ndim]
 
     @property

@@ -20,6 +20,7 @@ class Gaussian(Latent):
 
     @property
     def std(self) -> Tensor:
+        """Standard deviation `[..., B, D]`, as `mean` and `log_std` are shaped."""
         return self.log_std.exp()
 
     def normal(self, k: int) -> Tensor:

@@ -4,8 +4,10 @@ import importlib.util
 import re
 
 import pytest
+import torch
 
 from bench.check import check
+from estimators import Bernoulli
 from tests.support.packages import ROOT
 
 PAGE = (ROOT / "CONTRIBUTING.md").read_text()
@@ -16,18 +18,45 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
 
 
-def test_the_estimator_of_the_page_keeps_its_word(tmp_path, monkeypatch):
-    (tmp_path / "contributed.py").write_text(blocks("python")[0])
+@pytest.fixture
+def printed(tmp_path, monkeypatch):
+    """The class that the numbered block of the page defines."""
     monkeypatch.syspath_prepend(str(tmp_path))
-    cls = importlib.import_module("contributed").TwoSample
-    assert cls.name == "two_sample"
+
+    def of(number: int, name: str):
+        (tmp_path / f"contributed_{number}.py").write_text(blocks("python")[number])
+        return getattr(importlib.import_module(f"contributed_{number}"), name)
+
+    return of
+
+
+@pytest.mark.parametrize(("number", "name"), [(0, "TwoSample"), (1, "TrackedMean")])
+def test_the_estimators_of_the_page_keep_their_word(printed, number, name):
+    cls = printed(number, name)
+    assert cls.name == ("two_sample", "tracked_mean")[number]
     found = check(cls, families=["bernoulli"], quick=True)
     assert not [verdict for verdict in found if verdict.status == "FAILED"]
     assert ("mean", "ok") in [(verdict.rule, verdict.status) for verdict in found]
 
 
+def test_the_estimator_with_parameters_and_state_learns_and_moves(printed):
+    made = printed(1, "TrackedMean")(decay=0.5)
+    q = Bernoulli(torch.zeros(4, 3))
+    estimate = made(q, lambda z, q=None: z.sum(-1) + 2, torch.zeros(4, 0))
+    assert float(made.mean) == 0
+    made.update(estimate)
+    assert float(made.mean) == pytest.approx(float(estimate.cost.mean()) / 2)
+    made(q, lambda z, q=None: 4 * made.mean.expand(1, 4), torch.zeros(4, 0)).tuning.mean().backward()
+    assert float(made.scale.grad) == pytest.approx(-6 * float(made.mean) ** 2)  # of (4 m - a m)^2 at a = 1
+
+
+def test_the_map_has_every_room_of_bench():
+    rooms = {folder.parent.name for folder in (ROOT / "bench").glob("*/__init__.py")}
+    assert rooms == set(re.findall(r"^\| `bench/(\w+)/` \|", PAGE, re.MULTILINE))
+
+
 def test_by_hand(capsys):
-    exec(blocks("python")[1], {})
+    exec(blocks("python")[2], {})
     assert re.fullmatch(r"tensor\(\[[^,]+(, [^,]+){3}\]\)", capsys.readouterr().out.strip())
 
 
