@@ -38,6 +38,11 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         "--families", type=lambda text: text.split(","), metavar="F,...", help="these latent families only"
     )
     parser.add_argument("--part", default=PART, help=f"part of the gradient in the figures (default: {PART})")
+    parser.add_argument(
+        "--rank-survivors",
+        action="store_true",
+        help="rank configurations of which runs failed or diverged too, by the runs that are left",
+    )
     return parser.parse_args(argv)
 
 
@@ -97,7 +102,9 @@ def report(options: argparse.Namespace) -> int:
     command = ["python", "-m", "bench.report", *map(str, options.directories)]
     command += ["--families", ",".join(options.families)] if options.families else []
     command += ["--part", options.part] if options.part != PART else []
-    replace(out / PAGE, page(collection, compared, paired, drawn, command, options.part, waiting).encode())
+    command += ["--rank-survivors"] if options.rank_survivors else []
+    text = page(collection, compared, paired, drawn, command, options.part, waiting, options.rank_survivors)
+    replace(out / PAGE, text.encode())
     print(f"{collection.tables['runs'].num_rows} runs; tables in {out}, figures in {out / 'figures'}")
     print(f"All on one page: {out / PAGE}")
     return 0

@@ -1,9 +1,10 @@
-"""What the report prints: the comparison, and how the runs ended."""
+"""What the report prints: the comparison, and the runs that failed or were skipped."""
 
 import math
 from typing import TYPE_CHECKING
 
 from bench.report.collection.collect import PANEL
+from bench.report.collection.endings import lost_of
 from bench.report.figures.panels import title
 
 if TYPE_CHECKING:
@@ -46,7 +47,8 @@ def _panel(name: str, rows: "pd.DataFrame", columns: list[str], bound: str) -> "
         shown.add_column(header, justify="right", no_wrap=True)
     for _, row in rows.iterrows():
         cells = [_bound(row, c) if c == bound else _number(row[c]) for c in columns]
-        shown.add_row(row.label, str(row.seeds), *cells)
+        words = lost_of(row)
+        shown.add_row(f"{row.label} ({words})" if words else row.label, str(row.seeds), *cells)
     return shown
 
 
@@ -58,7 +60,7 @@ def _console() -> "Console":
 
 
 def show_endings(units: "pd.DataFrame") -> None:
-    """The runs that did not end well, with their reasons; nothing where all did."""
+    """The runs that failed, diverged or were skipped, with their reasons; nothing where all are done."""
     from rich.table import Table
 
     units = units.assign(reason=units.reason.fillna("-"))
@@ -67,7 +69,7 @@ def show_endings(units: "pd.DataFrame") -> None:
     )
     if ended.empty:
         return
-    shown = Table(title="Not done", title_justify="left", box=None, header_style="bold", pad_edge=False)
+    shown = Table(title="Failed and skipped runs", title_justify="left", box=None, header_style="bold", pad_edge=False)
     for column in ("status", "family", "estimator", "runs", "reason"):
         shown.add_column(column, overflow="fold")
     for row in ended.to_dict("records"):

@@ -3,27 +3,19 @@
 `python -m bench.tables.columns` prints `docs/columns.md`.
 """
 
-from typing import TYPE_CHECKING
-
-from bench.tables.schema import BOOL, FLOAT, INT, STATUSES, TEXT, Column
-
-if TYPE_CHECKING:
-    pass
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    pass
-from bench.tables.schema import TABLES
+from bench.tables.schema import BOOL, FLOAT, INT, STATUSES, TABLES, TEXT, Column
 
 
-def _bounded(name: str, meaning: str) -> dict[str, Column]:
+def _bounded(name: str, meaning: str, interval: str = "95 % Student-t interval") -> dict[str, Column]:
     return {
         name: Column(FLOAT, meaning),
-        f"{name}_low": Column(FLOAT, f"lower end of the 95 % Student-t interval of {name} over seeds"),
-        f"{name}_high": Column(FLOAT, f"upper end of the 95 % Student-t interval of {name} over seeds"),
+        f"{name}_low": Column(FLOAT, f"lower end of the {interval} of {name} over seeds"),
+        f"{name}_high": Column(FLOAT, f"upper end of the {interval} of {name} over seeds"),
+        f"{name}_n": Column(INT, f"runs with a {name}, over which this is"),
     }
 
 
+WITH_TIME = "95 % interval, the error of the time included,"
 COMPARISON: dict[str, Column] = {
     "family": Column(TEXT, "latent family"),
     "objective": Column(TEXT, "what the estimator optimises: elbo or iwae"),
@@ -34,7 +26,7 @@ COMPARISON: dict[str, Column] = {
     "estimator": Column(TEXT, "name of the estimator option"),
     "unbiased": Column(BOOL, "whether the estimator claims to be unbiased"),
     **{status: Column(INT, f"runs that ended as {status}") for status in STATUSES},
-    "seeds": Column(INT, "runs that count: those done; everything below is over these"),
+    "seeds": Column(INT, "runs that are done; each mean below is over those with such a value, `*_n` of them"),
     **_bounded("elbo_train", "ELBO at the last step, training split (nats)"),
     **_bounded("elbo_test", "ELBO at the last step, test split (nats)"),
     **_bounded("iwae_test", "importance-weighted bound at the last step, test split (nats)"),
@@ -42,13 +34,14 @@ COMPARISON: dict[str, Column] = {
     **_bounded("variance_noise_latent", "variance_noise at the last step, latent; geometric mean (nats^2)"),
     **_bounded("bias_sq", "bias_sq at the last step, encoder; noise may make it negative (nats^2)"),
     **_bounded("norm_sq", "norm_sq at the last step, encoder (nats^2)"),
+    **_bounded("relative_bias_sq", "relative squared bias: bias_sq / reference_norm_sq at the last step, encoder"),
     "engine": Column(TEXT, "the engine whose times these are: eager, or else the alphabetically first"),
-    "seconds_step": Column(FLOAT, "valid time of a training step, median over runs (s)"),
-    "seconds_gradient": Column(FLOAT, "valid time of a gradient, median over runs (s)"),
+    **_bounded("seconds_step", "valid time of a training step, median over runs (s)", WITH_TIME),
+    **_bounded("seconds_gradient", "valid time of a gradient, median over runs (s)", WITH_TIME),
     "evaluations": Column(FLOAT, "forward evaluations of the cost per example and gradient"),
     "evaluations_backward": Column(FLOAT, "of which differentiated with respect to z"),
-    "variance_x_evaluations": Column(FLOAT, "variance_noise_encoder x evaluations (nats^2)"),
-    "variance_x_seconds": Column(FLOAT, "variance_noise_encoder x seconds_gradient (nats^2 s)"),
+    **_bounded("variance_x_evaluations", "variance_noise_encoder x evaluations (nats^2)"),
+    **_bounded("variance_x_seconds", "variance_noise_encoder x seconds_gradient (nats^2 s)", WITH_TIME),
 }
 
 
@@ -62,10 +55,17 @@ QUANTITIES = {
 def _columns(name: str, meaning: str) -> dict[str, Column]:
     return {
         f"{name}_ratio": Column(FLOAT, f"{meaning}: A over B, geometric mean over seeds"),
-        f"{name}_low": Column(FLOAT, f"lower end of the 95 % interval of {name}_ratio: Student's t on paired logs"),
+        f"{name}_low": Column(
+            FLOAT, f"lower end of the 95 % interval of {name}_ratio: Student's t on paired logs, of this pair alone"
+        ),
         f"{name}_high": Column(FLOAT, f"upper end of the 95 % interval of {name}_ratio"),
         f"{name}_probability": Column(FLOAT, f"probability that A has the lower {name}, from Student's t posterior"),
         f"{name}_seeds": Column(INT, f"seeds in which both have a positive {name}"),
+        f"{name}_separated": Column(
+            BOOL,
+            "whether the two differ with 95 % confidence for all pairs of the panel at once (Tukey's studentised "
+            "range); null with fewer than 3 seeds",
+        ),
     }
 
 

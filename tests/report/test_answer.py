@@ -4,12 +4,13 @@ import math
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from bench.report.collection.collect import collect, find
 from bench.report.collection.compare import comparison
 from bench.report.collection.pairs import pairs
-from bench.report.page.answer import verdicts
-from bench.report.page.shown import cell, details
+from bench.report.page.answer import rankings
+from bench.report.page.statements import cell, details
 from bench.tables.schema import OWN
 from bench.tables.store import write
 from tests.support.shared_runs import shared
@@ -27,7 +28,7 @@ def own(tmp_path_factory):
 
 
 def by_name(collected) -> dict:
-    return {v.criterion.name: v for v in verdicts(collected)}
+    return {v.criterion.name: v for v in rankings(collected)}
 
 
 def test_the_leaders_are_those_of_the_comparison(own):
@@ -35,21 +36,23 @@ def test_the_leaders_are_those_of_the_comparison(own):
     claimed = table[(table.unbiased == True) & (table.variance_noise_encoder > 0)]  # noqa: E712
     for name in ("variance_x_evaluations", "variance_x_seconds"):
         assert found[name].contenders[0].label == claimed[name].idxmin()
-        assert found[name].silent == ["exact"]
+        assert found[name].noiseless == ["exact"]
     first = found["variance_x_evaluations"].contenders[0]
     k = table.evaluations[first.label]
     row = table.loc[first.label]
-    ends = (row.variance_noise_encoder, row.variance_noise_encoder_low, row.variance_noise_encoder_high)
-    assert first.value[:3] == pytest.approx([k * end for end in ends])
+    assert first.value.mean == pytest.approx(k * row.variance_noise_encoder)
+    assert first.value.n == row.variance_noise_encoder_n == 3
+    assert first.value.low < first.value.mean < first.value.high
     bound = found["bound"].contenders[0]
     assert bound.label == table.elbo_test.idxmax()
-    assert bound.value[:3] == pytest.approx(table.loc[bound.label, ["elbo_test", "elbo_test_low", "elbo_test_high"]])
+    assert bound.value.mean == pytest.approx(table.elbo_test[bound.label])
+    assert bound.value.low < bound.value.mean < bound.value.high
     assert found["seconds"].contenders[0].label == table.seconds_gradient.idxmin()
 
 
 def test_biased_estimators_compete_where_bias_counts_and_not_in_noise_alone(own):
     found = by_name(own)
-    labels = {name: {c.label.split()[0] for c in v.contenders} | set(v.silent) for name, v in found.items()}
+    labels = {name: {c.label.split()[0] for c in v.contenders} | set(v.noiseless) for name, v in found.items()}
     assert labels["variance_x_evaluations"] == {"disarm", "exact", "rloo"}
     assert labels["bias"] == {"straight_through", "gumbel_softmax"}
     assert labels["mse"] == labels["bound"] == {"disarm", "exact", "rloo", "straight_through", "gumbel_softmax"}
@@ -63,50 +66,50 @@ def test_the_runner_up_is_compared_as_in_the_pairs(own):
             a, b = sorted((first.label, other.label))
             [row] = table[(a == table.A) & (b == table.B)].to_dict("records")
             turned = a != first.label
-            ratio, probability = row[f"{name}_ratio"], row[f"{name}_probability"]
+            ratio = row[f"{name}_ratio"]
             assert other.against.mean == pytest.approx(1 / ratio if turned else ratio)
-            assert other.probability == pytest.approx(1 - probability if turned else probability)
+            assert other.separated == (other.against.high < 1)
 
 
 def test_the_noise_of_the_arithmetic_is_none(tmp_path):
     for name, variance in (("rloo", 1.0), ("exact", 1e-14), ("arm", 2.0)):
         place(tmp_path, config(name, "bernoulli", 0), estimator=name, variance=variance)
-    verdict = by_name(collect(find([tmp_path]))[0])["variance_x_evaluations"]
-    assert (verdict.silent, verdict.contenders[0].label) == (["exact"], "rloo")
+    ranking = by_name(collect(find([tmp_path]))[0])["variance_x_evaluations"]
+    assert (ranking.noiseless, ranking.contenders[0].label) == (["exact"], "rloo")
 
 
 def test_the_control_is_no_contender(tmp_path):
     for name in ("detached", "rloo"):
         for seed in range(3):
             place(tmp_path, config(name, "bernoulli", seed), estimator=name, changes={"unbiased": name == "rloo"})
-    found = verdicts(collect(find([tmp_path]))[0])
+    found = rankings(collect(find([tmp_path]))[0])
     assert {c.label for v in found for c in v.contenders} == {"rloo"}
 
 
-@pytest.mark.parametrize(("seeds", "words"), [(1, "1 seed: too few to tell"), (2, "2 seeds: too few to tell")])
+@pytest.mark.parametrize(("seeds", "words"), [(1, "1 seed: too few to compare"), (2, "2 seeds: too few to compare")])
 def test_few_seeds_are_said_to_be_few(tmp_path, seeds, words):
     for seed in range(seeds):
         place(tmp_path, config("rloo", "bernoulli", seed), estimator="rloo", variance=1.0)
         place(tmp_path, config("arm", "bernoulli", seed), estimator="arm", variance=50.0)
     collected = collect(find([tmp_path]))[0]
-    assert cell(by_name(collected)["variance_x_evaluations"])["told"] == words
-    listing = details(verdicts(collected))
-    at = listing.columns.index("not told from")
-    told = {row[1].text: row[at].text for row in listing.rows}
-    assert told["Noise at equal evaluations (nats²)"] == "too few seeds to tell"
+    assert cell(by_name(collected)["variance_x_evaluations"])["statement"] == words
+    listing = details(rankings(collected))
+    at = listing.columns.index("ties with")
+    said = {row[1].text: row[at].text for row in listing.rows}
+    assert said["Noise at equal evaluations (nats²)"] == "too few seeds to compare"
 
 
-def test_equals_are_not_told_apart_and_unequals_are(tmp_path):
+def test_equals_tie_and_unequals_are_separated(tmp_path):
     noise = np.random.default_rng(0)
     for seed in range(5):
         for name, variance in (("rloo", 1.0), ("arm", 1.0), ("rebar", 100.0)):
             changed = variance * math.exp(noise.normal(0, 0.3))
             place(tmp_path, config(name, "bernoulli", seed), estimator=name, variance=changed)
-    verdict = by_name(collect(find([tmp_path]))[0])["variance_x_evaluations"]
-    assert len(verdict.tied) == 1
-    assert {verdict.contenders[0].label, *verdict.tied} == {"rloo", "arm"}
-    assert verdict.contenders[2].probability > 0.975
-    assert cell(verdict)["told"] == f"not told from {verdict.tied[0]}"
+    ranking = by_name(collect(find([tmp_path]))[0])["variance_x_evaluations"]
+    assert len(ranking.ties) == 1
+    assert {ranking.contenders[0].label, *ranking.ties} == {"rloo", "arm"}
+    assert ranking.contenders[2].separated
+    assert cell(ranking)["statement"] == f"ties with {ranking.ties[0]}"
 
 
 def test_a_bias_that_noise_made_small_does_not_lead(tmp_path):
@@ -115,9 +118,9 @@ def test_a_bias_that_noise_made_small_does_not_lead(tmp_path):
         made = tables(row)
         made["gradient"] = [g | {"bias_sq": bias, "bias_sq_se": error} for g in made["gradient"]]
         write(tmp_path / row["run"], made)
-    verdict = by_name(collect(find([tmp_path]))[0])["bias"]
-    assert [c.label for c in verdict.contenders] == ["st", "gs", "noisy"]
-    assert verdict.tied == ["noisy"]
+    ranking = by_name(collect(find([tmp_path]))[0])["bias"]
+    assert [c.label for c in ranking.contenders] == ["st", "gs", "noisy"]
+    assert ranking.ties == ["noisy"]
 
 
 def test_at_a_shared_checkpoint_the_draws_judge_and_nothing_is_mixed(tmp_path):
@@ -125,24 +128,26 @@ def test_at_a_shared_checkpoint_the_draws_judge_and_nothing_is_mixed(tmp_path):
         shared(tmp_path, name)
     place(tmp_path, config("rloo", "bernoulli", 0))
     collected = collect(find([tmp_path]))[0]
-    found = {(v.panel[3], v.criterion.name): v for v in verdicts(collected)}
+    found = {(v.panel[3], v.criterion.name): v for v in rankings(collected)}
     assert {c.label for c in found[OWN, "variance_x_evaluations"].contenders} == {"rloo"}
-    verdict = found["rloo", "variance_x_evaluations"]
-    assert (verdict.by_draws, verdict.tied) == (True, [])
+    ranking = found["rloo", "variance_x_evaluations"]
+    assert (ranking.by_draws, ranking.ties) == (True, [])
     rows = collected.tables["gradient"].to_pandas()
     rows = rows[(rows.part == "encoder") & (rows.trained_with == "rloo")].set_index("estimator")
     relative = rows.variance_noise_se / rows.variance_noise
-    first, second = verdict.contenders
+    first, second = ranking.contenders
     assert (first.label, second.label) == ("rloo", "arm")
     ratio = rows.variance_noise["rloo"] / rows.variance_noise["arm"]
-    half = 1.96 * math.hypot(relative["rloo"], relative["arm"])
+    half = stats.t.ppf(0.975, 31) * math.hypot(relative["rloo"], relative["arm"])
     assert second.against[:3] == pytest.approx((ratio, ratio * math.exp(-half), ratio * math.exp(half)))
-    assert first.value.low == pytest.approx(rows.variance_noise["rloo"] * math.exp(-1.96 * relative["rloo"]))
+    assert first.value.low == pytest.approx(
+        rows.variance_noise["rloo"] * math.exp(-stats.t.ppf(1 - 0.025 / 2, 31) * relative["rloo"])
+    )
     assert ("rloo", "bound") not in found
 
 
 def test_where_nothing_has_noise_nobody_leads(tmp_path):
     exact = tuple(e for e in ESTIMATORS if e[0] == "exact")
     collection(tmp_path, families=("bernoulli",), estimators=exact)
-    verdict = by_name(collect(find([tmp_path]))[0])["variance_x_evaluations"]
-    assert (verdict.contenders, verdict.silent) == ([], ["exact"])
+    ranking = by_name(collect(find([tmp_path]))[0])["variance_x_evaluations"]
+    assert (ranking.contenders, ranking.noiseless) == ([], ["exact"])

@@ -11,7 +11,7 @@ import pytest
 
 from bench.report.command import main, named
 from bench.report.figures.catalogue import FIGURES, SHARED
-from bench.report.page.listing import nats, number, percent
+from bench.report.page.numbers import nats, number, percent
 from bench.tables.store import write
 from tests.support.hostile_runs import REASON, TEXTS, hostile
 from tests.support.synthetic_runs import SOME, collection, config, place, runs_row

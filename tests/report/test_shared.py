@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from bench.report.collection.collect import NONE, collect, find
+from bench.report.collection.collect import OWN_TRAJECTORY, collect, find
 from bench.report.collection.compare import comparison, to_arrow
 from bench.report.command import main
 from bench.report.figures.catalogue import SHARED, draw
@@ -50,7 +50,10 @@ def drawn(name, root):
 def test_a_row_of_the_comparison_is_of_one_kind(both):
     rows = comparison(collected(both))
     kinds = list(zip(rows.trained_with, rows.checkpoint, rows.label, rows.seeds, strict=True))
-    assert sorted(kinds) == [(OWN, NONE, "rloo", 3), *(("rloo", 1000, name, 3) for name in sorted(ESTIMATORS))]
+    assert sorted(kinds) == [
+        (OWN, OWN_TRAJECTORY, "rloo", 3),
+        *(("rloo", 1000, name, 3) for name in sorted(ESTIMATORS)),
+    ]
     at = rows[rows.trained_with == "rloo"].set_index("label")
     assert at.elbo_test.isna().all()
     gradient = collected(both).tables["gradient"].to_pandas()

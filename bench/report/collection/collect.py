@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
 import pyarrow as pa
 
 from bench.files import replace
@@ -17,15 +18,16 @@ if TYPE_CHECKING:
     import pandas as pd
 
 PANEL = ["family", "objective", "setting", "trained_with", "checkpoint"]  # what is never mixed in one panel
-NONE = -1  # the checkpoint of a run on its own trajectory; else the step of a shared one
+OWN_TRAJECTORY = -1  # the checkpoint of a run on its own trajectory; else the step of a shared one
 UNIT = [*PANEL, "label"]
 
 
 class Collection(NamedTuple):
     """Runs put together: the arrow tables of `bench.schema`, and `units`: a row for each run.
 
-    The columns of `units`: run, estimator, seed, status, reason, unbiased, those of PANEL, and label. `directories` are
-    those of the runs, where they were read from run directories.
+    The columns of `units`: run, estimator, seed, status, reason, unbiased, those of PANEL, label, and `conditions`: the
+    part of the setting that says how runs were trained or measured differently. `directories` are those of the runs,
+    where they were read from run directories.
     """
 
     tables: dict[str, pa.Table]
@@ -33,9 +35,11 @@ class Collection(NamedTuple):
     directories: dict[str, Path] = {}
 
     def joined(self, table: str) -> "pd.DataFrame":
-        """The rows of a table next to their unit's columns; runs that ended well only."""
+        """The rows of a table next to their unit's columns; runs that ended well only. An infinity is NaN: neither is
+        a measurement."""
         done = self.units[self.units.status == "done"].drop(columns=["seed", "status", "reason", "unbiased"])
         frame = self.tables[table].to_pandas(use_threads=False).drop(columns="trained_with", errors="ignore")
+        frame = frame.replace([np.inf, -np.inf], np.nan)
         if table == "gradient":
             return frame.merge(done, on=["run", "estimator"])
         return frame.drop(columns="estimator", errors="ignore").merge(done, on="run")
@@ -121,15 +125,23 @@ def _units(tables: dict[str, pa.Table]) -> tuple["pd.DataFrame", list[str]]:
     frame = pd.DataFrame(tables["runs"].select(columns).to_pylist())
     configs = [labels.flatten(json.loads(text)) for text in tables["runs"]["config"].to_pylist()]
     frame["trained_with"] = [config.get("probe.trained_with", OWN) for config in configs]
-    frame["checkpoint"] = [config.get("probe.step", NONE) for config in configs]
+    frame["checkpoint"] = [config.get("probe.step", OWN_TRAJECTORY) for config in configs]
     frame["setting"] = ""
+    frame["conditions"] = ""
     for _, rows in frame.groupby("family"):
         keys = labels.setting_keys([configs[i] for i in rows.index])
         for i in rows.index:
             frame.loc[i, "setting"] = labels.describe(configs[i], keys)
+    for _, rows in frame.groupby(PANEL):
+        keys = labels.unequal_keys([configs[i] for i in rows.index])
+        for i in rows.index:
+            frame.loc[i, "conditions"] = labels.describe(configs[i], keys)
+    frame["setting"] = (frame.setting + " " + frame.conditions).str.strip()
     frame["label"] = frame.estimator
+    panels = {key: [configs[i] for i in panel.index] for key, panel in frame.groupby(PANEL)}
     for _, rows in frame.groupby("estimator"):
-        keys = labels.label_keys([[configs[i] for i in panel.index] for _, panel in rows.groupby(PANEL)])
+        own = {key: [configs[i] for i in panel.index] for key, panel in rows.groupby(PANEL)}
+        keys = labels.label_keys(list(own.values()), [panels[key] for key in own])
         for i in rows.index:
             frame.loc[i, "label"] = f"{frame.estimator[i]} {labels.describe(configs[i], keys)}".strip()
     # The same seed twice under one label is not two seeds: the later one counts.

@@ -4,42 +4,21 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from bench.report.collection.collect import NONE, PANEL, UNIT, Collection
+from bench.report.collection.collect import OWN_TRAJECTORY, PANEL, UNIT, Collection
+from bench.report.collection.endings import incomplete
+from bench.report.collection.gradients import last, relative
 from bench.report.collection.statistics import Interval, log_t_interval, t_interval
+from bench.report.collection.times import product, time_interval, timings
 from bench.tables.columns import COMPARISON
-from bench.tables.schema import FLOAT, STATUSES, Column
+from bench.tables.schema import FLOAT, INT, STATUSES, Column
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-def last(frame: "pd.DataFrame", by: str) -> "pd.DataFrame":
-    """The rows of each run's last step, for each value of the column `by`."""
-    return frame[frame.step == frame.groupby(["run", "estimator", by]).step.transform("max")]
-
-
-def timings(collection: Collection) -> "pd.DataFrame":
-    """The rows of `cost` of one engine, the seconds of invalid timings left out."""
-    cost = collection.joined("cost")
-    cost["engine"] = cost.engine.fillna("eager")
-    engines = cost.groupby(UNIT).engine.transform(lambda e: "eager" if (e == "eager").any() else e.min())
-    cost = cost[cost.engine == engines].copy()
-    cost.loc[~cost.valid.fillna(True).astype(bool), "seconds"] = float("nan")
-    return cost
-
-
-def priced(collection: Collection) -> "pd.DataFrame":
-    """The rows of the encoder's gradient at each run's last step, with `seconds` and `evaluations_forward` of a
-    gradient."""
-    gradient = collection.joined("gradient")
-    cost = timings(collection)
-    cost = cost[cost.what == "gradient"].groupby(["run", "estimator"])[["seconds", "evaluations_forward"]].median()
-    rows = last(gradient[gradient.part == "encoder"], "part")
-    return rows.merge(cost.reset_index(), on=["run", "estimator"], how="left")
-
-
 def comparison(collection: Collection) -> "pd.DataFrame":
-    """The table whose columns are `COMPARISON`, sorted by panel and then by the test ELBO, the best first."""
+    """The table whose columns are `COMPARISON`, sorted by panel and then by the test ELBO, the best first; behind them
+    the configurations of which runs failed or diverged."""
     import pandas as pd
 
     objective, gradient = collection.joined("objective"), collection.joined("gradient")
@@ -52,38 +31,44 @@ def comparison(collection: Collection) -> "pd.DataFrame":
         for key, rows in last(objective[objective.split == split], "split").groupby(UNIT):
             for column in columns:
                 gathered[key] |= _columns(f"{column}_{split}", t_interval(rows[column]))
-    final = last(gradient, "part")
-    for part in ("encoder", "latent"):
-        for key, rows in final[final.part == part].groupby(UNIT):
-            gathered[key] |= _columns(f"variance_noise_{part}", log_t_interval(rows.variance_noise))
-            if part == "encoder":
-                gathered[key] |= _columns("bias_sq", t_interval(rows.bias_sq))
-                gathered[key] |= _columns("norm_sq", t_interval(rows.norm_sq))
+    final = relative(last(gradient, "part"))
+    for key, rows in final[final.part == "latent"].groupby(UNIT):
+        gathered[key] |= _columns("variance_noise_latent", log_t_interval(rows.variance_noise))
+    noises = {}
+    for key, rows in final[final.part == "encoder"].groupby(UNIT):
+        noises[key] = log_t_interval(rows.variance_noise)
+        gathered[key] |= _columns("variance_noise_encoder", noises[key])
+        for column in ("bias_sq", "norm_sq", "relative_bias_sq"):
+            gathered[key] |= _columns(column, t_interval(rows[column]))
     for key, rows in timings(collection).groupby(UNIT):
-        of_gradient = rows[rows.what == "gradient"]
-        gathered[key] |= {
-            "engine": rows.engine.iloc[0],
-            "seconds_step": rows[rows.what == "step"].seconds.median(),
-            "seconds_gradient": of_gradient.seconds.median(),
-            "evaluations": rows.evaluations_forward.median(),
-            "evaluations_backward": rows.evaluations_backward.median(),
-        }
+        of = {what: rows[rows.what == what] for what in ("step", "gradient")}
+        evaluations = rows.evaluations_forward.median()
+        gathered[key] |= {"engine": rows.engine.iloc[0], "evaluations": evaluations}
+        gathered[key] |= {"evaluations_backward": rows.evaluations_backward.median()}
+        for what, timed in of.items():
+            gathered[key] |= _columns(f"seconds_{what}", time_interval(timed))
+        if key in noises:
+            mean, low, high, n = noises[key]
+            counted = Interval(mean * evaluations, low * evaluations, high * evaluations, n)
+            gathered[key] |= _columns("variance_x_evaluations", counted)
+            gathered[key] |= _columns("variance_x_seconds", product(noises[key], time_interval(of["gradient"])))
     table = pd.DataFrame(list(gathered.values())).reindex(columns=list(COMPARISON))
     for name, spec in COMPARISON.items():
-        if spec.type == FLOAT:
+        if spec.type in (FLOAT, INT) and name not in (*STATUSES, "seeds", "checkpoint"):
             table[name] = table[name].astype(float)
-    table["variance_x_evaluations"] = table.variance_noise_encoder * table.evaluations
-    table["variance_x_seconds"] = table.variance_noise_encoder * table.seconds_gradient
-    order = [True] * len(PANEL) + [False, True]
-    return table.sort_values([*PANEL, "elbo_test", "label"], ascending=order).reset_index(drop=True)
+    order = [True] * len(PANEL) + [True, False, True]
+    table = table.assign(behind=incomplete(table))
+    table = table.sort_values([*PANEL, "behind", "elbo_test", "label"], ascending=order).reset_index(drop=True)
+    return table.drop(columns="behind")
 
 
 def to_arrow(table: "pd.DataFrame", columns: dict[str, Column]) -> pa.Table:
-    """A table of the report with the types of its columns; NaN, and the checkpoint NONE, are null."""
-    table = table.assign(checkpoint=table.checkpoint.astype("Int64").mask(table.checkpoint == NONE))
+    """A table of the report with the types of its columns; NaN, and the checkpoint OWN_TRAJECTORY, are null."""
+    table = table.assign(checkpoint=table.checkpoint.astype("Int64").mask(table.checkpoint == OWN_TRAJECTORY))
     schema = pa.schema([pa.field(name, column.type) for name, column in columns.items()])
     return pa.Table.from_pandas(table, schema, preserve_index=False).replace_schema_metadata(None)
 
 
 def _columns(name: str, interval: Interval) -> dict[str, float]:
-    return {name: interval.mean, f"{name}_low": interval.low, f"{name}_high": interval.high}
+    bounds = {f"{name}_low": interval.low, f"{name}_high": interval.high, f"{name}_n": interval.n}
+    return {name: interval.mean, **bounds}

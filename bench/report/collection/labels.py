@@ -15,9 +15,23 @@ IRRELEVANT = (
     "evaluate.images",
     "data.root",
     "probe.digest",
+    "option",
 )  # cannot change a result's meaning
 PROBLEM = ("problem", "data", "latent", "model", "objective")  # what differs here is another problem, and another panel
 TRAJECTORY = ("probe.trajectory",)  # what trained the shared checkpoint at which a run was measured
+PRECISION = (
+    "measure.draws",
+    "measure.batches",
+    "measure.precision",
+    "measure.max_draws",
+    "measure.reference",
+    "measure.reference_draws",
+    "measure.memory",
+    "measure.layers",
+    "measure.papers",
+    "evaluate.examples",
+    "evaluate.prior_samples",
+)  # how precisely something is measured, and what else is: numbers that differ in these alone may be compared
 ABSENT = object()
 
 Config = dict[str, Any]
@@ -68,20 +82,52 @@ def setting_keys(configs: Sequence[Config]) -> list[str]:
     return known[:-1] + [key for key in distinguishing(shared, known + keys) if key not in known]
 
 
-def label_keys(panels: Sequence[Sequence[Config]]) -> list[str]:
-    """The keys that tell apart one estimator's configurations; `panels` holds its configs, a list for each panel.
+def differing(configs: Sequence[Config], keys: Iterable[str]) -> list[str]:
+    """The keys that differ between the configs, apart from those that have an earlier key's value in every config."""
+    columns: dict[tuple, str] = {}
+    for key in keys:
+        values = tuple(config.get(key, ABSENT) for config in configs)
+        if len(set(values)) > 1:
+            columns.setdefault(values, key)
+    return list(columns.values())
+
+
+def condition_keys(configs: Sequence[Config]) -> list[str]:
+    """The keys that differ and belong neither to the problem nor to the estimator: training, machine, measurement."""
+    keys = {k for c in configs for k in c if not under(k, (*PROBLEM, *TRAJECTORY, "estimator")) and not _ignored(k)}
+    return differing(configs, sorted(keys, key=lambda k: (not under(k, ["train"]), k)))
+
+
+def unequal_keys(configs: Sequence[Config]) -> list[str]:
+    """The keys in which configs of one panel were trained or measured differently, where that is not what was varied.
+
+    A key is varied on purpose where every configuration of an estimator has the same values of all such keys. The
+    numbers of configs that differ in the keys that remain must not be ranked against each other.
+    """
+    keys = [key for key in condition_keys(configs) if not under(key, PRECISION)]
+    values: dict[tuple, set[tuple]] = {}
+    for config in configs:
+        estimator = tuple(sorted((k, v) for k, v in config.items() if under(k, ["estimator"])))
+        values.setdefault(estimator, set()).add(tuple(config.get(key, ABSENT) for key in keys))
+    return [] if len(set(map(frozenset, values.values()))) == 1 else keys
+
+
+def label_keys(panels: Sequence[Sequence[Config]], whole_panels: Sequence[Sequence[Config]] = ()) -> list[str]:
+    """The keys that tell apart one estimator's configurations, and all others that differ within a panel.
 
     A hyper-parameter of the estimator counts wherever it differs, another key only where it differs within a panel: a
     learning rate that goes with the data set says nothing there.
+
+    Args:
+        panels: the estimator's configs, a list for each panel.
+        whole_panels: the configs of all estimators in these panels.
     """
     everything = [config for panel in panels for config in panel]
-    keys = {k for config in everything for k in config if not under(k, PROBLEM + TRAJECTORY) and not _ignored(k)}
-    own = distinguishing(everything, sorted(k for k in keys if under(k, ["estimator"])))
-    others = sorted((k for k in keys if not under(k, ["estimator"])), key=lambda k: (not under(k, ["train"]), k))
-    needed = set(own)
-    for panel in panels:
-        needed |= set(distinguishing(panel, own + others))
-    return [k for k in own + others if k in needed]
+    keys = sorted({k for config in everything for k in config if under(k, ["estimator"]) and not _ignored(k)})
+    needed = distinguishing(everything, keys)
+    for panel in [*panels, *whole_panels]:
+        needed += [key for key in condition_keys(panel) if key not in needed]
+    return needed
 
 
 def describe(config: Config, keys: Sequence[str]) -> str:

@@ -9,6 +9,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+WIDEST = 1e6  # an interval of logs that spans more than this factor has too few values to say anything
+
+
 class Interval(NamedTuple):
     """A mean over `n` seeds and its interval; the bounds are NaN where there is no spread to judge by."""
 
@@ -34,12 +37,14 @@ def t_interval(values: Iterable[float], level: float = 0.95) -> Interval:
 
 def log_t_interval(values: Iterable[float], level: float = 0.95) -> Interval:
     """Geometric mean and Student-t interval on the log scale. Where a value is not positive there is no log: then the
-    arithmetic mean, without bounds."""
+    arithmetic mean, without bounds. No bounds either where they would be more than a factor `WIDEST` apart."""
     x = np.asarray(list(values), dtype=float)
     x = x[~np.isnan(x)]
     if (x <= 0).any():
         return Interval(float(x.mean()), np.nan, np.nan, len(x))
     mean, low, high, n = t_interval(np.log(x), level)
+    if not high - low < np.log(WIDEST):
+        low = high = np.nan
     return Interval(float(np.exp(mean)), float(np.exp(low)), float(np.exp(high)), n)
 
 

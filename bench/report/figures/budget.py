@@ -1,13 +1,13 @@
-"""What averaging buys: the error of the mean of M draws of a gradient against the reference."""
+"""The error of the mean of M draws of a gradient, against the reference."""
 
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bench.report.collection.collect import Collection
-from bench.report.collection.compare import last
+from bench.report.collection.gradients import last, relative
+from bench.report.collection.statistics import draws_interval
 from bench.report.figures.panels import clean_log_axis, grid, legend, panels, title
-from bench.report.figures.points import draws_interval
 from bench.report.figures.style import Look
 
 if TYPE_CHECKING:
@@ -28,7 +28,8 @@ def error_vs_budget(collection: Collection, looks: dict[str, Look], part: str) -
     dotted from where the noise falls below the upper end of that interval.
     """
     rows = collection.joined("gradient")
-    rows = last(rows[(rows.part == part) & rows.bias_sq.notna() & (rows.reference_norm_sq > 0)], "part")
+    rows = last(rows[rows.part == part], "part")
+    rows = rows[relative(rows).relative_bias_sq.notna()]
     keyed = panels(rows, f"bias_sq of the part {part}: no run was measured against a reference")
     figure, axes = grid(2 * len(keyed), 3.7, [2.7] * 2 * len(keyed))
     for i, (key, frame) in enumerate(keyed):

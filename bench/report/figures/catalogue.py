@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from bench.report.collection.collect import Collection
-from bench.report.figures import budget, parameter, points, temperature
+from bench.report.figures import bias, budget, parameter, points, temperature
 from bench.report.figures.curves import elbo_vs_seconds, elbo_vs_step, variance_vs_step
 from bench.report.figures.panels import Missing
 from bench.report.figures.style import RC, Look
@@ -21,7 +21,7 @@ FIGURES: dict[str, Callable[[Collection, dict[str, Look], str], "Figure"]] = {
     "variance_vs_evaluations": points.variance_vs_evaluations,
     "variance_vs_seconds": points.variance_vs_seconds,
     "final_elbo": points.final_elbo,
-    "bias": points.bias,
+    "bias": bias.bias,
     "error_vs_budget": budget.error_vs_budget,
     "bias_vs_temperature": temperature.bias_vs_temperature,
     "variance_vs_parameter": parameter.variance_vs_parameter,

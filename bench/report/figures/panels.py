@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from bench.report.collection.collect import PANEL
+from bench.report.collection.simultaneous import ENOUGH
 from bench.report.figures.style import Look
 from bench.tables.schema import OWN
 
@@ -18,7 +19,6 @@ COLUMNS = 2
 MOST = 24  # panels of one figure
 FEW, WIDE = 8, 7.4  # a legend of more labels than these is given this width (inches)
 ROWS, LINE = 3, 0.21  # lines of a legend for which a figure has room, and the height of each further one (inches)
-ENOUGH = 3  # seeds: with two, Student's t multiplies the standard error by 12.7 and bars would hide all else
 BARS = f"bars: 95 % Student-t intervals over seeds, where there are {ENOUGH} or more"
 
 

@@ -7,8 +7,8 @@ import numpy as np
 
 from bench.report.collection import labels
 from bench.report.collection.collect import PANEL, Collection
+from bench.report.collection.statistics import draws_interval
 from bench.report.figures.panels import clean_log_axis, grid, legend, panels, title
-from bench.report.figures.points import draws_interval
 from bench.report.figures.style import Look
 
 if TYPE_CHECKING:
@@ -60,8 +60,8 @@ def _by_parameter(collection: Collection, part: str) -> "pd.DataFrame":
             rows.loc[of.index, "key"] = key.removeprefix(f"{GROUP}.")
             rows.loc[of.index, "x"] = [float(runs[run][key]) for run in of.run]
             rows.loc[of.index, "setting"] = [
-                " ".join(dict.fromkeys([name, labels.describe(others[run], settings)])).strip()
-                for name, run in zip(of.problem, of.run, strict=True)
+                " ".join(dict.fromkeys([name, labels.describe(others[run], settings), conditions])).strip()
+                for name, run, conditions in zip(of.problem, of.run, of.conditions, strict=True)
             ]
     rows = rows[rows.key.notna()]
     return rows[rows.groupby(PANEL).x.transform("nunique") > 1]

@@ -1,11 +1,12 @@
-"""Figures of points: price against noise, what the training reached, and the share of bias in the error."""
+"""Figures of points: price against noise, and what the training reached."""
 
 from typing import TYPE_CHECKING
 
 from bench.report.collection.collect import PANEL, UNIT, Collection
-from bench.report.collection.compare import comparison, last
-from bench.report.collection.statistics import Interval, draws_interval, log_t_interval, summarise
-from bench.report.figures.panels import BARS, ENOUGH, barred, clean_log_axis, grid, panels, title
+from bench.report.collection.compare import comparison
+from bench.report.collection.gradients import last
+from bench.report.collection.statistics import Interval, draws_interval, summarise
+from bench.report.figures.panels import BARS, barred, clean_log_axis, grid, panels, title
 from bench.report.figures.place import label_points
 from bench.report.figures.style import Look
 from bench.tables.schema import OWN
@@ -33,14 +34,18 @@ def variance_vs_evaluations(collection: Collection, looks: dict[str, Look], part
 
 
 def variance_vs_seconds(collection: Collection, looks: dict[str, Look], part: str) -> "Figure":
-    """Noise against the time of a gradient; equal work-normalised variances lie on the grey lines."""
+    """Noise against the time of a gradient, both with their error; equal work-normalised variances lie on the grey
+    lines."""
     return _price(collection, looks, part, "seconds_gradient", "time per gradient (s)")
 
 
 def _price(collection: Collection, looks: dict[str, Look], part: str, price: str, label: str) -> "Figure":
+    import numpy as np
+
     rows = collection.joined("gradient")
     noise, bars = _noise(last(rows[rows.part == part], "part"))
-    frame = noise.merge(comparison(collection)[[*UNIT, price]], on=UNIT)
+    prices = comparison(collection).reindex(columns=[*UNIT, price, f"{price}_low", f"{price}_high"])
+    frame = noise.merge(prices, on=UNIT)
     keyed = panels(frame[(frame[price] > 0) & frame["mean"].notna()], f"{price} next to a variance of the part {part}")
     larger = max(1.0, max(len(rows) for _, rows in keyed) / 16) ** 0.5  # room for all names
     figure, axes = grid(len(keyed), 4.6 * larger, [3.9 * larger] * len(keyed))
@@ -51,7 +56,9 @@ def _price(collection: Collection, looks: dict[str, Look], part: str, price: str
         for _, r in rows.iterrows():
             look = looks[r.label]
             error = [[r["mean"] - r.low], [r.high - r["mean"]]]
-            ax.errorbar(r[price], r["mean"], error, color=look.colour, elinewidth=0.8, alpha=0.6, capsize=0)
+            ends = [[r[price] - r[f"{price}_low"]], [r[f"{price}_high"] - r[price]]]
+            across = None if np.isnan(ends).any() else ends
+            ax.errorbar(r[price], r["mean"], error, across, color=look.colour, elinewidth=0.8, alpha=0.6, capsize=0)
             ax.plot(r[price], r["mean"], look.marker, color=look.colour, markeredgecolor="white", zorder=3)
         ax.set(xscale="log", yscale="log", xlabel=label, ylabel=f"noise variance, {part} (nats²)")
         ax.set_title(title(key))
@@ -133,65 +140,12 @@ def final_elbo(collection: Collection, looks: dict[str, Look], part: str) -> "Fi
         room = 0.5 * max(high - low, 1.0)  # a bar may be wider than everything else
         ax.set(xlim=(low - room, high + room), ylim=(-0.6, len(names) - 0.3))
         ax.set(xlabel=bound_name(key, ""), title=title(key))
-    _key(figure, {"test": {"markerfacecolor": "#555555"}, "train": {"markerfacecolor": "white"}})
+    marker_legend(figure, {"test": {"markerfacecolor": "#555555"}, "train": {"markerfacecolor": "white"}})
     return figure
 
 
-def bias(collection: Collection, looks: dict[str, Look], part: str) -> "Figure":
-    """Squared bias and noise as fractions of the squared gradient: where the error of an estimate comes from.
-
-    The bars of the bias are 95 % of its own draws' error; those of the noise are over seeds, as elsewhere.
-    """
-    rows = collection.joined("gradient")
-    rows = last(rows[(rows.part == part) & rows.bias_sq.notna() & (rows.norm_sq > 0)], "part")
-    keyed = panels(rows, f"bias_sq of the part {part}: no run was measured against a reference")
-    figure, axes = grid(len(keyed), 4.2, [1.3 + ROW * frame.label.nunique() for _, frame in keyed])
-    for ax, (key, frame) in zip(axes, keyed, strict=True):
-        error = ((frame.bias_sq.clip(lower=0) + frame.variance_noise) / frame.norm_sq).groupby(frame.label).mean()
-        names = list(error.sort_values(ascending=False, kind="stable").index)
-        ax.set_xscale("log")
-        for y, name in enumerate(names):
-            _error_row(ax, y, frame[frame.label == name], looks[name])
-        ax.set_yticks(range(len(names)), names)
-        ax.set_ylim(-0.6, len(names) - 0.4)
-        ax.set(xlabel=f"relative to the squared norm, {part}", title=title(key))
-        clean_log_axis(ax.xaxis)
-    arrow = {"marker": "$\\leftarrow$", "markersize": 8, "color": "#555555"}
-    shown = {"squared bias": {"markerfacecolor": "#555555"}, "noise variance": {"markerfacecolor": "white"}}
-    _key(figure, shown | {"squared bias at most (95 %)": arrow})
-    return figure
-
-
-def relative_bias(rows: "pd.DataFrame") -> Interval:
-    """Squared bias as a fraction of the squared norm of the mean gradient, mean over runs, with the draws' error.
-
-    Whether there is a bias at these checkpoints is for the draws to say, however much it varies between seeds.
-    """
-    return draws_interval(rows.bias_sq / rows.norm_sq, rows.bias_sq_se / rows.norm_sq)
-
-
-def _error_row(ax, y: int, rows: "pd.DataFrame", look: Look) -> None:
-    noise = log_t_interval(rows.variance_noise / rows.norm_sq)
-    if noise.mean > 0:
-        if noise.n >= ENOUGH:
-            ax.plot([noise.low, noise.high], [y, y], color=look.colour, linewidth=0.9, alpha=0.7)
-        ax.plot(noise.mean, y, look.marker, color=look.colour, markerfacecolor="white", markeredgewidth=0.9, zorder=3)
-    mean, low, high, _ = relative_bias(rows)
-    if low > 0 or (mean > 0 and low != low):
-        ax.plot([low, high], [y, y], color=look.colour, linewidth=0.9, alpha=0.7)
-        ax.plot(mean, y, look.marker, color=look.colour, zorder=3)
-    elif high > 0:
-        ax.annotate(
-            "",
-            (high / 4, y),
-            (high, y),
-            arrowprops={"arrowstyle": "->", "color": look.colour, "shrinkA": 0, "shrinkB": 0},
-        )
-        ax.plot(high, y, "|", color=look.colour, markersize=6)
-        ax.plot(high / 4, y, ",", alpha=0)  # the arrow alone would not widen the axis
-
-
-def _key(figure: "Figure", entries: dict[str, dict]) -> None:
+def marker_legend(figure: "Figure", entries: dict[str, dict]) -> None:
+    """A legend below the panels: grey points of these styles."""
     from matplotlib.lines import Line2D
 
     plain = {"color": "#555555", "marker": "o", "linestyle": "none", "markersize": 5, "markeredgewidth": 0.9}

@@ -8,9 +8,10 @@ import numpy as np
 
 from bench.report.collection import labels
 from bench.report.collection.collect import PANEL, Collection
+from bench.report.collection.gradients import relative
 from bench.report.collection.statistics import Interval, draws_interval
+from bench.report.figures.bias import relative_bias
 from bench.report.figures.panels import clean_log_axis, grid, legend, panels, title
-from bench.report.figures.points import relative_bias
 from bench.report.figures.style import Look
 
 if TYPE_CHECKING:
@@ -24,11 +25,10 @@ BARS = "bars: 95 % error of the draws; ↓ a squared bias of at most this, where
 
 
 def bias_vs_temperature(collection: Collection, looks: dict[str, Look], part: str) -> "Figure":
-    """Squared bias as a fraction of the squared mean gradient, and the cosine with the reference, against the
-    temperature of the posterior, at the first and at the last step measured.
+    """Relative squared bias, divided by the squared norm of the reference, and the cosine with the reference, against
+    the temperature of the posterior, at the first and at the last step measured.
 
-    The bars are 95 % of the draws' own error, as in the figure `bias`. A point is missing where the mean gradient is
-    not above its noise.
+    The bars are 95 % of the draws' own error, as in the figure `bias`.
     """
     rows = _by_temperature(collection, part)
     rows = rows[rows.groupby(PANEL)[KEY].transform("nunique") > 1]
@@ -54,16 +54,18 @@ def _by_temperature(collection: Collection, part: str) -> "pd.DataFrame":
     """The rows with a bias and a temperature, which is a column here and no part of the setting."""
     runs = {row["run"]: labels.flatten(json.loads(row["config"])) for row in collection.tables["runs"].to_pylist()}
     rows = collection.joined("gradient")
-    rows = rows[(rows.part == part) & rows.bias_sq.notna() & (rows.norm_sq > 0)]
+    rows = relative(rows[rows.part == part])
+    rows = rows[rows.relative_bias_sq.notna()]
     rows = rows.assign(**{KEY: [float(runs[run].get(KEY, 0)) for run in rows.run]})
     rows = rows[rows[KEY] > 0]  # at 0 the posterior is a point mass, and no exact gradient is its limit
     others = {run: {k: v for k, v in runs[run].items() if k != KEY} for run in rows.run}
     keys = labels.problem_keys(list(others.values()))
-    return rows.assign(setting=[labels.describe(others[run], keys) for run in rows.run])
+    settings = [labels.describe(others[run], keys) for run in rows.run]
+    return rows.assign(setting=[f"{s} {c}".strip() for s, c in zip(settings, rows.conditions, strict=True)])
 
 
 def _bias(ax: "Axes", frame: "pd.DataFrame", looks: dict[str, Look], part: str) -> None:
-    ax.set(yscale="log", ylabel=f"squared bias / squared norm, {part}")
+    ax.set(yscale="log", ylabel=f"relative squared bias, {part}")
     names = sorted(frame.label.unique())
     for i, name in enumerate(names):
         look, aside = looks[name], 10 ** (0.03 * (i - (len(names) - 1) / 2))  # arrows would hide each other

@@ -1,21 +1,19 @@
-"""The first screen of the page: for each criterion, the estimator that measured lowest, and from which others the
-measurement tells it apart.
+"""The first screen of the page: for each criterion, which estimator measured lowest, and with which others it ties.
 
-Every criterion is a value for each estimator and seed. Along own trajectories the seeds say how sure it is: intervals
-are Student's t over seeds, and two estimators are compared by the differences within a seed (`bench.report.pairs`). At
-a shared checkpoint, and for a bias anywhere, the draws say it: the error of a value is the standard error that they
-gave, and two estimators, drawn with noise of their own, are compared by the normal distribution.
+Every criterion is a value for each estimator and seed. Along own trajectories the seeds are the sample: two estimators
+are compared by the differences within a seed. At a shared checkpoint, and for a bias anywhere, the draws are the
+sample: the error of a value is the standard error that they gave. Order, intervals and probabilities are all of one
+statistic, whose 95 % hold for all estimators of a criterion together (`simultaneous`).
 """
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from bench.report.collection.collect import PANEL, Collection
-from bench.report.collection.pairs import paired_t
-from bench.report.collection.statistics import Interval, t_interval
-from bench.report.figures.panels import ENOUGH
+from bench.report.collection.endings import lost
+from bench.report.collection.simultaneous import ENOUGH, Simultaneous, by_draws, by_seeds, not_negative
+from bench.report.collection.statistics import Interval
 from bench.report.page.criteria import CRITERIA, SOURCES, Criterion
 from bench.tables.schema import OWN
 
@@ -27,41 +25,48 @@ CONTROLS = ("detached",)  # learns nothing about the encoder on purpose: no cont
 
 
 class Contender(NamedTuple):
-    """One estimator under one criterion; `against` is the best's ratio to it, or difference from it, and `probability`
-    that of the best being better; NaN where neither can be told."""
+    """One estimator under one criterion. `against` is the first's ratio to it, or difference from it; `separated`
+    whether that interval leaves out equality; `probability` that of the first being better, NaN where it cannot be
+    told; `note` what its value leaves out: runs that failed, diverged or gave no finite number."""
 
     label: str
     value: Interval
     against: Interval
+    separated: bool
     probability: float
+    note: str
 
 
-class Verdict(NamedTuple):
-    """The contenders of one criterion in one panel, the best first; `silent` are those without noise, which have no
-    ratio; `seeds` the fewest that any comparison rests on."""
+class Ranking(NamedTuple):
+    """The contenders of one criterion in one panel, the best first. `behind` are those that are not ranked since runs
+    of them failed, diverged or gave no finite number, each with its note; `noiseless` those that have no ratio, since
+    they have no noise."""
 
     panel: tuple
     criterion: Criterion
     contenders: list[Contender]
-    silent: list[str]
+    behind: list[str]
+    noiseless: list[str]
     by_draws: bool
 
     @property
     def enough(self) -> bool:
-        """Whether there is anything to judge by: three seeds, or the draws' own error."""
+        """Whether there is anything to compare by: three seeds, or the draws' own error."""
         return self.by_draws or (bool(self.contenders) and self.contenders[0].value.n >= ENOUGH)
 
     @property
-    def tied(self) -> list[str]:
-        """Whom 95 % of certainty do not tell from the best."""
-        return [c.label for c in self.contenders[1:] if not c.probability > 0.975]
+    def ties(self) -> list[str]:
+        """Those whose interval of the difference from the first holds equality."""
+        return [c.label for c in self.contenders[1:] if not c.separated]
 
 
-def verdicts(collection: Collection) -> list[Verdict]:
-    """Of every panel and every criterion that was measured there."""
+def rankings(collection: Collection, survivors: bool = False) -> list[Ranking]:
+    """Of every panel and every criterion that was measured there. `survivors`: configurations of which runs failed or
+    diverged are ranked by the runs that are left."""
     found = []
     values = {c.name: SOURCES[c.name](collection) for c in CRITERIA}
     claims = collection.units.drop_duplicates(["run", "estimator"])[["run", "estimator", "unbiased"]]
+    notes = lost(collection.units)
     for panel in sorted(set(collection.units[PANEL].itertuples(index=False, name=None))):
         for criterion in CRITERIA:
             rows = values[criterion.name]
@@ -69,66 +74,86 @@ def verdicts(collection: Collection) -> list[Verdict]:
             rows = rows.merge(claims, on=["run", "estimator"])
             if criterion.among is not None:
                 rows = rows[rows.unbiased.eq(criterion.among).fillna(False).astype(bool)]
-            rows = rows.dropna(subset=["value"])
+            rows = rows[rows.value.notna() | rows.broken]
             if len(rows):
                 shared = panel[PANEL.index("trained_with")] != OWN
-                by_draws = shared if criterion.by_draws is None else criterion.by_draws
-                found.append(judge(panel, criterion, rows, by_draws and bool(rows.error.notna().any())))
-    return [verdict for verdict in found if verdict.contenders or verdict.silent]
+                draws = shared if criterion.by_draws is None else criterion.by_draws
+                noted = {key[-1]: words for key, words in notes.items() if key[:-1] == panel}
+                found.append(rank(panel, criterion, rows, draws and bool(rows.error.notna().any()), noted, survivors))
+    return [ranking for ranking in found if ranking.contenders or ranking.behind or ranking.noiseless]
 
 
-def judge(panel: tuple, criterion: Criterion, rows: "pd.DataFrame", by_draws: bool) -> Verdict:
-    """The contenders among rows with columns label, seed, value and error, which are not logs yet."""
-    silent: list[str] = []
+def rank(
+    panel: tuple,
+    criterion: Criterion,
+    rows: "pd.DataFrame",
+    draws: bool,
+    notes: dict[str, str],
+    survivors: bool = False,
+) -> Ranking:
+    """The contenders among rows with the columns label, seed, value, error and broken.
+
+    Args:
+        draws: whether the values' own errors are the sample, and not the seeds.
+        notes: of labels, which of their runs failed or diverged.
+        survivors: as in `rankings`.
+    """
+    noiseless: list[str] = []
+    notes = dict(notes)
+    for label, of in rows.groupby("label"):
+        if of.broken.any():
+            broken = f"no finite number in {of.broken.sum()} of {len(of)} runs"
+            notes[str(label)] = ", ".join(filter(None, [notes.get(str(label), ""), broken]))
     if criterion.ratio:
         least = ROUNDING * rows.value.max()
-        silent = sorted(str(label) for label, of in rows.groupby("label") if (of.value <= least).all())
-        rows = rows[rows.value > least]
-        if rows.empty:
-            return Verdict(panel, criterion, [], silent, by_draws)
+        largest = rows[rows.value.notna()].groupby("label").value.max()
+        noiseless = sorted(str(label) for label in largest.index[largest <= least])
+        rows = rows[(rows.value > least) | (rows.broken & ~rows.label.isin(noiseless))]
         rows = rows.assign(error=rows.error / rows.value, value=np.log(rows.value))
+    labels = set(rows.label[rows.value.notna()])
+    behind = sorted(notes.keys() & set(rows.label)) if not survivors else sorted(set(rows.label) - labels)
+    if labels - set(behind):
+        rows = rows[rows.label.isin(labels - set(behind))]
+    else:  # those that are left compete among themselves
+        behind = sorted(set(rows.label) - labels)
+        rows = rows[rows.label.isin(labels)]
+    contenders = _contenders(criterion, rows, draws, notes) if len(rows) else []
+    return Ranking(panel, criterion, contenders, [f"{b} ({notes[b]})" for b in behind], noiseless, draws)
+
+
+def _contenders(criterion: Criterion, rows: "pd.DataFrame", draws: bool, notes: dict[str, str]) -> list[Contender]:
+    """All labels of the rows, the best first; values are logs already where the criterion is a ratio."""
     tables: Any = rows.groupby(["label", "seed"])[["value", "error"]].mean().unstack("seed")
-    values, errors = tables["value"], tables["error"]
-    rank = values.mean(axis=1)
-    if criterion.by_upper_end and by_draws:
-        rank = rank + 1.96 * (errors**2).sum(axis=1).pow(0.5) / values.notna().sum(axis=1)
-    order = rank.sort_values(ascending=not criterion.highest, kind="stable").index
+    values, errors = tables["value"], tables["error"].to_numpy(float)
+    sign = -1 if criterion.highest else 1
+    compared = _compared(criterion, sign * values.to_numpy(float), errors if draws else None)
     back = np.exp if criterion.ratio else np.asarray
-    contenders = []
-    for label in order:
-        value, error = values.loc[label].to_numpy(float), errors.loc[label].to_numpy(float)
-        own = _normal(value, error) if by_draws else t_interval(value)
-        difference = values.loc[order[0]].to_numpy(float) - value
-        if by_draws:
-            combined = np.hypot(errors.loc[order[0]].to_numpy(float), error)
-            against, probability = _normal(difference, combined), _below(difference, combined)
-        else:
-            told = {k: v[0] for k, v in paired_t(difference[None]).items()}
-            against, probability = Interval(told["mean"], told["low"], told["high"], told["seeds"]), told["probability"]
-        if criterion.highest:
-            probability = 1 - probability
-        contenders.append(Contender(str(label), _mapped(own, back), _mapped(against, back), float(probability)))
-    return Verdict(panel, criterion, contenders, silent, by_draws)
+    n, contenders = values.notna().sum(axis=1).to_numpy(), list[Contender]()
+    first, *_ = order = compared.order()
+    for i in order:
+        value = _interval(sign * compared.mean[i], compared.half[i], n[i], back)
+        if criterion.not_negative:
+            value = value._replace(low=max(value.low, 0.0))
+        shared = int((values.iloc[first].notna() & values.iloc[i].notna()).sum())
+        half = compared.half_difference[first, i]
+        against = _interval(sign * compared.difference[first, i], half, shared, back)
+        probability = compared.probability(first, i) if len(contenders) == 1 else float("nan")
+        label, separated = str(values.index[i]), bool(compared.separated[first, i])
+        contenders.append(Contender(label, value, against, separated, probability, notes.get(label, "")))
+    return contenders
 
 
-def _mapped(interval: Interval, back: Callable) -> Interval:
-    mean, low, high, n = interval
-    return Interval(float(back(mean)), float(back(low)), float(back(high)), int(n))
+def _compared(criterion: Criterion, values: np.ndarray, errors: np.ndarray | None) -> Simultaneous:
+    if errors is None:
+        return by_seeds(values, criterion.floor)
+    if criterion.not_negative:
+        found = by_draws(values, errors)
+        n = (~np.isnan(values)).sum(1)
+        own = np.sqrt(np.where(np.isnan(values), 0.0, errors**2).sum(1)) / n
+        mean, deviation = not_negative(found.mean, own)
+        return by_draws(mean[:, None], deviation[:, None])
+    return by_draws(values, errors, criterion.floor)
 
 
-def _normal(values: np.ndarray, errors: np.ndarray) -> Interval:
-    """Mean over seeds and 95 % of the draws' error."""
-    there = ~np.isnan(values)
-    if not there.any():
-        return Interval(np.nan, np.nan, np.nan, 0)
-    mean, half = values[there].mean(), 1.96 * np.sqrt((errors[there] ** 2).sum()) / there.sum()
-    return Interval(mean, mean - half, mean + half, int(there.sum()))
-
-
-def _below(values: np.ndarray, errors: np.ndarray) -> float:
-    """Probability of a negative mean."""
-    from scipy import stats
-
-    found = _normal(values, errors)
-    half = found.high - found.mean
-    return float(stats.norm.cdf(-1.96 * found.mean / half)) if half > 0 else float("nan")
+def _interval(mean: float, half: float, n: int, back: Any) -> Interval:
+    return Interval(float(back(mean)), float(back(mean - half)), float(back(mean + half)), int(n))

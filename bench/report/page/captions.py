@@ -17,12 +17,12 @@ TITLES = {
     "variance_vs_evaluations": "Noise against evaluations of the cost",
     "variance_vs_seconds": "Noise against time",
     "final_elbo": "Final bound",
-    "bias": "Bias and noise as fractions of the signal",
-    "error_vs_budget": "What averaging buys",
+    "bias": "Relative squared bias and noise",
+    "error_vs_budget": "Error of an average of draws",
     "bias_vs_temperature": "Bias against temperature",
 }
 BOUNDS = ("elbo_vs_step", "elbo_vs_seconds", "final_elbo")  # of table `objective`; all others of `gradient`
-TOLD = (
+STATED = (
     "problem.name", "data.name", "data.binarisation", "latent.dim", "latent.categories", "latent.positions",
     "latent.codes", "model.arch", "model.hidden", "objective.kl", "train.steps", "train.batch_size", "train.lr",
 )  # fmt: skip
@@ -52,13 +52,15 @@ def setting(collection: Collection) -> str:
     """Data, latents, model and training of the runs, by family: `bernoulli: digits, dynamic, dim 10, ...`."""
     runs = collection.tables["runs"].select(["run", "config"]).to_pylist()
     configs = {row["run"]: labels.flatten(json.loads(row["config"])) for row in runs}
-    told = {}
+    stated = {}
     for family, units in collection.units.groupby("family"):
         of = [configs[run] for run in units.run]
-        told[str(family)] = [words for key in TOLD if (words := _values(key, of))]
-    shared = [words for words in next(iter(told.values()), []) if all(words in of for of in told.values())]
-    own = [f"{f}: {', '.join(w for w in of if w not in shared) or 'all as stated'}" for f, of in told.items()]
-    return f"{', '.join(shared)}. {'; '.join(own)}." if len(told) > 1 else f"{', '.join(told)}: {', '.join(shared)}."
+        stated[str(family)] = [words for key in STATED if (words := _values(key, of))]
+    shared = [words for words in next(iter(stated.values()), []) if all(words in of for of in stated.values())]
+    own = [f"{f}: {', '.join(w for w in of if w not in shared) or 'all as stated'}" for f, of in stated.items()]
+    return (
+        f"{', '.join(shared)}. {'; '.join(own)}." if len(stated) > 1 else f"{', '.join(stated)}: {', '.join(shared)}."
+    )
 
 
 def _values(key: str, configs: list[labels.Config]) -> str:

@@ -1,7 +1,8 @@
 """What the first screen of the page compares: for each criterion a value for each estimator and seed.
 
-Each source gives a frame with the columns label, seed, estimator, run, those of PANEL, `value`, and `error`: the
-standard error that the draws gave, NaN where none did.
+Each source gives a frame with the columns label, seed, estimator, run, those of PANEL, and: `value`, NaN where there is
+none; `error`, its standard error where draws or repetitions gave one, else NaN; `broken`, whether something was
+measured there and came out as no finite number.
 """
 
 from collections.abc import Callable
@@ -10,7 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from bench.report.collection.collect import Collection
-from bench.report.collection.compare import last, priced, timings
+from bench.report.collection.gradients import last, priced
+from bench.report.collection.times import TIME_FLOOR, timings
 from bench.report.figures.points import with_bound
 
 if TYPE_CHECKING:
@@ -28,11 +30,14 @@ class Criterion(NamedTuple):
     highest: bool = False
     among: bool | None = None
     by_draws: bool | None = None  # None: at shared checkpoints alone
-    by_upper_end: bool = False  # what surely is small leads, not what noise made small
+    not_negative: bool = False  # what cannot be negative is compared as such, however noise made it look
+    floor: float = 0.0  # relative standard error that neither seeds nor draws make smaller
+    sample: str = "draws"  # what gave the errors of the values
 
 
-RELATIVE = "squared norm of the reference, or of the mean gradient where the tables lack that; encoder"
+RELATIVE = "reference_norm_sq, the squared norm of the reference; encoder"
 UNBIASED = "among the estimators that claim to be unbiased"
+TIMED = f"the error of a time is at least {TIME_FLOOR:.0%}".replace("%", " %")
 CRITERIA = (
     Criterion(
         "variance_x_evaluations",
@@ -44,20 +49,23 @@ CRITERIA = (
     Criterion(
         "variance_x_seconds",
         "Noise at equal time",
-        f"noise variance of the encoder's gradient x time of a gradient; {UNBIASED}",
+        f"noise variance of the encoder's gradient x time of a gradient; {UNBIASED}; {TIMED}",
         "nats² ms",
         among=True,
+        floor=TIME_FLOOR,
     ),
-    Criterion("mse", "Error of one gradient", f"(squared bias + noise variance) / {RELATIVE}"),
+    Criterion(
+        "mse", "Error of one gradient", f"relative mean squared error: (squared bias + noise variance) / {RELATIVE}"
+    ),
     Criterion(
         "bias",
         "Bias",
-        f"squared bias / {RELATIVE}; the first has the lowest upper end of its interval, since noise alone may make a "
-        "measured bias small or negative; among the estimators that claim to be biased",
+        f"relative squared bias: squared bias / {RELATIVE}; mean and interval of what it may be, given the draws and "
+        "that no square is negative; among the estimators that claim to be biased",
         ratio=False,
         among=False,
         by_draws=True,
-        by_upper_end=True,
+        not_negative=True,
     ),
     Criterion(
         "bound",
@@ -68,34 +76,41 @@ CRITERIA = (
         ratio=False,
         highest=True,
     ),
-    Criterion("seconds", "Time", "time of one gradient, median over repetitions", "ms"),
+    Criterion(
+        "seconds",
+        "Time",
+        f"time of one gradient, median over repetitions; {TIMED}",
+        "ms",
+        floor=TIME_FLOOR,
+        sample="repetitions",
+    ),
 )
 
 
-def _priced(price: str, unit: float = 1) -> Callable[[Collection], "pd.DataFrame"]:
-    def found(collection: Collection) -> "pd.DataFrame":
-        rows = priced(collection)
-        each = rows[price] * unit
-        return rows.assign(value=rows.variance_noise * each, error=rows.variance_noise_se * each)
-
-    return found
-
-
-def _relative(collection: Collection) -> "pd.DataFrame":
+def _by_evaluations(collection: Collection) -> "pd.DataFrame":
     rows = priced(collection)
-    rows = rows.assign(size=rows.reference_norm_sq.fillna(rows.norm_sq))
-    return rows[rows["size"] > 0]
+    each = rows.evaluations_forward
+    rows = rows.assign(value=rows.variance_noise * each, error=rows.variance_noise_se * each)
+    return rows.assign(broken=rows.variance_noise.isna())
+
+
+def _by_seconds(collection: Collection) -> "pd.DataFrame":
+    rows = priced(collection)
+    value = 1000 * rows.variance_noise * rows.seconds
+    error = value * np.hypot(rows.variance_noise_se / rows.variance_noise, rows.seconds_error)
+    return rows.assign(value=value, error=error, broken=rows.variance_noise.isna())
 
 
 def _bias(collection: Collection) -> "pd.DataFrame":
-    rows = _relative(collection)
-    return rows.assign(value=rows.bias_sq / rows["size"], error=rows.bias_sq_se / rows["size"])
+    rows = priced(collection)
+    broken = rows.reference.notna() & rows.bias_sq.isna()
+    return rows.assign(value=rows.relative_bias_sq, error=rows.relative_bias_sq_se, broken=broken)
 
 
 def _mse(collection: Collection) -> "pd.DataFrame":
-    rows = _relative(collection)
-    error = rows.mse.fillna(rows.bias_sq + rows.variance_noise)
-    return rows.assign(value=error / rows["size"], error=rows.mse_se / rows["size"])
+    rows = priced(collection)
+    broken = rows.reference.notna() & (rows.bias_sq + rows.variance_noise).isna()
+    return rows.assign(value=rows.relative_mse, error=rows.relative_mse_se, broken=broken)
 
 
 def _bound(collection: Collection) -> "pd.DataFrame":
@@ -103,19 +118,20 @@ def _bound(collection: Collection) -> "pd.DataFrame":
     held_out = (rows.split == "test").groupby(rows.run).transform("any")
     rows = last(rows[rows.split == held_out.map({True: "test", False: "train"})].assign(estimator=""), "split")
     names = collection.units[["run", "estimator"]].drop_duplicates("run")
-    return rows.drop(columns="estimator").merge(names, on="run").assign(value=lambda r: r.bound, error=np.nan)
+    rows = rows.drop(columns="estimator").merge(names, on="run")
+    return rows.assign(value=rows.bound, error=np.nan, broken=rows.bound.isna())
 
 
 def _seconds(collection: Collection) -> "pd.DataFrame":
     cost = timings(collection)
     seeds = collection.units[["run", "seed", "estimator"]].drop_duplicates("run")
     cost = cost[cost.what == "gradient"].drop(columns=["seed", "estimator"], errors="ignore").merge(seeds, on="run")
-    return cost.assign(value=1000 * cost.seconds, error=np.nan)
+    return cost.assign(value=1000 * cost.seconds, error=1000 * cost.seconds * cost.seconds_error, broken=False)
 
 
 SOURCES: dict[str, Callable[[Collection], "pd.DataFrame"]] = {
-    "variance_x_evaluations": _priced("evaluations_forward"),
-    "variance_x_seconds": _priced("seconds", 1000),
+    "variance_x_evaluations": _by_evaluations,
+    "variance_x_seconds": _by_seconds,
     "mse": _mse,
     "bias": _bias,
     "bound": _bound,

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from bench.report.collection.collect import PANEL, UNIT, Collection
 from bench.report.figures.catalogue import SHARED
 from bench.report.figures.panels import title
-from bench.report.page.answer import Verdict, verdicts
+from bench.report.page.answer import Ranking, rankings
 from bench.report.page.captions import Caption, caption, setting
 from bench.report.page.criteria import CRITERIA
-from bench.report.page.listing import comparison_listing, endings_listing, number, pairs_listing, runs_listing
+from bench.report.page.listing import comparison_listing, endings_listing, pairs_listing, runs_listing
+from bench.report.page.numbers import number
 from bench.report.page.pictures import galleries
-from bench.report.page.shown import cell, details
+from bench.report.page.statements import ALL_AT_ONCE, cell, details
 from bench.report.page.svg import inline
 from bench.tables.schema import OWN, STATUSES
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 
 
-class Drawn(NamedTuple):
+class PageFigure(NamedTuple):
     """A figure of the page."""
 
     name: str
@@ -42,6 +43,7 @@ def page(
     command: list[str],
     part: str,
     unfinished: int,
+    survivors: bool = False,
 ) -> str:
     """The whole page.
 
@@ -51,13 +53,14 @@ def page(
         command: the words that make this report, without `--only`.
         part: of the gradient, in the figures.
         unfinished: run directories that are not complete.
+        survivors: whether configurations of which runs failed or diverged are ranked by the others.
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
-    found = verdicts(collection)
+    found = rankings(collection, survivors)
     drawn = [
-        Drawn(
+        PageFigure(
             name,
             Markup(inline(svg, name, (told := caption(name, collection, part)).title)),
             told,
@@ -82,6 +85,7 @@ def page(
         sections=_sections(found, drawn),
         criteria=CRITERIA,
         details=details(found),
+        all_at_once=ALL_AT_ONCE,
         drawn=len(drawn),
         galleries=galleries(collection, list(compared[UNIT].itertuples(index=False, name=None))),
         listings=[listing for listing in listings if listing.rows],
@@ -101,7 +105,7 @@ def _title(names: list[str]) -> str:
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
-def _sections(found: list[Verdict], drawn: list[Drawn]) -> list[dict[str, Any]]:
+def _sections(found: list[Ranking], drawn: list[PageFigure]) -> list[dict[str, Any]]:
     """Own trajectories and shared checkpoints, each with its answers and figures: they are never mixed."""
     sections = []
     for shared in (False, True):

@@ -4,8 +4,10 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bench.report.collection.collect import NONE, PANEL, Collection
+from bench.report.collection.collect import OWN_TRAJECTORY, PANEL, Collection
+from bench.report.collection.endings import lost_of
 from bench.report.figures.panels import title
+from bench.report.page.numbers import bounded, nats, number, percent
 from bench.tables.columns import QUANTITIES
 
 if TYPE_CHECKING:
@@ -16,6 +18,16 @@ SHORT = {
     "variance_noise": "noise",
     "variance_x_evaluations": "noise x evaluations",
     "variance_x_seconds": "noise x seconds",
+}
+
+
+INTERVALS = {  # of the comparison: column and header
+    "variance_noise_encoder": "noise (nats²)",
+    "bias_sq": "bias² (nats²)",
+    "relative_bias_sq": "relative bias²",
+    "variance_x_evaluations": "noise x evaluations",
+    "variance_x_seconds": "noise x seconds",
+    "seconds_gradient": "s per gradient",
 }
 
 
@@ -35,31 +47,6 @@ class Listing(NamedTuple):
     columns: list[str]
     rows: list[list[Cell]]
     numeric: list[bool]
-
-
-def number(value: Any) -> str:
-    """Three digits, or the whole part where it is longer; powers of ten beyond five digits; empty for none."""
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return ""
-    value = float(value)
-    if value == 0:
-        return "0"
-    if 1e-3 <= abs(value) < 1e5:
-        return (f"{value:.0f}" if abs(value) >= 1000 else f"{value:#.3g}".rstrip(".")).replace("-", "\N{MINUS SIGN}")
-    return f"{value:.2g}".replace("-", "\N{MINUS SIGN}")
-
-
-def bounded(mean: float, low: float, high: float) -> str:
-    """`714 [536, 949]`; without bounds where there are none."""
-    return number(mean) + (f" [{number(low)}, {number(high)}]" if number(low) and number(high) else "")
-
-
-def nats(mean: float, low: float = math.nan, high: float = math.nan) -> str:
-    """A bound to a tenth of a nat, which three digits would lose; a small one to three digits."""
-    if abs(mean) < 10:
-        return bounded(mean, low, high)
-    words = ["" if math.isnan(v) else f"{v:.1f}".replace("-", "\N{MINUS SIGN}") for v in (mean, low, high)]
-    return words[0] + (f" [{words[1]}, {words[2]}]" if words[1] and words[2] else "")
 
 
 def _number(value: Any) -> Cell:
@@ -84,32 +71,42 @@ def comparison_listing(table: "pd.DataFrame") -> Listing:
     rows = []
     for row in _rows(table):
         bound = "iwae_test" if row.objective == "iwae" else "elbo_test"
-        cells = [Cell(name_of(row)), Cell(row.label), Cell({True: "yes", False: "no"}.get(row.unbiased, ""))]
-        cells.append(Cell(str(row.seeds), row.seeds))
+        words = lost_of(row)
+        label = f"{row.label} ({words})" if words else row.label
+        cells = [Cell(name_of(row)), Cell(label), Cell({True: "yes", False: "no"}.get(row.unbiased, ""))]
+        cells.append(Cell(_of(row.seeds, row.seeds + row.failed + row.diverged), row.seeds))
         cells.append(Cell(nats(*_ends(row, bound)), _sortable(getattr(row, bound))))
-        for column in ("variance_noise_encoder", "bias_sq"):
-            cells.append(Cell(bounded(*_ends(row, column)), _sortable(getattr(row, column))))
-        prices = ("variance_x_evaluations", "variance_x_seconds", "evaluations", "seconds_gradient", "seconds_step")
-        rows.append(cells + [_number(getattr(row, column)) for column in prices])
-    columns = ["family and setting", "estimator", "claims unbiased", "seeds", "test bound (nats)", "noise (nats²)",
-               "bias² (nats²)", "noise x evaluations", "noise x seconds", "evaluations", "s per gradient",
-               "s per step"]  # fmt: skip
+        for column in INTERVALS:
+            mean, low, high, n = _ends(row, column)
+            used = f" ({_of(n, row.seeds)})" if 0 < n < row.seeds else ""
+            cells.append(Cell(f"{bounded(mean, low, high, n)}{used}", _sortable(mean)))
+        rows.append([*cells, _number(row.evaluations), _number(row.seconds_step)])
+    columns = ["family and setting", "estimator", "claims unbiased", "seeds", "test bound (nats)", *INTERVALS.values(),
+               "evaluations", "s per step"]  # fmt: skip
     note = (
-        "At the last step; [95 % Student-t intervals over seeds]. Noise and bias² are of the encoder's gradient. The "
-        "bound is the ELBO, or the IWAE bound where the estimator optimises that."
+        "At the last step; [95 % Student-t intervals over seeds], of each configuration alone; those with a time hold "
+        "the error of the time too. Noise and bias² are of the encoder's gradient; relative bias² is divided by the "
+        "squared norm of the reference. The bound is the ELBO, or the IWAE bound where the estimator optimises that. "
+        "2 of 3: of three runs two count. [too few]: the interval would span more than six decades."
     )
-    return Listing("comparison", "Every configuration", note, columns, rows, [False] * 3 + [True] * 9)
+    numeric = [False] * 3 + [True] * (len(columns) - 3)
+    return Listing("comparison", "Every configuration", note, columns, rows, numeric)
 
 
-def _ends(row: Any, column: str) -> tuple[float, float, float]:
-    return getattr(row, column), getattr(row, f"{column}_low"), getattr(row, f"{column}_high")
+def _of(used: float, total: float) -> str:
+    return f"{used:.0f}" if used == total else f"{used:.0f} of {total:.0f}"
+
+
+def _ends(row: Any, column: str) -> tuple[float, float, float, float]:
+    return tuple(getattr(row, f"{column}{end}") for end in ("", "_low", "_high", "_n"))
 
 
 def pairs_listing(table: "pd.DataFrame", best: set[tuple]) -> Listing:
     """Every pair; of very many, those with one of `best`: the lowest measured, as (*panel, label)."""
     note = (
-        "A over B by paired seeds, [95 % Student-t intervals], and the probability that A is lower. Empty: one seed, "
-        "or no noise. Not corrected for the number of pairs."
+        "A over B by paired seeds, [95 % Student-t intervals], and the probability that A is lower, both of this pair "
+        "alone; \N{ASTERISK OPERATOR}: the two differ with 95 % for all pairs of the panel at once, by Tukey's "
+        "studentised range. Empty: one seed, or no noise."
     )
     if len(table) > MOST_PAIRS:
         keys = [tuple(row) for row in table[PANEL].itertuples(index=False, name=None)]
@@ -120,8 +117,10 @@ def pairs_listing(table: "pd.DataFrame", best: set[tuple]) -> Listing:
     for row in _rows(table):
         cells = [Cell(name_of(row)), Cell(row.A), Cell(row.B)]
         for q in QUANTITIES:
-            ratio, low, high = (getattr(row, f"{q}_{end}") for end in ("ratio", "low", "high"))
-            cells += [Cell(bounded(ratio, low, high), _sortable(ratio)), _probability(getattr(row, f"{q}_probability"))]
+            ratio, low, high, n = (getattr(row, f"{q}_{end}") for end in ("ratio", "low", "high", "seeds"))
+            mark = " \N{ASTERISK OPERATOR}" if getattr(row, f"{q}_separated") is True else ""
+            cells.append(Cell(bounded(ratio, low, high, n) + mark, _sortable(ratio)))
+            cells.append(_probability(getattr(row, f"{q}_probability")))
         rows.append([*cells, Cell(str(int(row.variance_noise_seeds)), int(row.variance_noise_seeds))])
     columns = ["family and setting", "A", "B"]
     columns += [words for q in QUANTITIES for words in (f"{SHORT[q]}, A / B", "P(A lower)")] + ["seeds"]
@@ -130,11 +129,6 @@ def pairs_listing(table: "pd.DataFrame", best: set[tuple]) -> Listing:
 
 def _probability(value: float) -> Cell:
     return Cell("" if math.isnan(value) else percent(value), _sortable(value))
-
-
-def percent(value: float) -> str:
-    """A probability that never claims certainty."""
-    return "> 99.9 %" if value > 0.999 else "< 0.1 %" if value < 0.001 else f"{100 * value:.1f} %"
 
 
 def runs_listing(collection: Collection) -> Listing:
@@ -160,7 +154,7 @@ def _whole(value: int | None) -> Cell:
 
 
 def endings_listing(units: "pd.DataFrame") -> Listing | None:
-    """What did not end well, with its reason; None where all did."""
+    """The runs that failed, diverged or were skipped, with their reasons; None where all are done."""
     units = units[units.status != "done"]
     if units.empty:
         return None
@@ -168,10 +162,10 @@ def endings_listing(units: "pd.DataFrame") -> Listing | None:
     rows = []
     for (status, family, label, reason), of in units.groupby(["status", "family", "label", "reason"]):
         step = of.checkpoint.max()
-        where = family if step == NONE else f"{family}, shared checkpoint"
+        where = family if step == OWN_TRAJECTORY else f"{family}, shared checkpoint"
         rows.append(
             [Cell(str(status)), Cell(str(where)), Cell(str(label)), Cell(str(len(of)), len(of)), Cell(str(reason))]
         )
     columns = ["status", "family", "estimator", "runs", "reason"]
     note = "None of these counts in any mean."
-    return Listing("endings", "What did not end well", note, columns, rows, [False, False, False, True, False])
+    return Listing("endings", "Failed and skipped runs", note, columns, rows, [False, False, False, True, False])

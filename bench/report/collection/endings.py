@@ -1,0 +1,31 @@
+"""How the runs of a configuration ended: what its means are over, and what they leave out."""
+
+from typing import TYPE_CHECKING, Any
+
+from bench.report.collection.collect import UNIT
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+LOST = ("failed", "diverged")  # a run that its configuration owes; a skipped one was never possible
+
+
+def incomplete(compared: "pd.DataFrame") -> "pd.Series":
+    """Whether a row of the comparison has runs that failed or diverged, or a run without a finite variance."""
+    unmeasured = compared.variance_noise_encoder_n < compared.seeds
+    return (compared[list(LOST)].sum(axis=1) > 0) | (unmeasured & (compared.variance_noise_encoder_n > 0))
+
+
+def lost_of(row: Any) -> str:
+    """`2 of 5 runs diverged` of a row with a count for each status; empty where every run is done."""
+    counts = {status: int(getattr(row, status)) for status in LOST}
+    total = int(row.done) + sum(counts.values())
+    return ", ".join(f"{n} of {total} runs {status}" for status, n in counts.items() if n)
+
+
+def lost(units: "pd.DataFrame") -> dict[Any, str]:
+    """`lost_of` of every configuration, by its panel and label; those without lost runs are left out."""
+    counts = units.groupby(UNIT).status.value_counts().unstack(fill_value=0)
+    counts = counts.reindex(columns=["done", *LOST], fill_value=0)
+    found = {row.Index: lost_of(row) for row in counts.itertuples()}
+    return {key: words for key, words in found.items() if words}
