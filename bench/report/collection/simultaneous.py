@@ -8,10 +8,11 @@ differences: the larger of the pair's own and of the one pooled over all pairs, 
 (G. Box, "Some theorems on quadratic forms", 1954). Intervals of single means are Bonferroni's.
 """
 
-from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
+
+from bench.report.collection.studentised import beyond, quantile
 
 LEVEL = 0.95
 ENOUGH = 3  # seeds from which estimators are compared: with two, Student's t multiplies a standard error by 12.7
@@ -47,13 +48,11 @@ class Simultaneous(NamedTuple):
 
     def probability(self, i: int, j: int) -> float:
         """That i is lower than j, by the statistic that separates them: 97.5 % where the interval ends at 0."""
-        from scipy import stats
-
         difference, error = self.difference[i, j], self.error[i, j]
         if np.isnan(error) or not self.freedom > 0 or (error == 0 and difference != 0):
             return float("nan") if np.isnan(error) or not self.freedom > 0 else float(difference < 0)
         size = abs(difference) / error if error > 0 else 0.0
-        tail = stats.studentized_range.sf(np.sqrt(2) * size, len(self.mean), self.freedom) / 2
+        tail = beyond(float(np.sqrt(2) * size), len(self.mean), self.freedom) / 2
         return float(1 - tail if difference <= 0 else tail)
 
 
@@ -91,15 +90,12 @@ def by_draws(values: np.ndarray, errors: np.ndarray, floor: float = 0.0) -> Simu
     return Simultaneous(mean, half, difference, apart, freedom)
 
 
-@lru_cache
 def critical(m: int, freedom: float) -> float:
     """Standard errors that the largest of the differences of m equal means exceeds in 5 %; NaN where nothing is left to
     judge by."""
-    from scipy import stats
-
     if m < 2 or not freedom > 0:
         return float("nan")
-    return float(stats.studentized_range.ppf(LEVEL, m, freedom) / np.sqrt(2))
+    return quantile(LEVEL, m, freedom) / float(np.sqrt(2))
 
 
 def not_negative(mean: np.ndarray, error: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -111,8 +107,8 @@ def not_negative(mean: np.ndarray, error: np.ndarray) -> tuple[np.ndarray, np.nd
     with np.errstate(invalid="ignore", divide="ignore"):
         at = -mean / error
         ratio = np.exp(stats.norm.logpdf(at) - stats.norm.logsf(at))
-        variance = np.fmax(1 + at * ratio - ratio**2, 1 / (1 + np.fmax(at, 0) ** 2))
-        cut = mean + error * ratio, error * np.sqrt(np.fmin(variance, 1.0))
+        variance = np.where(at < 30, 1 + at * ratio - ratio**2, at**-2.0)  # the difference of two large numbers
+        cut = mean + error * ratio, error * np.sqrt(variance)
     known = error > 0
     return np.where(known, cut[0], np.where(error == 0, np.fmax(mean, 0), mean)), np.where(known, cut[1], error)
 
@@ -141,7 +137,7 @@ def _residuals(values: np.ndarray) -> tuple[np.ndarray, float]:
     full = there.sum() - m - (of_seed > 0).sum() + 1
     variances = (squares / (n - 1))[n > 1]
     epsilon = variances.sum() ** 2 / (variances**2).sum() / len(variances) if variances.any() else 1.0
-    return squares, float(np.floor(max(full * epsilon, min(full, n.max() - 1))))
+    return squares, float(np.floor(max(full * epsilon, min(full, n.max() - 1))))  # few values: computed once each
 
 
 def _means(values: np.ndarray, squares: np.ndarray, freedom: float) -> tuple[np.ndarray, np.ndarray]:

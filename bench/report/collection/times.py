@@ -25,17 +25,17 @@ def timings(collection: Collection) -> "pd.DataFrame":
     engines = cost.groupby(UNIT).engine.transform(lambda e: "eager" if (e == "eager").any() else e.min())
     cost = cost[cost.engine == engines].copy()
     cost.loc[~cost.valid.fillna(True).astype(bool), "seconds"] = float("nan")
-    return cost.assign(seconds_error=np.fmax(_within(cost), _between(cost)))
+    return cost.assign(seconds_error=np.fmax(repetition_error(cost), run_error(cost)))
 
 
-def _within(cost: "pd.DataFrame") -> "pd.Series":
+def repetition_error(cost: "pd.DataFrame") -> "pd.Series":
     """The error that the repetitions of one timing show: `seconds_se` where the table has it, else by the quartiles."""
     quartiles = MEDIAN * (cost.seconds_q3 - cost.seconds_q1) / QUARTILES / np.sqrt(cost.repetitions)
     error = cost.seconds_se.fillna(quartiles) if "seconds_se" in cost else quartiles
     return (error / cost.seconds).fillna(0.0)
 
 
-def _between(cost: "pd.DataFrame") -> "pd.Series":
+def run_error(cost: "pd.DataFrame") -> "pd.Series":
     """The spread of a configuration's times over its runs, pooled over the panel; NaN where none has two."""
     logs = np.log(cost.seconds.where(cost.seconds > 0))
     squares = (logs - logs.groupby([cost[key] for key in [*UNIT, "what"]]).transform("mean")) ** 2
