@@ -18,7 +18,7 @@ from bench.report.page.listing import comparison_listing
 from bench.report.page.numbers import bounded
 from bench.report.page.statements import cell
 from bench.tables.store import write
-from tests.report.test_shared import shared
+from tests.support.shared_runs import shared
 from tests.support.synthetic_runs import config, place, runs_row, tables
 
 

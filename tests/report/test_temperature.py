@@ -16,13 +16,13 @@ TEMPERATURES = (0.1, 1.0, 3.0)
 
 
 def place(root, estimator, temperature, seed=0, *, bias, error=1e-4, norm=0.5, steps=STEPS, **changes):
-    """One run whose encoder gradient has this squared bias, as a fraction of its squared norm, at every step."""
+    """One run whose encoder gradient has this squared bias, as a fraction of its reference, at every step."""
     resolved = config(estimator, "vq", seed, latent__temperature=temperature, **changes)
     row = runs_row(resolved, estimator)
     made = tables(row)
     made["gradient"] = [
-        observed | {"norm_sq": norm, "bias_sq": bias * norm, "bias_sq_se": error * norm, "cosine": 1 - bias / 4}
-        | {"cosine_se": 1e-3}
+        observed | {"reference_norm_sq": norm, "bias_sq": bias * norm, "bias_sq_se": error * norm}
+        | {"cosine": 1 - bias / 4, "cosine_se": 1e-3}
         for observed in made["gradient"] if observed["step"] in steps
     ]  # fmt: skip
     write(root / row["run"], made)
@@ -51,7 +51,7 @@ def sweep(tmp_path):
 def test_bias_and_cosine_at_the_first_and_at_the_last_step(sweep):
     axes = drawn(sweep).axes
     assert [ax.get_title() for ax in axes] == ["vq, step 0", "vq, step 1000"] * 2
-    assert [ax.get_ylabel().split()[0] for ax in axes] == ["squared", "squared", "cosine", "cosine"]
+    assert [ax.get_ylabel().split()[0] for ax in axes] == ["relative", "relative", "cosine", "cosine"]
     assert {ax.get_xscale() for ax in axes} == {"log"}
     assert [ax.get_yscale() for ax in axes] == ["log", "log", "linear", "linear"]
     assert {tuple(label.get_text() for label in ax.get_xticklabels()) for ax in axes} == {("0.1", "1", "3")}
