@@ -6,7 +6,9 @@ import pytest
 import torch
 
 from bench.measure.gradient.draws import GROUPS, take
+from bench.measure.gradient.encoder import EncoderPull
 from bench.measure.gradient.layers import gradients, gram_pays, squared_norms
+from bench.measure.gradient.plan import PLANS
 from bench.measure.gradient.reference import Reference
 from bench.measure.gradient.rows import measure
 from bench.model.objective import Objective
@@ -19,6 +21,41 @@ from tests.support.objectives import CASES, CONV, objective_of
 from tests.support.small import brute_force, images, vae
 
 DRAWS = 67  # more than two for some groups, not a multiple of their number
+ENCODERS = {
+    "tanh": ("bernoulli", None, {"hidden": [5, 4]}),
+    "relu": ("bernoulli", None, {"hidden": [5, 4], "activation": "relu"}),
+    "leaky_relu": ("categorical", None, {"hidden": [5, 4], "activation": "leaky_relu"}),
+    "conv": ("bernoulli", None, CONV),
+    "conv relu": ("gaussian", None, CONV | {"activation": "relu"}),
+    "fsq": ("vq", {"codebook": "fsq", "levels": [2, 2], "dim": 2, "codes": 4}, {}),
+}
+
+
+@pytest.fixture
+def as_on_a_gpu(monkeypatch):
+    """The plan of a GPU, on the processor."""
+    monkeypatch.setitem(PLANS, "cpu", PLANS["cuda"])
+
+
+@pytest.mark.parametrize("memory", [256, 0.01], ids=["one chunk", "chunks"])
+@pytest.mark.parametrize("case", CASES)
+def test_sums_of_every_block_are_those_of_a_loop_by_the_plan_of_a_gpu(case, memory, as_on_a_gpu):
+    test_sums_of_every_block_are_those_of_a_loop(case, memory)
+
+
+@pytest.mark.parametrize(("dtype", "bound"), [(torch.float64, 1e-10), (torch.float32, 1e-5)])
+@pytest.mark.parametrize("case", ENCODERS)
+def test_cotangents_are_pulled_as_one_by_one(case, dtype, bound, as_on_a_gpu):
+    family, latent, model = ENCODERS[case]
+    made = vae(family, latent, **model).to(dtype)
+    pull = EncoderPull(made, images(5).to(dtype))
+    cotangents = torch.randn(9, *pull.q.params.shape, dtype=dtype)
+    layers, others = pull._pull(cotangents)
+    wanted = [c.output for c in pull.calls] + [p for _, p in pull.others]
+    for r, cotangent in enumerate(cotangents):
+        alone = torch.autograd.grad(pull.q.params, wanted, cotangent, retain_graph=True)
+        for one, found in zip(alone, [*layers, *others.values()], strict=True):
+            torch.testing.assert_close(found[r].flatten(), one.flatten(), rtol=bound, atol=bound)
 
 
 @pytest.mark.parametrize("memory", [256, 0.01], ids=["one chunk", "chunks"])

@@ -5,31 +5,34 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from bench.measure.gradient.convolutions import CONVOLUTIONS, convolved
 from bench.measure.gradient.graph import reached
-from bench.measure.gradient.layers import Call, gradients, gram_pays, recorded, squared_norms
+from bench.measure.gradient.layers import Call, by_draw, gradients, gram_pays, recorded, squared_norms
+from bench.measure.gradient.plan import PLANS
 from bench.measure.gradient.tally import Tally
 from bench.model.objective import Objective
 from bench.model.vae import Model
 from estimators import Latent
 
-FORMED = 8  # gradients of a layer formed at a time
-
 
 class Generative:
     """The parameters of a model outside its encoder: which of them sit in linear layers, and which are loose.
+
+    Where convolutions fold, many draws pass through them as one batch, and their parameters are not loose.
 
     Attributes:
         measured: whether they get a gradient at all.
         plain: whether each draw takes a backward pass of its own to all of them.
     """
 
-    def __init__(self, model: Model, measured: bool):
-        self.model, self.plain = model, False
+    def __init__(self, model: Model, measured: bool, folds: bool = False):
+        self.model, self.plain, self.folds = model, False, folds
         self.named = [(n, p) for n, p in model.named_parameters() if p.requires_grad and not n.startswith("encoder.")]
         self.measured = measured and bool(self.named)  # a problem with a fixed cost has none
-        self.loose = [n for n, _ in self.named if not isinstance(self._owner(n), nn.Linear)]
+        known = (nn.Linear, *CONVOLUTIONS) if folds else (nn.Linear,)
+        self.loose = [n for n, _ in self.named if not isinstance(self._owner(n), known)]
         self.dense = [p for n, p in self.named if n not in self.loose]
-        self.convolutional = any(p.ndim > 3 for _, p in self.named)
+        self.convolutional = any(p.ndim > 3 for n, p in self.named if n in self.loose)
 
     def _owner(self, name: str) -> nn.Module:
         return self.model.get_submodule(name.rpartition(".")[0])
@@ -39,7 +42,7 @@ class Generative:
         grads = torch.autograd.grad(loss, [p for _, p in self.named], retain_graph=True, allow_unused=True)
         zeroed = (torch.zeros_like(p) if g is None else g for (_, p), g in zip(self.named, grads, strict=True))
         by_name = dict(zip((n for n, _ in self.named), zeroed, strict=True))
-        found = {n: by_name[n].flatten() for n in self.loose}
+        found = {n: g.flatten() for n, g in by_name.items() if not isinstance(self._owner(n), nn.Linear)}
         for name, grad in by_name.items():
             layer, _, kind = name.rpartition(".")
             if name not in found and kind == "weight":
@@ -83,21 +86,6 @@ class Generative:
             self.model.get_submodule(owner)._parameters[attribute] = value  # type: ignore[assignment]  # in place: order stays
 
 
-@contextmanager
-def counted_outputs():
-    """The size of every module's output: what a computation holds, about, the estimator's own networks included."""
-    sizes: list[int] = []
-
-    def note(module, args, output):
-        sizes.append(output.numel() if isinstance(output, Tensor) else 0)
-
-    handle = nn.modules.module.register_module_forward_hook(note)
-    try:
-        yield sizes
-    finally:
-        handle.remove()
-
-
 class Drawn:
     """r draws of the gradient at `q`, for images `x [B, X]`.
 
@@ -110,7 +98,7 @@ class Drawn:
 
     def __init__(self, objective: Objective, q: Latent, x: Tensor, draws: int, generative: Generative):
         leaf = q.params.detach().expand(draws, *q.params.shape).clone().requires_grad_()
-        with generative.prepared(draws) as copies, recorded(objective.model) as calls:
+        with generative.prepared(draws) as copies, recorded(objective.model, generative.folds) as calls:
             loss = objective.estimate(q.with_params(leaf), x).loss  # [r, B]
         self.loss, self.recorded, self.generative = loss, list(calls), generative
         wanted, total = [leaf, *(c.output for c in calls), *copies.values()], loss.mean(-1).sum()
@@ -119,9 +107,13 @@ class Drawn:
             grads = torch.autograd.grad(total, wanted, allow_unused=True, retain_graph=generative.plain)
         layers, rest = grads[1 : 1 + len(self.recorded)], grads[1 + len(self.recorded) :]
         self.cotangents = torch.zeros_like(leaf) if grads[0] is None else grads[0]
-        self.calls = [(c, d) for c, d in zip(self.recorded, layers, strict=True) if d is not None]
+        used = [(c, d) for c, d in zip(self.recorded, layers, strict=True) if d is not None]
+        self.calls = [(c, d) for c, d in used if c.convolution is None]
         self.loose = {n: g.reshape(draws, -1) for n, g in zip(copies, rest, strict=True) if g is not None}
-        self.separable = all(c.output.ndim > 3 and c.output.shape[1] == draws for c in self.recorded)
+        for c, d in used:
+            for name, grad in convolved(c, d, draws).items() if c.convolution is not None else ():
+                self.loose[name] = self.loose[name] + grad if name in self.loose else grad
+        self.separable = all(len(c.lead) > 2 and c.lead[1] == draws for c in self.recorded)
         if generative.plain and loss.requires_grad:
             self.calls, self.loose = [], {n: g[None] for n, g in generative.fixed(total).items()}
 
@@ -130,32 +122,47 @@ class Drawn:
         derivative of the cost; then the cotangents of the outputs are not the whole gradient."""
         return not (self.generative.measured and reached(self.loss, self.recorded, self.generative.dense))
 
-    def tally(self, block, groups: Tensor) -> None:
-        """Add the decoder's gradients to the tallies `block(name)`; `groups [r]` of the draws: on host, sorted."""
-        on_device = groups.to(self.cotangents.device)
+    def tally(self, block, groups: Tensor, on_host: Tensor, memory: float) -> None:
+        """Add the decoder's gradients to the tallies `block(name)`; `groups [r]` of the draws, sorted, and the same on
+        the host; `memory` in MiB of a chunk."""
+        plan = PLANS[groups.device.type]
         for name, grad in self.loose.items():
-            block(name).add_vectors(on_device, grad)
+            block(name).add_vectors(groups, grad)
         for layer in dict.fromkeys(c.layer for c, _ in self.calls):
             inputs, cotangents, bias = _joined([(c, d) for c, d in self.calls if c.layer == layer], len(groups))
             tally: Tally = block(layer)
             if tally.single or not gram_pays(inputs, cotangents):
-                for rows in torch.arange(len(groups)).split(FORMED):  # a few at a time stay in the cache
-                    part = slice(int(rows[0]), int(rows[-1]) + 1)
-                    tally.add_vectors(on_device[part], gradients(inputs[part], cotangents[part], bias))
+                formed = plan.at_once(memory, (inputs.shape[-1] + bias) * cotangents.shape[-1], inputs.dtype)
+                for start in range(0, len(groups), formed):
+                    part = slice(start, start + formed)
+                    tally.add_vectors(groups[part], gradients(inputs[part], cotangents[part], bias))
                 continue
-            tally.add_squares(on_device, squared_norms(inputs, cotangents, bias))
+            tally.add_squares(groups, squared_norms(inputs, cotangents, bias))
             start = 0
-            for group, count in zip(*(t.tolist() for t in groups.unique_consecutive(return_counts=True)), strict=True):
-                rows = slice(start, start := start + count)
-                total = gradients(inputs[rows].flatten(0, 1), cotangents[rows].flatten(0, 1)[None], bias)
-                tally.add_sum(group, total[0])
+            for first, number, count in runs(on_host, merged=plan.folds):
+                rows, start = slice(start, start + number * count), start + number * count
+                theirs, back = (t[rows].unflatten(0, (number, count)).flatten(1, 2) for t in (inputs, cotangents))
+                tally.add_sums(first, gradients(theirs if number > 1 else theirs[0], back, bias))
+
+
+def runs(groups: Tensor, merged: bool) -> list[tuple[int, int, int]]:
+    """Of sorted groups on the host: the first group, how many follow one another with the same count where they are
+    `merged`, and that count."""
+    found: list[tuple[int, int, int]] = []
+    for group, count in zip(*(t.tolist() for t in groups.unique_consecutive(return_counts=True)), strict=True):
+        if merged and found and found[-1][2] == count:
+            first, number, _ = found.pop()
+            found.append((first, number + 1, count))
+        else:
+            found.append((group, 1, count))
+    return found
 
 
 def _joined(uses: list[tuple[Call, Tensor]], draws: int) -> tuple[Tensor, Tensor, bool]:
     """All rows that passed through a layer, by draw: inputs `[r, n, in]`, cotangents `[r, n, out]`."""
 
-    def by_draw(all_rows: list[Tensor]) -> Tensor:  # of [K, r, B, width]
-        parts = [(r[None] if draws == 1 else r.movedim(1, 0)).reshape(draws, -1, r.shape[-1]) for r in all_rows]
+    def joined(parts: list[Tensor]) -> Tensor:
         return parts[0] if len(parts) == 1 else torch.cat(parts, 1)
 
-    return by_draw([c.inputs for c, _ in uses]), by_draw([d for _, d in uses]), uses[0][0].bias
+    inputs = [by_draw(c.inputs, c.lead, draws) for c, _ in uses]
+    return joined(inputs), joined([by_draw(d, c.lead, draws) for c, d in uses]), uses[0][0].bias

@@ -7,14 +7,15 @@ The encoder runs once. All draws of a chunk are one batched computation along a 
 import torch
 from torch import Tensor
 
-from bench.measure.gradient.decoder import Drawn, Generative, counted_outputs
+from bench.measure.gradient.decoder import Drawn, Generative
 from bench.measure.gradient.encoder import EncoderPull
 from bench.measure.gradient.heap import keep_freed_blocks
+from bench.measure.gradient.plan import PLANS
+from bench.measure.gradient.sizes import counted_outputs
 from bench.measure.gradient.tally import Tally
 from bench.model.objective import Objective
 
 GROUPS = 32  # of draws, for the jackknife
-CACHE = 48  # MiB: on a processor, more draws at once are computed no faster
 
 
 def take(
@@ -32,10 +33,12 @@ def take(
         memory: MiB that one chunk of draws may take.
     """
     keep_freed_blocks()
+    plan = PLANS[x.device.type]
     pull = EncoderPull(objective.model, x)
     if objective.noiseless(pull.q):
         draws = 1
     groups = torch.arange(draws) * min(draws, GROUPS if draws >= GROUPS else max(2, draws // 2)) // draws
+    on_device = groups.to(x.device)  # once: what a chunk needs of them is there
     tallies: dict[str, Tally] = {}
 
     def block(name: str) -> Tally:
@@ -43,7 +46,7 @@ def take(
             tallies[name] = Tally(torch.bincount(groups), x.device)
         return tallies[name]
 
-    generative = Generative(objective.model, decoder)
+    generative = Generative(objective.model, decoder, plan.folds)
     decoder = generative.measured
     fixed = objective.fixed(pull.q).mean()
     fixed_latent = torch.zeros_like(pull.q.params)
@@ -56,26 +59,34 @@ def take(
     alone = decoder and generative.convolutional  # a convolution sees one draw at a time
     with counted_outputs() as outputs:
         drawn = Drawn(objective, q, x, 1 if alone else min(2, draws), generative)
-    values = sum(outputs) // len(drawn.cotangents) + 4 * q.params.numel()  # held per draw, about
+    held = outputs.kept if plan.kept else outputs.all
+    values = held // len(drawn.cotangents) + 4 * q.params.numel()  # held per draw, about
     first_order = drawn.first_order()
     if not (first_order and (alone or drawn.separable)):
         alone, generative.plain = True, not first_order
         drawn = Drawn(objective, q, x, 1, generative)
     shift = drawn.cotangents.mean(0)  # near the mean: subtracting it keeps precision
-    room = min(memory, CACHE) if x.device.type == "cpu" else memory
-    chunk = 1 if alone else max(1, int(room * 2**20 / (2 * values * x.element_size())))
+    unknown = plan.kept and outputs.passing > 0 and not alone  # how what is not kept grows with the draws
+
+    def fitting(values: int) -> int:
+        return max(1, int(plan.room(memory) * 2**20 / (2 * values * x.element_size())))
+
+    chunk = 1 if alone else fitting(values)
     start = 0
     while True:
-        on_host = groups[start : start + len(drawn.cotangents)]
-        part, cotangents = on_host.to(x.device), drawn.cotangents - shift
+        stop = start + len(drawn.cotangents)
+        part, cotangents = on_device[start:stop], drawn.cotangents - shift
         block("latent").add_vectors(part, cotangents.flatten(1))
         if encoder:
             pull.tally(block, part, cotangents)
-        drawn.tally(block, on_host)
-        start += len(part)
+        drawn.tally(block, part, groups[start:stop], memory)
+        start = stop
         if start == draws:
             break
-        drawn = Drawn(objective, q, x, min(chunk, draws - start), generative)
+        with counted_outputs() as of_one:
+            drawn = Drawn(objective, q, x, 1 if unknown else min(chunk, draws - start), generative)
+        if unknown:
+            chunk, unknown = fitting(values + max(0, outputs.passing - of_one.passing)), False
 
     block("latent").constant = (shift + fixed_latent).flatten()
     if encoder:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from bench.measure.gradient.layers import form, gram_pays, norms_by_gram, recorded, with_ones
+from bench.measure.gradient.plan import PLANS
 from bench.measure.gradient.tally import Tally
 from bench.model.vae import Model
 
@@ -24,12 +25,19 @@ class EncoderPull:
         named = [(f"encoder.{n}", p) for n, p in model.encoder.named_parameters()]
         self.others = [(n, p) for n, p in named if n.rpartition(".")[0] not in linear]
         self.inputs = [with_ones(c.inputs) if c.bias else c.inputs for c in self.calls]  # [B, in]
+        self.plan = PLANS[x.device.type]
         self.grams = [inputs @ inputs.mT for inputs in self.inputs]
 
     def _pull(self, cotangents: Tensor) -> tuple[list[Tensor], dict[str, Tensor]]:
         """Cotangents of the linear layers, and gradients `[r, P]` of all other parameters."""
         wanted = [c.output for c in self.calls] + [p for _, p in self.others]
-        grads = torch.autograd.grad(self.q.params, wanted, cotangents, is_grads_batched=True, retain_graph=True)
+
+        def pulled(cotangents: Tensor, **batched: bool) -> tuple[Tensor, ...]:
+            return torch.autograd.grad(self.q.params, wanted, cotangents, retain_graph=True, **batched)
+
+        # A processor is no faster where a convolution's gradients are those of one with many groups, which round anew.
+        loops = bool(self.others) and not self.plan.folds
+        grads = pulled(cotangents, is_grads_batched=True) if loops else torch.func.vmap(pulled)(cotangents)
         rest = zip(self.others, grads[len(self.calls) :], strict=True)
         return list(grads[: len(self.calls)]), {name: grad.flatten(1) for (name, _), grad in rest}
 

@@ -6,34 +6,55 @@ over draws is one matrix product. Both are exact. Goodfellow, Efficient Per-Exam
 arXiv:1510.01799, gives the same identity for n = 1.
 """
 
+import math
 from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from bench.model.networks import Trunk
+
+CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d)
+
 
 class Call(NamedTuple):
-    """One use of a linear layer in a forward pass."""
+    """One use of a linear layer, or of a convolution, in a forward pass."""
 
     layer: str  # the path of the module in the model
     bias: bool
-    inputs: Tensor  # [..., n, in]
+    inputs: Tensor  # [..., n, in], or [rows, channels, height, width]
     output: Tensor  # [..., n, out]
+    lead: tuple[int, ...]  # the axes that its rows have in the network, also where they are one axis inside
+    convolution: nn.Module | None = None
 
 
 @contextmanager
-def recorded(module: nn.Module):
-    """Record every use of a linear layer with trainable weights inside `module`, as a list of `Call`s."""
+def recorded(module: nn.Module, convolutions: bool = False):
+    """Record every use of a linear layer with trainable weights inside `module`, as a list of `Call`s; with
+    `convolutions`, those of convolutions too."""
     calls: list[Call] = []
     handles = []
-    for path, layer in module.named_modules():
-        if isinstance(layer, nn.Linear) and layer.weight.requires_grad:
+    leads: list[tuple[int, ...]] = [()]  # of the network that runs, where it makes one axis of them
 
-            def note(layer, args, output, path=path):
+    def enter(trunk, args):
+        leads.append(tuple(args[0].shape[:-1]))
+
+    def leave(trunk, args, output):
+        leads.pop()
+
+    for path, layer in module.named_modules():
+        if isinstance(layer, Trunk) and convolutions:
+            handles += [layer.register_forward_pre_hook(enter), layer.register_forward_hook(leave, always_call=True)]
+        convolves = convolutions and isinstance(layer, CONVOLUTIONS)
+        if (convolves or isinstance(layer, nn.Linear)) and layer.weight.requires_grad:
+
+            def note(layer, args, output, path=path, convolution=layer if convolves else None):
                 output = _outermost(output)
                 if output.requires_grad:  # not where an estimator asks for a cost without gradient
-                    calls.append(Call(path, layer.bias is not None, _outermost(args[0]), output))
+                    inputs, own = _outermost(args[0]), tuple(output.shape[: -3 if convolution else -1])
+                    lead = leads[-1] if math.prod(leads[-1]) == math.prod(own) and leads[-1] else own
+                    calls.append(Call(path, layer.bias is not None, inputs, output, lead, convolution))
 
             handles.append(layer.register_forward_hook(note))
     try:
@@ -49,6 +70,13 @@ def _outermost(value: Tensor) -> Tensor:
     while torch._C._functorch.is_gradtrackingtensor(value):
         value = torch._C._functorch.get_unwrapped(value)
     return value
+
+
+def by_draw(rows: Tensor, lead: tuple[int, ...], draws: int, width: int = 1) -> Tensor:
+    """Rows `[K, r, B, *]`, or those axes as one, by draw: `[r, n, *]`, where * are `width` axes."""
+    values = rows.shape[rows.ndim - width :]
+    rows = rows.reshape(*lead, *values)
+    return (rows[None] if draws == 1 else rows.movedim(1, 0)).reshape(draws, -1, *values)
 
 
 def gram_pays(inputs: Tensor, cotangents: Tensor) -> bool:

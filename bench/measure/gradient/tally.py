@@ -42,9 +42,9 @@ class Tally:
         self.add_squares(groups, squares)
         self._room(cotangents.flatten(1)).index_add_(0, groups, cotangents.flatten(1))
 
-    def add_sum(self, group: int, total: Tensor) -> None:
-        """Add the sum `[P]` of some gradients of one group."""
-        self._room(total)[group] += total
+    def add_sums(self, first: int, totals: Tensor) -> None:
+        """Add the sums `[g, P]` of some gradients of g groups, from the first on."""
+        self._room(totals)[first : first + len(totals)] += totals
 
     def _room(self, like: Tensor) -> Tensor:
         if not self.sums.numel():

@@ -26,7 +26,7 @@ INDEXED = ("aten::index", "aten::index_put_", "aten::index_put", "aten::_index_p
 UNFILLED = ("aten::empty", "aten::empty_like", "aten::empty_strided", "aten::new_empty", "aten::new_empty_strided")
 FREE = (*UNFILLED, "aten::_unsafe_view", "aten::resize_")  # no kernel, though no view by their schema
 WAITING = {  # the host needs a size or a verdict of theirs before it goes on
-    "aten::_local_scalar_dense", "aten::item", "aten::is_nonzero", "aten::equal", "aten::nonzero", "aten::masked_select",
+    "aten::_local_scalar_dense", "aten::is_nonzero", "aten::equal", "aten::nonzero", "aten::masked_select",
     "aten::_unique2", "aten::unique_dim", "aten::unique_consecutive", "aten::bincount", "aten::multinomial",
     "aten::_linalg_eigh", "aten::_linalg_svd", "aten::linalg_cholesky_ex", "aten::cholesky", "aten::linalg_inv_ex",
     "aten::_linalg_solve_ex", "aten::linalg_lu_factor_ex", "aten::linalg_lstsq", "aten::linalg_qr", "aten::_linalg_det",
@@ -172,7 +172,7 @@ def place() -> str:
     while frame is not None:
         file = frame.f_code.co_filename
         if file.startswith(ROOT) and not file.startswith(HERE) and "site-packages" not in file:
-            return f"{file[len(ROOT):]}:{frame.f_lineno}"
+            return f"{file[len(ROOT) :]}:{frame.f_lineno}"
         frame = frame.f_back  # type: ignore[assignment]
     return "backward"
 
@@ -230,10 +230,11 @@ def install() -> None:
         "_lazy_init": lambda: None, "is_available": lambda: True, "is_initialized": lambda: True,
         "is_current_stream_capturing": lambda: Watch.capturing is not None, "device_count": lambda: 1,
         "current_device": lambda: 0, "get_device_name": lambda *a: "a pretended GPU", "synchronize": synchronize,
-        "get_rng_state": lambda *a: torch.get_rng_state(), "set_rng_state": lambda state, *a: torch.set_rng_state(state),
+        "get_rng_state": lambda *a: torch.get_rng_state(), "set_rng_state": lambda s, *a: torch.set_rng_state(s),
         "manual_seed": lambda seed: None, "manual_seed_all": lambda seed: None, "empty_cache": lambda: None,
-        "memory_allocated": lambda *a: 0, "max_memory_allocated": lambda *a: 1, "reset_peak_memory_stats": lambda *a: None,
-        "Stream": _Stream, "current_stream": lambda *a: _Stream(), "stream": _Within, "CUDAGraph": Graph, "graph": _Capture,
+        "memory_allocated": lambda *a: 0, "max_memory_allocated": lambda *a: 1, "Stream": _Stream,
+        "reset_peak_memory_stats": lambda *a: None, "current_stream": lambda *a: _Stream(), "stream": _Within,
+        "CUDAGraph": Graph, "graph": _Capture,
     }  # fmt: skip
     for name, part in parts.items():
         setattr(torch.cuda, name, part)

@@ -1,0 +1,39 @@
+"""What a computation holds, about: the sizes of the outputs of all its modules, the estimator's own included."""
+
+from contextlib import contextmanager
+
+from torch import Tensor, nn
+
+
+class Outputs:
+    """Elements of the outputs of every module.
+
+    Attributes:
+        all: their sum.
+        kept: the sum of those that a backward pass needs.
+        passing: the largest that none needs, which is gone when the next is there.
+    """
+
+    def __init__(self) -> None:
+        self.all = self.kept = self.passing = 0
+
+    def note(self, output: object) -> None:
+        """Count one output."""
+        if not isinstance(output, Tensor):
+            return
+        self.all += output.numel()
+        if output.requires_grad:
+            self.kept += output.numel()
+        else:
+            self.passing = max(self.passing, output.numel())
+
+
+@contextmanager
+def counted_outputs():
+    """The sizes of the outputs of all modules that run inside."""
+    outputs = Outputs()
+    handle = nn.modules.module.register_module_forward_hook(lambda module, args, output: outputs.note(output))
+    try:
+        yield outputs
+    finally:
+        handle.remove()
