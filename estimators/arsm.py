@@ -4,6 +4,7 @@
   Variables, ICML 2019, arXiv:1905.01413.
 """
 
+from functools import cache
 from itertools import combinations
 
 import torch
@@ -57,9 +58,10 @@ class Arsm(Estimator[OneHot]):
         return Estimate(loss=as_loss(q, gradient.mean(0)) + c.mean(0), cost=c.mean(0))  # c differentiates the decoder
 
 
+@cache
 def swaps(categories: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """The P = C (C - 1) / 2 permutations that swap a pair `[P, C]`, and the number of each pair `[C, C]` from 1; c with
-    itself has number 0."""
+    itself has number 0. Made and sent to the device once."""
     pair = torch.tensor(list(combinations(range(categories), 2)), dtype=torch.long, device=device).view(-1, 2)  # [P, 2]
     order = torch.arange(categories, device=device).repeat(len(pair), 1).scatter(1, pair, pair.flip(1))
     number = torch.zeros(categories, categories, dtype=torch.long, device=device)

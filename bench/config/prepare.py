@@ -11,6 +11,7 @@ from bench.config.rules import RULES, Rule
 from bench.errors import BadInput, nearest, nearest_key
 
 MOST = 2**53  # whole numbers below are exact in every format that holds them, and seeds of every generator
+MEMORY = {"cpu": 256, "cuda": 4096}  # MiB; fixed, since noise is drawn by the chunk
 MILDEST = 1e-3  # kurtosis - 1 of a gradient with thousands of independent coordinates: no fewer draws will ever do
 
 
@@ -25,7 +26,14 @@ def prepare(config: dict[str, Any]) -> dict[str, Any]:
     check(prepared)
     if prepared["device"] == "auto":
         prepared["device"] = "cuda" if _has_cuda() else "cpu"
-    return prepared
+    return on_device(prepared, prepared["device"])
+
+
+def on_device(config: dict[str, Any], device: str) -> dict[str, Any]:
+    """The configuration on this device, with what it leaves to the device decided."""
+    measure = config["measure"]
+    memory = MEMORY[device] if measure["memory"] is None else measure["memory"]
+    return config | {"device": device, "measure": measure | {"memory": memory}}
 
 
 def check(config: dict[str, Any]) -> None:

@@ -109,7 +109,7 @@ RULES: dict[str, Rule] = {
     "measure.layers": FLAG,
     "measure.reference": TEXT,  # none, auto, exact or an unbiased estimator: see `_check_reference`
     "measure.reference_draws": _whole(2),
-    "measure.memory": _whole(1),
+    "measure.memory": _whole(1, optional=True),
     "measure.precision": _real(0, above=True, optional=True),
     "measure.max_draws": _whole(2),
     "measure.papers": FLAG,

@@ -72,7 +72,7 @@ def _runs(cfg: Any) -> Iterator[dict[str, Any]]:
     from omegaconf.errors import OmegaConfBaseException
 
     from bench.config.identity import identity, replica
-    from bench.config.prepare import prepare
+    from bench.config.prepare import on_device, prepare
     from bench.errors import BadInput
 
     with open_dict(cfg):
@@ -86,10 +86,11 @@ def _runs(cfg: Any) -> Iterator[dict[str, Any]]:
     finally:
         with open_dict(cfg):
             cfg.hydra = hydra
-    other = {"device": "cpu" if config["device"] == "cuda" else "cuda"}
+    measure = config["measure"] | {"memory": composed["measure"]["memory"]}
+    other = on_device(config | {"measure": measure}, "cpu" if config["device"] == "cuda" else "cuda")
     for number in range(config["replicas"]):
         one = replica(config, number)
-        elsewhere = {"on_the_other_device": identity(one | other)} if composed["device"] == "auto" else {}
+        elsewhere = {"on_the_other_device": identity(replica(other, number))} if composed["device"] == "auto" else {}
         yield {"run": identity(one)} | elsewhere
 
 

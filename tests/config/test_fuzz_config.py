@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from bench import cli
 from bench.config.identity import LABELS, flatten, identity
-from bench.config.prepare import prepare
+from bench.config.prepare import MEMORY, on_device, prepare
 from bench.config.rules import RULES
 from bench.errors import BadInput
 from bench.run import ending, single
@@ -59,9 +59,19 @@ def test_any_value_of_a_key_holds_or_is_refused_in_a_sentence(key, value):
         leaves = {k: v for k, v in flatten(prepared) if not k.startswith("estimator.")}
         assert all(holds(k, v) for k, v in leaves.items())
         assert len(identity(prepared)) == 12
-        if value != "auto":
+        if (key, value) == ("measure.memory", None):
+            assert leaves[key] == MEMORY[prepared["device"]]
+        elif value != "auto":
             assert leaves[key] == value
     assert repr(made) == repr(asked)  # what was asked is not changed
+
+
+def test_the_memory_of_a_chunk_is_the_devices_where_none_is_asked_for():
+    _, config = base("measure.memory")
+    asked = config | {"device": "cpu", "measure": config["measure"] | {"memory": None}}
+    assert identity(prepare(asked)) == identity(prepare(changed(asked, "measure.memory", 256)))  # as it always was
+    assert on_device(asked, "cuda")["measure"]["memory"] == 4096
+    assert on_device(changed(asked, "measure.memory", 9), "cuda")["measure"]["memory"] == 9
 
 
 FLOATS = [key for key in KEYS if RULES[key].kind is float and not RULES[key].many]

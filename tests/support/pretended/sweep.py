@@ -16,7 +16,7 @@ from bench.streams import own_stream
 from bench.train.capture import obstacle
 from bench.train.engine import WARM_UP, engine
 from bench.train.trainer import Trainer
-from tests.support.pretended.gpu import Watch
+from tests.support.pretended.gpu import Seen, Watch
 from tests.support.small import LATENTS, TRAIN, images, vae
 
 STEPS = WARM_UP + 3
@@ -38,16 +38,19 @@ def made(option: str, family: str, **train: Any) -> tuple[Trainer, Tensor] | Non
     return None
 
 
-def losses(trainer: Trainer, name: str, steps: int = STEPS) -> tuple[list[float], list[list[str]]]:
-    """Losses of a copy that trains by this engine, and what was seen in the last of the steps: a replay, of a graph."""
+def losses(trainer: Trainer, name: str) -> tuple[list[float], list[list[str]]]:
+    """Losses of a copy that trains by this engine, and what was seen of the last step as it is written."""
     executed = engine(twin := copy.deepcopy(trainer, {id(trainer.batches): trainer.batches}), name)
+    seen: list[Seen] = []
     with own_stream(1):
-        for step in range(steps):
-            with Watch() as watch:
+        for step in range(STEPS):
+            if step in (WARM_UP - 1, WARM_UP):  # the last as it is written, and the one that a graph captures
+                with Watch() as watch:
+                    executed.step()
+                seen = watch.seen if step < WARM_UP else seen
+            else:
                 executed.step()
-            if step == WARM_UP - 1:
-                seen = watch.seen  # a step as it is written: what a graph is captured of
-    return twin.losses[:steps].tolist(), [list(s) for s in seen]
+    return twin.losses[:STEPS].tolist(), [list(s) for s in seen]
 
 
 def pair(option: str, family: str) -> dict[str, Any] | None:
@@ -72,6 +75,11 @@ def pair(option: str, family: str) -> dict[str, Any] | None:
             work()
         row[name], row[f"{name} kernels"] = [list(s) for s in watch.seen], watch.kernels.total()
     return row
+
+
+def pairs(chosen: list[tuple[str, str]]) -> list[dict[str, Any] | None]:
+    """`pair` of some families and options."""
+    return [pair(option, family) for family, option in chosen]
 
 
 def sweep() -> list[dict[str, Any]]:
