@@ -13,7 +13,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
+from unittest.mock import patch
 
+from bench.terminal import to_its_end
 from bench.version import __version__
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ COMMANDS = {
 TRACEBACKS = "HYDRA_FULL_ERROR"
 
 
+@to_its_end
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit status: 0; 1 where a run failed; 2 where the input is bad; 130 where interrupted."""
     arguments = list(sys.argv[1:] if argv is None else argv)
@@ -94,6 +97,8 @@ def _hydra(arguments: list[str], config_name: str, task: "Task", session: "Sessi
     from hydra._internal.utils import get_args_parser
 
     from bench.config import plugins
+    from bench.config.loader import at_home, checked
+    from bench.config.prepare import text
     from bench.config.sentences import first_line
     from bench.errors import BadInput
     from bench.files import CONF
@@ -104,9 +109,13 @@ def _hydra(arguments: list[str], config_name: str, task: "Task", session: "Sessi
     def refuse(message: str) -> NoReturn:
         raise BadInput(one_sentence(message))
 
+    if broken := [argument for argument in arguments if not text(argument)]:
+        raise BadInput(f"{broken[0]!r} is not UTF-8 text.")
+    arguments = [at_home(argument) for argument in arguments]
     flags = get_args_parser()
     flags.error = refuse  # type: ignore[method-assign]  # Hydra's own answer is a page of usage
-    asked = flags.parse_args(arguments)
+    asked = flags.parse_intermixed_args(arguments)
+    flags.parse_args = lambda: asked  # type: ignore[method-assign,assignment]  # Hydra's takes no flag in the middle
     if asked.experimental_rerun:
         raise BadInput("--experimental-rerun would run what a pickle says; give the overrides of the run instead.")
     plugins.register()
@@ -119,7 +128,8 @@ def _hydra(arguments: list[str], config_name: str, task: "Task", session: "Sessi
     command = hydra.main(**settings)(task)
     with _quiet(arguments, session), plan.kept(arguments) if config_name == "config" else nullcontext():
         try:
-            command()
+            with checked(), patch.object(sys.modules["hydra.main"], "get_args_parser", lambda: flags):
+                command()
         except BadInput:
             raise
         except ValueError as error:  # Hydra's own, since no job raises here

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from bench.config import plugins
 from bench.errors import BadInput
-from bench.terminal import Parser
+from bench.terminal import Parser, to_its_end
 from estimators import FAMILIES, Estimator
 
 COLUMNS = ("name", "families", "unbiased", "bound", "F / B", "learns", "state", "paper", "source")
@@ -34,6 +34,7 @@ def markdown() -> str:
     return "\n".join([title, LEGEND, "", *table])
 
 
+@to_its_end
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the table; returns the exit status."""
     parser = Parser(prog="python -m bench.list", description=__doc__)

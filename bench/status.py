@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from bench.run import attempt
 from bench.sweep import plan
 from bench.tables import store
-from bench.terminal import Parser
+from bench.terminal import Parser, to_its_end
 
 STATES = ("done", "running", "failed", "diverged", "skipped", "interrupted", "missing")
 SKIPS = 3  # reasons for a skip that are shown
@@ -27,9 +27,10 @@ class Run(NamedTuple):
     command: str = ""
 
 
+@to_its_end
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit status: 0, or 2 where there is nothing to look at."""
-    parser = Parser(prog="python -m bench.status", description=__doc__.partition(": ")[2])
+    parser = Parser(prog="python -m bench.status", description=(__doc__ or "").partition(": ")[2])
     parser.add_argument("directories", nargs="+", type=Path, metavar="DIR", help="searched for runs, recursively")
     directories = parser.parse_args(argv).directories
     experiments: dict[Path, tuple[dict[str, Run], list[dict[str, Any]]]] = {}

@@ -1,13 +1,22 @@
 """The arguments of the commands that Hydra does not read."""
 
 import argparse
+import os
 import re
-from contextlib import contextmanager
-from typing import NoReturn
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import contextmanager, suppress
+from functools import wraps
+from typing import Any, NoReturn, ParamSpec, TextIO
+
+P = ParamSpec("P")
 
 
 class Parser(argparse.ArgumentParser):
-    """Says what is wrong in one sentence, without the usage, and ends with status 2."""
+    """Says what is wrong in one sentence, without the usage, and ends with status 2. Options may stand anywhere."""
+
+    def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
+        return self.parse_intermixed_args(args, namespace)
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {one_sentence(message)}\n")
@@ -37,3 +46,54 @@ def progress_bar(description: str, total: int, shown: bool):
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(description, total=total, doing="")
         yield lambda done, doing="": bar.update(task, completed=done, doing=doing)
+
+
+class Patient:
+    """A stream that goes on without its reader: what is written after `| head` has left goes nowhere."""
+
+    def __init__(self, stream: TextIO):
+        self.stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
+
+    def write(self, text: str) -> int:
+        """As of the stream."""
+        try:
+            return self.stream.write(text)
+        except BrokenPipeError:
+            self._alone()
+            return len(text)
+
+    def flush(self) -> None:
+        """As of the stream."""
+        try:
+            self.stream.flush()
+        except BrokenPipeError:
+            self._alone()
+
+    def _alone(self) -> None:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self.stream.fileno())
+        os.close(nowhere)
+        self.stream.flush()
+
+
+def to_its_end(main: Callable[P, int]) -> Callable[P, int]:
+    """A command that ends as it would have, whether or not somebody still reads what it prints."""
+
+    @wraps(main)
+    def command(*args: P.args, **kwargs: P.kwargs) -> int:
+        before = sys.stdout, sys.stderr
+        nowhere = open(os.devnull, "w")  # noqa: SIM115  # in place of a stream that was closed from the start
+        sys.stdout, sys.stderr = (Patient(stream or nowhere) for stream in before)
+        try:
+            return main(*args, **kwargs)
+        finally:
+            for stream in (sys.stdout, sys.stderr):
+                with suppress(OSError, ValueError):
+                    stream.flush()
+            sys.stdout, sys.stderr = before
+            nowhere.close()
+
+    return command

@@ -6,11 +6,12 @@ import time
 from collections.abc import Sequence
 
 from bench.errors import BadInput, nearest
-from bench.terminal import Parser
+from bench.terminal import Parser, to_its_end
 
 STYLES = {"ok": "green", "FAILED": "bold red", "info": "cyan", "skipped": "dim"}
 
 
+@to_its_end
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit status: 0; 1 where a check fails; 2 at an unknown name."""
     from bench.check.subject import names, subject

@@ -22,6 +22,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 
 import estimators
+from bench.config.named import named
 from bench.config.nodes import node, path
 from bench.errors import BadInput, nearest
 from bench.files import CONF
@@ -125,9 +126,8 @@ def complete(config: dict[str, Any] | None) -> dict[str, Any]:
 
 def target(dotted: Any) -> type[Estimator]:
     """The class of a `_target_`. Raises BadInput unless it is an Estimator: nothing else is ever called."""
-    module, _, name = str(dotted).rpartition(".")
     try:
-        cls = getattr(importlib.import_module(module), name)
+        cls = named(dotted)
     except Exception as error:  # whatever the module does on import is its own fault, and not a traceback of this suite
         reason = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".")
         raise BadInput(f"_target_ {dotted} cannot be imported: {reason}.") from error

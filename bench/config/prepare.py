@@ -44,6 +44,8 @@ def check(config: dict[str, Any]) -> None:
         for number in value if isinstance(value, list) else [value]:
             if isinstance(number, int | float) and (not _finite(number) or abs(number) >= MOST):
                 raise BadInput(f"{key} needs a finite number below {MOST}; got {value!r}.")
+            if isinstance(number, str) and not text(number):
+                raise BadInput(f"{key} needs text that is UTF-8 and has no zero byte; got {value!r}.")
     betas = leaves["train.betas"]
     if len(betas) != 2 or max(betas) >= 1:
         raise BadInput(f"train.betas needs two numbers from 0 to below 1; got {betas}.")
@@ -64,6 +66,8 @@ def check_keys(leaves: dict[str, Any], rules: dict[str, Rule]) -> None:
         if key not in known:
             if key in rules and (owner := rules[key].only):
                 raise BadInput(f"{key} belongs to {owner[0]}={' or '.join(owner[1:])}, not {leaves.get(owner[0])}.")
+            if inside := [k for k in known if k.startswith(f"{key}.")]:
+                raise BadInput(f"{key} holds keys, such as {inside[0]}; got {value!r}.")
             raise BadInput(f"There is no key {key}: {nearest_key(key, known)}")
         _check_value(key, value, known[key])
     if missing := [key for key in known if key not in leaves and key != "option"]:
@@ -82,8 +86,15 @@ def _check_value(key: str, value: Any, rule: Rule) -> None:
             raise BadInput(f"{key}={item} does not exist: {nearest(item, rule.choices)}")
         if right and rule.kind is int and abs(item) >= MOST:
             raise BadInput(f"{key} needs a whole number below {MOST}; got {value!r}.")
+        if right and rule.kind is str and not text(item):
+            raise BadInput(f"{key} needs text that is UTF-8 and has no zero byte; got {value!r}.")
         if not right or (rule.kind is float and not _finite(item)) or not rule.holds(item):
             raise BadInput(f"{key} needs {'a list, each ' if rule.many else ''}{rule.expected}; got {value!r}.")
+
+
+def text(value: str) -> bool:
+    """Whether files and tables can hold it."""
+    return "\0" not in value and not any("\ud800" <= character <= "\udfff" for character in value)
 
 
 def _check_reference(name: str) -> None:

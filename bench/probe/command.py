@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.cli import launch
+from bench.terminal import to_its_end
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from bench.sweep.job import Session
 
 
+@to_its_end
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit status: as of `python -m bench`."""
     from bench.sweep.summary import show_shared

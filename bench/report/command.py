@@ -19,14 +19,14 @@ from bench.report.page.html import page
 from bench.report.show import show_comparison, show_endings
 from bench.tables.columns import COMPARISON, PAIRS
 from bench.tables.store import SchemaError
-from bench.terminal import Parser, progress_bar
+from bench.terminal import Parser, progress_bar, to_its_end
 
 PAGE, PART = "report.html", "encoder"
 
 
 def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     """The parsed command line."""
-    parser = Parser(prog="python -m bench.report", description=__doc__.partition(": ")[2])
+    parser = Parser(prog="python -m bench.report", description=(__doc__ or "").partition(": ")[2])
     parser.add_argument("directories", nargs="+", type=Path, metavar="DIR", help="searched for runs, recursively")
     parser.add_argument("--out", type=Path, help="where everything goes (default: report in the first DIR)")
     parser.add_argument("--csv", action="store_true", help="write each table as CSV too")
@@ -55,6 +55,7 @@ def named(text: str) -> list[str]:
     return found
 
 
+@to_its_end
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit status: 0, or 2 with one sentence on standard error where there is nothing to report or nowhere to write."""
     options = arguments(argv)

@@ -64,9 +64,10 @@ def earlier_run(directory: Path) -> Finished | None:
 
 def require_writable(directory: Path) -> None:
     """BadInput where nothing can be written there."""
-    there = next(folder for folder in (directory, *directory.absolute().parents) if folder.exists())
+    there = next(folder for folder in (directory, *directory.absolute().parents) if os.path.lexists(folder))
     if not there.is_dir() or not os.access(there, os.W_OK):
-        reason = "a folder without permission to write" if there.is_dir() else "a file"
+        writable = "a folder without permission to write" if there.is_dir() else "a file"
+        reason = writable if there.exists() else f"a link to {os.readlink(there)}, which is not there"
         raise BadInput(
             f"{directory} cannot be written, since {there} is {reason}; choose another with output=<folder>."
         )

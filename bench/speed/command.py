@@ -18,7 +18,7 @@ from bench.speed.options import rows as option_rows
 from bench.speed.problems import LEAD, OTHERS
 from bench.speed.steps import step_rows
 from bench.speed.table import write
-from bench.terminal import Parser
+from bench.terminal import Parser, to_its_end
 
 FULL: dict[str, Any] = {
     "draws": [2, 16, 128, 1024],
@@ -60,6 +60,7 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     return chosen
 
 
+@to_its_end
 def main(argv: list[str] | None = None) -> int:
     """Exit status: 0, or 2 at bad arguments."""
     chosen = arguments(argv)

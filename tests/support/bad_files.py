@@ -22,6 +22,8 @@ PRESETS = {
     "shell": b"_target_: os.system\ncommand: touch owned\n",
     "nowhere": b"_target_: nowhere.to.be.Found\n",
     "raising": b"_target_: raising.Broken\n",
+    "unbound": b"_target_: owner.Nothing\n",
+    "surrogate": b'_target_: estimators.reinforce.Reinforce\nbaseline: "\\ud800"\n',
     "unparsed": b"_target_: unparsed.Broken\n",
     "untargeted": b"k: 3\n",
     "empty": b"",
@@ -45,7 +47,9 @@ def make(folder: Path) -> None:
     _write(folder / "mine" / "latent" / "coloured.yaml", b"family: bernoulli\ndim: 3\ncolour: red\n")
     _write(folder / "latin" / "estimator" / "mine.yaml", "_target_: estimators.rloo.RLOO # ü\n".encode("latin-1"))
     _write(folder / "same" / "estimator" / "rloo.yaml", b"_target_: estimators.rloo.RLOO\n")
-    _write(folder / "raising.py", b'raise RuntimeError("this package\\nis broken")\n')
+    _write(folder / "raising.py", b'raise RuntimeError("this package\\nis broken")\nclass Broken: ...\n')
+    _write(folder / "owner.py", b'open("owned", "w")\n')
+    (folder / "dangling").symlink_to("nowhere_at_all")
     _write(folder / "unparsed.py", b"def broken(:\n")
     _checkpoints(folder / "models")
     _data(folder / "data")

@@ -65,6 +65,44 @@ LINES = {
         name=naïve
         estimator=rloo,disarm
         hydra.mode=nope
+        name=20240101
+        output=null
+        -m name=20240101 seed=0,1
+        -m name=null seed=0,1
+        -m name=true seed=0,1
+        -m name=[a,b] seed=0,1
+        -m name={a:b} seed=0,1
+        -m 'name=${seed}' seed=0,1
+        -m ~name seed=0,1
+        -m output=5 seed=0,1
+        -m output=null seed=0,1
+        -m output=[a] seed=0,1
+        -m output='' seed=0,1
+        seed=0,1 -m output=5
+        hydra.launcher._target_=os.system
+        -m hydra.launcher._target_=os.system seed=0,1
+        -m hydra.launcher=null seed=0,1
+        hydra.sweeper._target_=os.system
+        -m hydra.sweeper._target_=bench.sweep.pool.Pool seed=0,1
+        hydra.sweeper.max_batch_size=0
+        +hydra.callbacks.mine._target_=os.system
+        +hydra.callbacks.mine._target_=bench.sweep.mirrors.Nope
+        +hydra.callbacks.mine=5
+        hydra.callbacks=null
+        sweep=null
+        -m sweep=null seed=0,1
+        -m ~sweep seed=0,1
+        -m sweep.fail_fast=maybe seed=0,1
+        seeds=null
+        measure=5
+        output=dangling
+        -m output=dangling/inside seed=0,1
+        -m output=taken/inside seed=0,1
+        hydra.job.chdir=true
+        -m hydra.job.chdir=true seed=0,1
+        estimator._target_=antigravity.geohash
+        --config-dir mine estimator=unbound
+        --config-dir mine estimator=surrogate
         hydra/launcher=pol
         hydra/callbacks=tensorbord
         -m hydra/launcher=pool hydra.launcher.n_jobs=0
