@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.files import hidden, remove_temporaries, replace, write_exclusively
+from bench.foreign import content, parsed
 from bench.tables import store
 
 FILE = "running.json"
@@ -27,8 +28,8 @@ BEAT, STALE = 20.0, 90.0  # seconds between two signs of life, and without one
 def read(directory: Path, name: str = FILE) -> dict[str, Any] | None:
     """The last attempt at this run: host, pid (None: interrupted), started, command, label, step, steps; or None."""
     try:
-        found = json.loads((directory / name).read_text())
-    except (OSError, ValueError, RecursionError):
+        found = parsed(content(directory / name))
+    except (OSError, ValueError):
         return None
     return found if isinstance(found, dict) and _whole(found) else None
 

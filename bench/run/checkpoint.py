@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
+from bench import foreign
 from bench.config.identity import flatten
 from bench.errors import BadInput
 from bench.files import replace
@@ -86,14 +87,14 @@ def save(directory: Path, model: Model, config: dict[str, Any], step: int) -> No
 def load(path: Path) -> Checkpoint:
     """Read a file that `save` wrote. BadInput where it is anything else, or cannot be read."""
     try:
-        stored = path.read_bytes()
+        stored = foreign.content(path)
     except OSError as error:
         raise BadInput(f"{path} cannot be read: {error.strerror}.") from error
     try:
         content = opened(stored)
         if content["format"] != FORMAT:
             raise ValueError(content["format"])
-        config = {"problem": {"name": "vae"}} | json.loads(content["config"])  # the only one there once was
+        config = {"problem": {"name": "vae"}} | foreign.parsed(content["config"])  # the only one there once was
         return Checkpoint(path, int(content["step"]), config, dict(content["model"]))
     except Exception as error:  # whatever the unpickler, the archive or the content objects to
         raise BadInput(

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 import estimators
+from bench import foreign
 from bench.config.identity import identity
 from bench.files import replace
 from bench.run.attempt import RESUME
@@ -34,7 +35,7 @@ def load(directory: Path, config: dict[str, Any]) -> dict[str, Any] | None:
     file."""
     path = directory / RESUME
     try:
-        found = opened(path.read_bytes())
+        found = opened(foreign.content(path))
         for key, wanted in _made_with(config).items():
             if found.get(key) != wanted:
                 raise ValueError(f"it is of another {key}: {found.get(key)}, where {wanted} is needed")

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.files import remove_temporaries, replace
+from bench.foreign import content, parsed
 
 PATTERN = "sweep_*.json"
 HELD = 1000  # composed configurations that wait for the launcher, each 0.14 MB
@@ -100,14 +101,33 @@ def _write(folder: Path, arguments: list[str], jobs: list[dict[str, Any]]) -> No
     path = folder / f"sweep_{hashlib.sha256(command.encode()).hexdigest()[:8]}.json"
     plan = {"command": command, "started": datetime.now(UTC).isoformat(timespec="seconds"), "jobs": jobs}
     folder.mkdir(parents=True, exist_ok=True)
-    replace(path, json.dumps(plan, indent=1).encode())
+    replace(path, json.dumps(plan | {"digest": _digest(plan)}, indent=1).encode())
     remove_temporaries(folder, path.name)  # whoever else writes this plan writes the same
 
 
 def read(path: Path) -> dict[str, Any] | None:
-    """A plan: command, started, jobs with their overrides and their run; None where the file is none."""
+    """A plan: command, started, jobs with their overrides and their run; None where the file is none, or damaged."""
     try:
-        plan = json.loads(path.read_text())
-        return plan if all({"run", "overrides"} <= job.keys() for job in plan["jobs"]) and plan["command"] else None
+        plan = parsed(content(path))
+        digest = plan.pop("digest", None)  # none in plans of before
+        return plan if digest in (None, _digest(plan)) and _whole(plan) else None
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
+
+
+def _whole(plan: dict[str, Any]) -> bool:
+    """Whether all is there, in values of the kinds that `_write` writes."""
+    for job in plan["jobs"]:
+        words = [
+            "" if job["run"] is None else job["run"],
+            job.get("reason", ""),
+            job.get("on_the_other_device", ""),
+            *job["overrides"],
+        ]
+        if not isinstance(job["overrides"], list) or not all(isinstance(word, str) for word in words):
+            return False
+    return isinstance(plan["started"], str) and isinstance(plan["command"], str) and bool(plan["command"])
+
+
+def _digest(plan: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(plan, sort_keys=True).encode()).hexdigest()

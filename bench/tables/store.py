@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bench.files import written
+from bench.foreign import content, parsed
 from bench.tables.schema import BOOL, FLOAT, INT, SCHEMA, TABLES, TEXT, Column, arrow_schema
 
 MARKER = "complete.json"
@@ -44,7 +45,7 @@ def write(directory: str | Path, tables: dict[str, list[dict[str, Any]]]) -> Non
     digests = {name: hashlib.sha256(contents[f"{name}.parquet"]).hexdigest() for name in arrays}
     marker = {"run": run["run"], "status": run["status"], "schema": SCHEMA, "tables": digests}
     with ExitStack() as stack:  # all is on the disk before the first old file goes
-        beside = {n: stack.enter_context(written(directory / n, content)) for n, content in contents.items()}
+        beside = {n: stack.enter_context(written(directory / n, stored)) for n, stored in contents.items()}
         beside[MARKER] = stack.enter_context(written(directory / MARKER, json.dumps(marker).encode()))
         (directory / MARKER).unlink(missing_ok=True)  # from here until the new marker the directory is incomplete
         for name in TABLES.keys() - arrays.keys():
@@ -84,11 +85,11 @@ def _digests(directory: Path) -> dict[str, str]:
     if not (directory / MARKER).is_file():
         raise SchemaError(f"{directory} is not a complete run: it has no {MARKER}.")
     try:
-        marker = json.loads((directory / MARKER).read_bytes())
+        marker = parsed(content(directory / MARKER))
         version, digests = marker["schema"], marker["tables"]
         there = {name for name in TABLES if (directory / f"{name}.parquet").exists()}
         damaged = version == SCHEMA and not ({"runs"} | there <= digests.keys() <= TABLES.keys())
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         damaged = True
     if damaged:
         raise SchemaError(f"{directory / MARKER} is damaged: delete the directory and run it again.")
@@ -100,10 +101,10 @@ def _digests(directory: Path) -> dict[str, str]:
     return digests
 
 
-def from_parquet(content: bytes) -> pa.Table:
+def from_parquet(stored: bytes) -> pa.Table:
     """The table in the bytes of a Parquet file, read without a thread: threads of pyarrow's that outlive the
     interpreter abort the process at its end. Raises pa.ArrowException where it is none."""
-    file = pq.ParquetFile(pa.BufferReader(content), pre_buffer=False, page_checksum_verification=True)
+    file = pq.ParquetFile(pa.BufferReader(stored), pre_buffer=False, page_checksum_verification=True)
     return file.read(use_threads=False)
 
 
@@ -154,10 +155,10 @@ def _value(value: Any, column: Column, where: str) -> Any:
 
 def _read(path: Path, name: str, digest: str) -> pa.Table:
     try:
-        content = path.read_bytes()
-        if hashlib.sha256(content).hexdigest() != digest:
+        stored = content(path)
+        if hashlib.sha256(stored).hexdigest() != digest:
             raise OSError
-        table = from_parquet(content)
+        table = from_parquet(stored)
     except (OSError, pa.ArrowException):
         problem = "is missing, truncated or not as it was written: delete the directory and run it again."
         raise SchemaError(f"{path} {problem}") from None

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from bench.files import replace
+from bench.foreign import parsed
 from bench.report.collection import labels
 from bench.report.collection.saved import read_saved, save_tables, saved
 from bench.tables.schema import OWN, TABLES, arrow_schema
@@ -84,10 +85,9 @@ def collect(found: Iterable[Path]) -> tuple[Collection, list[str]]:
     for directory, tables in _readable(found, problems):
         try:
             row = tables["runs"].to_pylist()[0]
-            if not isinstance(json.loads(row["config"]), dict):
-                raise ValueError
-        except (ValueError, KeyError, IndexError):
-            problems.append(f"{directory} has no row of runs with a config in JSON.")
+            labels.check(parsed(row["config"]))
+        except (ValueError, KeyError, IndexError) as error:
+            problems.append(f"{directory} has no row of runs with a config of this suite: {error}.")
             continue
         rank = (row["status"] == "done", row["started"] or "")  # of two copies of a run, the later that ended well
         if row["run"] in best:

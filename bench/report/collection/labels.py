@@ -4,6 +4,8 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from bench.config.rules import RULES
+
 SEEDS = ("seed", "seeds", "probe.trajectory.seeds")
 IRRELEVANT = (
     *SEEDS,
@@ -33,6 +35,8 @@ PRECISION = (
     "evaluate.prior_samples",
 )  # how precisely something is measured, and what else is: numbers that differ in these alone may be compared
 ABSENT = object()
+KINDS = {key: str if rule.many else rule.kind for key, rule in RULES.items()}  # of the values of `flatten`
+KINDS |= {"probe.trained_with": str, "probe.step": int, "probe.digest": str, "probe": dict, "estimator": dict}
 
 Config = dict[str, Any]
 
@@ -46,6 +50,20 @@ def flatten(config: dict, prefix: str = "") -> Config:
         else:
             flat[prefix + key] = json.dumps(value) if isinstance(value, list) else value
     return flat
+
+
+def check(config: Any) -> None:
+    """Raise ValueError, with what is odd, unless this may be the configuration of a run of any version: every key that
+    this version knows has a value of its kind."""
+    if not isinstance(config, dict):
+        raise ValueError("it is no mapping")
+    for key, value in flatten(config).items():
+        kind = KINDS.get(key)
+        if kind is None or (value is None and not key.startswith("probe.")):
+            continue
+        odd = isinstance(value, bool) and kind is not bool
+        if odd or not isinstance(value, (int, float) if kind is float else kind):
+            raise ValueError(f"{key} is {value!r}")
 
 
 def under(key: str, roots: Sequence[str]) -> bool:

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bench.files import replace
+from bench.foreign import content, parsed
 from bench.tables.schema import SCHEMA, TABLES, arrow_schema
 from bench.tables.store import SchemaError, from_parquet, parquet
 
@@ -21,9 +22,9 @@ KEPT = "comparison.parquet"  # what only a report has
 def save_tables(tables: dict[str, pa.Table], directory: Path) -> None:
     """Write each table as Parquet, then their digests."""
     contents = {f"{name}.parquet": parquet(table) for name, table in tables.items()}
-    for name, content in contents.items():
-        replace(directory / name, content)
-    digests = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
+    for name, stored in contents.items():
+        replace(directory / name, stored)
+    digests = {name: hashlib.sha256(stored).hexdigest() for name, stored in contents.items()}
     replace(directory / DIGESTS, json.dumps(digests, indent=1).encode())
 
 
@@ -39,10 +40,10 @@ def read_saved(directory: Path) -> list[dict[str, pa.Table]]:
     Raises SchemaError where a table is missing or damaged, of a later schema, or without a column that it needs.
     """
     try:
-        digests = dict(json.loads((directory / DIGESTS).read_bytes()))
+        digests = dict(parsed(content(directory / DIGESTS)))
     except FileNotFoundError:
         digests = {f"{name}.parquet": None for name in TABLES}
-    except (OSError, ValueError, TypeError, RecursionError):
+    except (OSError, ValueError, TypeError):
         digests = {}
     whole = {name: _read(directory / f"{name}.parquet", name, digests.get(f"{name}.parquet", "")) for name in TABLES}
     versions = whole["runs"]["schema"].to_pylist()
@@ -59,10 +60,10 @@ def read_saved(directory: Path) -> list[dict[str, pa.Table]]:
 
 def _read(path: Path, name: str, digest: str | None) -> pa.Table:
     try:
-        content = path.read_bytes()
-        if digest not in (None, hashlib.sha256(content).hexdigest()):
+        stored = content(path)
+        if digest not in (None, hashlib.sha256(stored).hexdigest()):
             raise OSError
-        table = from_parquet(content)
+        table = from_parquet(stored)
     except (OSError, pa.ArrowException):
         problem = "is missing, truncated or not as it was written: write the report again."
         raise SchemaError(f"{path} {problem}") from None

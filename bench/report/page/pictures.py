@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from bench.foreign import content
 from bench.report.collection.collect import PANEL, Collection
 from bench.report.figures.panels import title
 from bench.tables.schema import OWN
@@ -70,12 +71,13 @@ def _read(directory: Path | None) -> dict[str, np.ndarray] | None:
     if directory is None or not (directory / "images.npz").is_file():
         return None
     try:
-        with np.load(directory / "images.npz", allow_pickle=False) as file:
+        with np.load(io.BytesIO(content(directory / "images.npz")), allow_pickle=False) as file:
             images = {name: file[name] for name in file.files}
     except Exception:  # whatever the archive objects to: the tables are what counts
         return None
     right = all(k in images and images[k].ndim == 4 and images[k].dtype == np.uint8 and images[k].size for k in KINDS)
-    return images if right else None
+    counts = images.get("codes")
+    return images if right and (counts is None or (counts.ndim == 1 and counts.dtype.kind in "iu")) else None
 
 
 def _strip(images: np.ndarray, what: str) -> Strip:
@@ -95,7 +97,7 @@ def _strip(images: np.ndarray, what: str) -> Strip:
 
 
 def _usage(codes: np.ndarray | None) -> tuple[list[float], str]:
-    if codes is None or codes.ndim != 1 or not codes.sum():
+    if codes is None or not codes.sum():
         return [], ""
     share = codes / codes.sum()
     entropy = -(share[share > 0] * np.log(share[share > 0])).sum()
