@@ -97,13 +97,13 @@ def _hydra(arguments: list[str], config_name: str, task: "Task", session: "Sessi
     from hydra._internal.utils import get_args_parser
 
     from bench.config import plugins
-    from bench.config.loader import at_home, checked
     from bench.config.prepare import text
     from bench.config.sentences import first_line
     from bench.errors import BadInput
     from bench.files import CONF
     from bench.sweep import plan
     from bench.sweep.launchers import register as register_launchers
+    from bench.sweep.loader import at_home, checked
     from bench.terminal import one_sentence
 
     def refuse(message: str) -> NoReturn:

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import math
 import os
 import stat
 from pathlib import Path
@@ -22,7 +23,7 @@ def content(path: Path) -> bytes:
 
 def parsed(text: bytes | str) -> Any:
     """What the JSON says. Raises ValueError, with what is odd, where it is none, or holds what no table and no terminal
-    can: an integer beyond 64 bits, text that is not UTF-8, deep nesting."""
+    can: a number that is not finite or beyond 64 bits, text that is not UTF-8, deep nesting."""
     try:
         found = json.loads(text)
     except RecursionError:
@@ -34,6 +35,8 @@ def parsed(text: bytes | str) -> Any:
             raise ValueError("it is nested too deeply")
         if isinstance(value, int) and not -LARGEST <= value < LARGEST:
             raise ValueError("an integer is beyond 64 bits")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError("a number is not finite")
         if isinstance(value, str) and any("\ud800" <= character <= "\udfff" for character in value):
             raise ValueError("a text is not UTF-8")
         if isinstance(value, dict):
