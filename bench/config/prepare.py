@@ -26,6 +26,11 @@ def prepare(config: dict[str, Any]) -> dict[str, Any]:
     check(prepared)
     if prepared["device"] == "auto":
         prepared["device"] = "cuda" if _has_cuda() else "cpu"
+    if prepared["precision"] != "highest" and prepared["device"] == "cpu":
+        raise BadInput(
+            f"precision={prepared['precision']} is of a GPU's float32 products, and this run is on the CPU; "
+            "precision=highest runs."
+        )
     return on_device(prepared, prepared["device"])
 
 

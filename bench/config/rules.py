@@ -54,6 +54,8 @@ RULES: dict[str, Rule] = {
     "device": _one_of("auto", "cpu", "cuda"),
     "threads": _whole(1, 1024),
     "dtype": _one_of("float32", "float64"),
+    "precision": _one_of("highest", "tf32"),
+    "deterministic": FLAG,
     "problem.name": _one_of(*IMAGES[1:], *GAUSSIAN[1:], *BITS[1:], "bernoulli_coupled", "logistic_regression"),
     "problem.k": _real(only=GAUSSIAN),
     "problem.mean": _real(only=GAUSSIAN),
@@ -120,6 +122,8 @@ RULES: dict[str, Rule] = {
     "evaluate.images": _whole(),
     "timing.repetitions": _whole(),
     "timing.warmup": _whole(),
+    "timing.block": _real(0, 10),
+    "timing.error": _real(0, 1),
     "sweep.retry": _one_of("failed", "none"),
     "sweep.fail_fast": FLAG,
     "sweep.time_limit": POSITIVE._replace(optional=True),
@@ -131,4 +135,5 @@ PROBE: dict[str, Rule] = {  # of `python -m bench.probe` alone
     "probe.checkpoint": TEXT._replace(optional=True),
     "probe.at": FRACTIONS,
     "probe.tuning_steps": _whole(),
+    "probe.batch_sizes": _whole(1, many=True),
 }

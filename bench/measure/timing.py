@@ -1,21 +1,18 @@
-"""Seconds, cost evaluations and memory of a training step and of a gradient."""
+"""Seconds, cost evaluations and memory of a piece of work."""
 
-import copy
+import math
 import os
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from bench.machine import device_name, undisturbed
+from bench.measure.clock import Rounds, Work, clock_of, interleaved, standard_error
 from bench.model.objective import Objective
-from bench.streams import own_stream
-from bench.train.engine import WARM_UP, engine, prepare
-from bench.train.trainer import Trainer
 from estimators import Latent
 
 PEAK = "peak memory"  # marks what is measured among the profiler's events
@@ -58,43 +55,40 @@ def evaluations(objective: Objective, q: Latent, x: Tensor) -> tuple[int, int]:
     return forward_count, sum(backward)
 
 
-def timed(work: Callable[[], object], device: torch.device, repetitions: int, warmup: int) -> dict:
-    """Median and quartiles of the seconds of `work` after warm-up; the device is idle whenever the clock is read."""
-    wait = torch.cuda.synchronize if device.type == "cuda" else lambda: None
-    seconds = []
-    for _ in range(warmup + repetitions):
-        wait()
-        start = time.perf_counter()
-        work()
-        wait()
-        seconds.append(time.perf_counter() - start)
-    q1, median, q3 = np.quantile(seconds[warmup:], [0.25, 0.5, 0.75]).tolist()
-    return {"seconds": median, "seconds_q1": q1, "seconds_q3": q3, "repetitions": repetitions}
+def timed(work: Work, device: torch.device, repetitions: int, warmup: int) -> dict:
+    """Columns of table `cost` for single calls of `work` after warm-up."""
+    rounds = Rounds(most=repetitions, least=repetitions, block=0, warmup=warmup, seconds=math.inf)
+    return interleaved({"": work}, clock_of(device), rounds)[""].columns()
 
 
-def _total(work: Callable[[], object], device: torch.device, calls: int) -> float:
-    """Seconds of so many calls."""
-    start = time.perf_counter()
-    for _ in range(calls):
-        work()
-    if device.type == "cuda":
+def compare(ours: Work, plain: Work, device: torch.device, rounds: Rounds) -> dict[str, Any]:
+    """Median seconds of `ours` and of the `reference`, timed in turn, with their standard errors; median, standard
+    error and quartiles over the rounds of `ratio` = reference / ours."""
+    found = interleaved({"ours": ours, "reference": plain}, clock_of(device), rounds)
+    row: dict[str, Any] = {}
+    for name, timing in found.items():
+        row |= {name: timing.seconds, f"{name}_se": timing.seconds_se}
+    ratios = found["reference"].blocks / found["ours"].blocks
+    q1, median, q3 = np.quantile(ratios, [0.25, 0.5, 0.75]).tolist()
+    return row | {"ratio": median, "ratio_se": standard_error(ratios), "q1": q1, "q3": q3}
+
+
+def kernels(work: Work, device: torch.device, calls: int = 3) -> dict[str, float | None]:
+    """Columns `seconds_device` and `launches` of one call on a GPU: the time of its kernels and copies, which leave out
+    what the device waits for, and how many there are; both null on the CPU."""
+    if device.type != "cuda":
+        return {"seconds_device": None, "launches": None}
+    torch.cuda.synchronize(device)
+    with _quiet(), torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as profile:
+        for _ in range(calls):
+            work()
         torch.cuda.synchronize(device)
-    return time.perf_counter() - start
-
-
-def compare(
-    ours: Callable[[], object], plain: Callable[[], object], device: torch.device, repetitions: int
-) -> dict[str, float]:
-    """Median seconds of `ours` and of the `reference`, taken in turn; median and quartiles of reference / ours."""
-    pairs = []
-    for i in range(repetitions + 1):
-        pair = [timed(work, device, 1, 0)["seconds"] for work in (ours, plain)]
-        if i:  # the first is the warm-up
-            pairs.append(pair)
-    seconds = np.array(pairs)
-    q1, median, q3 = np.quantile(seconds[:, 1] / seconds[:, 0], [0.25, 0.5, 0.75])
-    ours_median, plain_median = np.median(seconds, 0).tolist()
-    return {"ours": ours_median, "reference": plain_median, "ratio": float(median), "q1": float(q1), "q3": float(q3)}
+    spans = [
+        event.duration_ns()
+        for event in profile.profiler.kineto_results.events()
+        if event.device_type() == torch.autograd.DeviceType.CUDA and not event.is_user_annotation()
+    ]
+    return {"seconds_device": sum(spans) / calls / 1e9, "launches": len(spans) / calls}
 
 
 def peak_memory(work: Callable[[], object], device: torch.device, before_it: Callable[[], object] | None = None) -> int:
@@ -136,43 +130,3 @@ def _quiet():
         os.dup2(kept, 2)
         os.close(kept)
         os.close(nowhere)
-
-
-def costs(
-    trainer: Trainer,
-    batches: Iterator[Tensor],
-    *,
-    repetitions: int,
-    warmup: int,
-    seed: int,
-    name: str = "eager",
-    compiling: float | None = None,
-) -> list[dict]:
-    """Rows of table `cost` for a training step and for a gradient (all of a step but the optimisers and the state).
-
-    `name` is that of the engine, and `compiling` the seconds it has spent on that, where it has.
-
-    Everything is timed on a copy, with `batches` in place of the training's own, so that the training goes on as if
-    nothing had happened. The clock is read with the device idle.
-    """
-    device = trainer.learned[0].device
-    threads = torch.get_num_threads()
-    rows = []
-    with own_stream(seed):
-        twin = copy.deepcopy(trainer, {id(trainer.batches): batches})
-        x = next(batches)
-        forward, backward = evaluations(twin.objective, twin.model.encode(x), x)
-        executed = engine(twin, name)
-        works: dict[str, Callable[[], object]] = {"gradient": lambda: executed.gradient(x), "step": executed.step}
-        if name == "graph":
-            compiling = sum(_total(work, device, WARM_UP + 1) for work in works.values())
-        else:
-            compiling = compiling or prepare(executed, x)
-        for what, work in works.items():
-            row = {"what": what, "engine": name, "batch_size": len(x), "threads": threads, "seconds_compile": compiling}
-            row |= {"device": device.type, "device_name": device_name(device.type)}
-            row |= {"evaluations_forward": float(forward), "evaluations_backward": float(backward)}
-            row |= {"valid": undisturbed(threads, device.type), **timed(work, device, repetitions, warmup)}
-            # Warm, since what is allocated once is there; a graph holds its memory all the time.
-            rows.append(row | {"peak_memory": None if name == "graph" else peak_memory(work, device)})
-    return rows

@@ -90,6 +90,7 @@ def probes(cfg: "DictConfig", option: str | None, many: bool) -> "Iterator[Finis
             with progress_bar(f"{i}/{len(chosen)} {what}", steps, shown) as advance:
                 outcome = at.probe(name, node, directory, advance)
             yield _finished(directory, outcome, what)
+        at.time(settings["probe.batch_sizes"])
 
 
 def estimators(cfg: "DictConfig", wanted: list[str]) -> dict[str, tuple[str, dict[str, Any]]]:

@@ -15,6 +15,7 @@ import torch
 from bench.data.datasets import Data
 from bench.errors import BadInput, DataError
 from bench.measure.gradient.reference import Reference, draw_reference
+from bench.probe.timing import time_together
 from bench.problems import NoData
 from bench.run import attempt
 from bench.run.checkpoint import Checkpoint
@@ -48,6 +49,7 @@ class Shared:
         self.origin = checkpoint.origin()
         self.data: Data | NoData | None = None
         self.reference: Reference | None = None
+        self.measured: dict[Path, Experiment] = {}  # what is to be timed together
 
     def described(self, option: str, estimator: dict) -> dict[str, Any]:
         """The configuration that is the identity of one estimator's measurement: all that changes a number of it."""
@@ -95,7 +97,14 @@ class Shared:
             row: dict[str, Any] = {"step": None if status == "skipped" else step, "command": command}
             row |= {"started": started.isoformat(timespec="seconds"), "seconds": time.perf_counter() - clock}
             rows = None if isinstance(experiment, Exception) else experiment.rows
+            if status == "done" and isinstance(experiment, Experiment):
+                self.measured[directory] = experiment
             return record(described, directory, status, reason or "", row, rows)
+
+    def time(self, sizes: list[int]) -> None:
+        """Time in turn all that this process has measured here, with batches of these sizes too."""
+        time_together(self.measured, sizes)
+        self.measured = {}
 
     def _experiment(self, own: dict[str, Any]) -> Experiment | Exception:
         """At the checkpoint, with its own estimator; or what kept it from being made."""

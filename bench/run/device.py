@@ -1,5 +1,6 @@
-"""The device of a run: how many threads, and whether there is a GPU left to use."""
+"""The device of a run: threads, precision of products, and whether there is a GPU left to use."""
 
+import os
 from typing import Any
 
 import torch
@@ -14,5 +15,13 @@ def set_up(config: dict[str, Any]) -> None:
         BadInput: an earlier run of this process has lost the GPU.
     """
     torch.set_num_threads(config["threads"])
+    tf32 = config["precision"] == "tf32"
+    torch.set_float32_matmul_precision("high" if tf32 else "highest")
+    torch.backends.cudnn.allow_tf32 = tf32  # on by default
+    if config["deterministic"]:
+        os.environ.setdefault(
+            "CUBLAS_WORKSPACE_CONFIG", ":4096:8"
+        )  # which PyTorch asks for; read with the first product
+    torch.use_deterministic_algorithms(config["deterministic"])
     if config["device"] == "cuda":
         require_gpu()

@@ -13,12 +13,13 @@ from bench.config.plugins import build
 from bench.data import datasets
 from bench.data.batches import Batches
 from bench.errors import Impossible
+from bench.measure.clock import Rounds
+from bench.measure.cost import costs
 from bench.measure.evaluate import evaluate
 from bench.measure.gradient.reference import Reference
 from bench.measure.gradient.rows import measure
 from bench.measure.moving import MovingMoments
 from bench.measure.reference import reference_of
-from bench.measure.timing import costs
 from bench.model.objective import Objective
 from bench.model.vae import VAE, Model
 from bench.problems import NoData, Problem
@@ -56,7 +57,7 @@ class Experiment:
                 self.q = self.model.encode(self.probe[0])
             if self.impossible() is None:
                 self._try_estimator()
-        self.trainer = Trainer(self.objective, self._batches("training"), config["train"])
+        self.trainer = Trainer(self.objective, self.batches("training"), config["train"])
         self.engine = self._engine()
         papers = config["measure"]["papers"]
         self.moving = MovingMoments(self.model, config["train"]["batch_size"]) if papers else None
@@ -100,9 +101,10 @@ class Experiment:
 
     def example(self) -> Tensor:
         """`[B, X]`, of the shape of a training batch; the training's stream stays where it is."""
-        return next(self._batches("timing"))
+        return next(self.batches("timing"))
 
-    def _batches(self, purpose: str) -> Iterator[Tensor]:
+    def batches(self, purpose: str) -> Iterator[Tensor]:
+        """Those of the training, or others with a stream of their own."""
         seed = self.config["seeds"]["data"] + (purpose != "training")
         if isinstance(self.data, NoData):
             return repeat(self.data.probe(1, self.config["train"]["batch_size"], seed)[0])
@@ -177,15 +179,20 @@ class Experiment:
 
     def time(self) -> None:
         """Time a step and a gradient, on a copy."""
-        settings = self.config["timing"]
-        if settings["repetitions"]:
+        if self.config["timing"]["repetitions"]:
             about = {
                 "seed": self.config["seeds"]["measure"],
                 "name": self.config["engine"],
                 "compiling": self.compiling,
             }
-            timed = costs(self.trainer, self._batches("timing"), **about, **settings)
+            timed = costs(self.trainer, self.batches("timing"), rounds=self.rounds(), **about)
             self.rows["cost"] += [{"estimator": self.config["option"], **row} for row in timed]
+
+    def rounds(self) -> Rounds:
+        """How long is timed."""
+        settings = self.config["timing"]
+        most, block, error = settings["repetitions"], settings["block"], settings["error"]
+        return Rounds(most=most, warmup=settings["warmup"], block=block, error=error)
 
     def settle(self) -> None:
         """Let the device finish, on the training's clock."""

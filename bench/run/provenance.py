@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from bench import nvml
 from bench.files import ROOT
 from bench.machine import device_name
 from bench.version import __version__
@@ -35,6 +36,8 @@ def provenance(device: str, threads: int) -> dict:
         "device": device,
         "device_name": device_name(device),
         "threads": threads,
+        **({"cuda": torch.version.cuda, "cudnn": torch.backends.cudnn.version()} if device == "cuda" else {}),
+        **nvml.facts(device),
         "torch": torch.__version__,
         "python": platform.python_version(),
         "suite": __version__,

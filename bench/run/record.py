@@ -55,6 +55,8 @@ def record(
         "objective": estimator.objective,
         "seed": config["seed"],
         "schema": SCHEMA,
+        "precision": config["precision"],
+        "deterministic": config["deterministic"],
         "config": json.dumps(config, sort_keys=True),
     }
     about |= provenance(config["device"], config["threads"]) | (row or {})

@@ -14,13 +14,16 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from bench.measure.clock import Rounds, clock_of, interleaved
+from bench.measure.clock import Work as Timed
 from bench.measure.gradient.layers import gram_pays
-from bench.measure.timing import evaluations, timed
+from bench.measure.timing import evaluations
 from bench.model.objective import Objective
 from bench.model.vae import VAE
 
 TOGETHER = 16  # draws whose products are timed at once
 COPIED = 2**28  # bytes
+CALLS, BLOCK = 50, 0.02  # of a product between two events of a GPU, and seconds, at the least
 
 
 class Product(NamedTuple):
@@ -105,7 +108,7 @@ def _seconds(product: Product, together: int, device: torch.device) -> float:
         a = torch.randn(together, product.rows, product.inner, device=device)
         b = torch.randn(together, product.inner, product.columns, device=device)
         multiply, out = torch.bmm, a.new_empty(together, product.rows, product.columns)
-    return timed(lambda: multiply(a, b, out=out), device, 15, 3)["seconds"]
+    return _alone(lambda: multiply(a, b, out=out), device)
 
 
 @cache
@@ -113,4 +116,10 @@ def bandwidth(device: torch.device) -> float:
     """Bytes per second of a copy from and to memory, both counted."""
     source = torch.ones(COPIED // 4, device=device)
     target = torch.empty_like(source)
-    return 2 * COPIED / timed(lambda: target.copy_(source), device, 7, 2)["seconds"]
+    return 2 * COPIED / _alone(lambda: target.copy_(source), device)
+
+
+def _alone(work: Timed, device: torch.device) -> float:
+    """Seconds of one call, of many between two looks at the clock: on a GPU, one look a call would be most of it."""
+    rounds = Rounds(most=9, block=BLOCK, calls=CALLS if device.type == "cuda" else 1)
+    return interleaved({"": work}, clock_of(device), rounds)[""].seconds

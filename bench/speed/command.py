@@ -11,22 +11,28 @@ import torch
 
 from bench.config.plugins import registry
 from bench.machine import device_name
+from bench.measure.clock import Rounds
 from bench.run.provenance import commit
 from bench.speed.ceilings import bandwidth
 from bench.speed.draws import draws_rows, memory_rows
+from bench.speed.gradients import gradient_rows
 from bench.speed.options import rows as option_rows
 from bench.speed.problems import LEAD, OTHERS
 from bench.speed.steps import step_rows
-from bench.speed.table import write
+from bench.speed.table import draw, write
 from bench.terminal import Parser, to_its_end
 
+PARTS = ("draws", "steps", "others", "gradients", "memory")
 FULL: dict[str, Any] = {
     "draws": [2, 16, 128, 1024],
     "others": [16, 128],
     "memory": [100, 1000, 10_000],
-    "repetitions": 5,
+    "batches": [50, 500, 5000],
+    "repetitions": 20,
 }
-QUICK: dict[str, Any] = {"draws": [2, 16], "others": [16], "memory": [100, 400], "repetitions": 2}
+QUICK: dict[str, Any] = {
+    "draws": [2, 16], "others": [16], "memory": [100, 400], "batches": [50], "repetitions": 2,
+}  # fmt: skip
 
 
 def arguments(argv: list[str] | None) -> argparse.Namespace:
@@ -35,7 +41,9 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="CPU threads")
     parser.add_argument("--draws", type=int, nargs="+", help="draws per measurement, default 2 16 128 1024")
-    parser.add_argument("--repetitions", type=int, help="timed repetitions of each pair, default 5")
+    parser.add_argument("--batches", type=int, nargs="+", help="batch sizes of a gradient, default 50 500 5000")
+    parser.add_argument("--repetitions", type=int, help="timed blocks of each at the most, default 20")
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, help="parts of the table, default all")
     parser.add_argument("--quick", action="store_true", help="few draws, two repetitions: to see that it works")
     parser.add_argument("--per-estimator", action="store_true", help="what each option costs per draw, instead")
     parser.add_argument("--replicas", type=int, nargs="+", default=[1, 100, 10_000], help="for --per-estimator")
@@ -46,13 +54,13 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
         chosen.repetitions = chosen.sizes["repetitions"]
     if chosen.device == "cuda" and not torch.cuda.is_available():
         parser.error("--device cuda was asked for and this machine has none; --device cpu works.")
-    for name, least in (("threads", 1), ("repetitions", 1), ("replicas", 1), ("draws", 2)):
+    for name, least in (("threads", 1), ("repetitions", 1), ("replicas", 1), ("draws", 2), ("batches", 1)):
         given = getattr(chosen, name)
         for value in given if isinstance(given, list) else [given]:
             if value is not None and value < least:
                 parser.error(f"--{name} {value} is too few; {least} is the least.")
-    if chosen.draws:
-        chosen.sizes = chosen.sizes | {"draws": chosen.draws}
+    given_sizes = {name: sizes for name in ("draws", "batches") if (sizes := getattr(chosen, name))}
+    chosen.sizes = chosen.sizes | given_sizes
     try:
         chosen.out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -72,14 +80,24 @@ def main(argv: list[str] | None = None) -> int:
     if chosen.per_estimator:
         rows, name = options(device, chosen), "options"
     else:
-        rows, name = against_plain(device, chosen.sizes, chosen.repetitions), "speed"
-    for path in write([row | where for row in rows], chosen.out, name):
+        rows, name = against_plain(device, chosen), "speed"
+    done: list[dict] = []
+    for row in rows:  # the table is there after every row, whatever ends the command
+        done.append(row | where)
+        paths = write(done, chosen.out, name)
+    for path in [*paths, *draw(done, chosen.out, name)]:
         print(path)
     return 0
 
 
-def against_plain(device: torch.device, sizes: dict, repetitions: int) -> Iterator[dict]:
-    """Gradient draws, training steps and peak memory, printed as they come."""
+def rounds_of(chosen: argparse.Namespace) -> Rounds:
+    """How long is timed: single calls where it is only to be seen that it works."""
+    return Rounds(most=chosen.repetitions, warmup=1, block=0 if chosen.quick else 0.05, seconds=20)
+
+
+def against_plain(device: torch.device, chosen: argparse.Namespace) -> Iterator[dict]:
+    """Gradient draws, training steps, gradients by batch size and peak memory, printed as they come."""
+    sizes, rounds = chosen.sizes, rounds_of(chosen)
     print(f"A copy moves {bandwidth(device) / 1e9:.1f} GB/s.")
     if device.type != "cuda":
         print("On a GPU: not measured. Without one there are no graphs.")
@@ -87,13 +105,14 @@ def against_plain(device: torch.device, sizes: dict, repetitions: int) -> Iterat
     print("floor: the matrix products that cannot be left out, at their measured rate; %: how much of ours that is")
     heads = f"{'what':31} {'estimator':20} {'size':>6} {'ours':>10} {'reference':>10} {'ratio':>6} {'quartiles':>11}"
     print(f"{heads}  % floor")
-    rows = chain(
-        draws_rows(device, [LEAD], sizes["draws"], repetitions),
-        step_rows(device, repetitions),
-        draws_rows(device, OTHERS, sizes["others"], repetitions),
-        memory_rows(device, sizes["memory"]),
-    )
-    for r in rows:
+    parts = {
+        "draws": lambda: draws_rows(device, [LEAD], sizes["draws"], rounds),
+        "steps": lambda: step_rows(device, rounds),
+        "others": lambda: draws_rows(device, OTHERS, sizes["others"], rounds),
+        "gradients": lambda: gradient_rows(device, OTHERS, sizes["batches"], rounds),
+        "memory": lambda: memory_rows(device, sizes["memory"]),
+    }
+    for r in chain.from_iterable(parts[name]() for name in PARTS if name in chosen.only):
         unit = (lambda v: f"{v / 2**20:7.1f}MiB") if r["unit"] == "bytes" else (lambda v: f"{v:9.4f}s")
         cells = f"{r['what']:31} {r['estimator']:20} {r['size']:6} {unit(r['ours'])} {unit(r['reference'])}"
         quartiles = f"{r['q1']:5.2f}-{r['q3']:5.2f}" if "q1" in r else ""
@@ -107,7 +126,7 @@ def options(device: torch.device, chosen: argparse.Namespace) -> Iterator[dict]:
     print("Microseconds a draw of one example, its cost nearly free; ratio = ours / a hand-written function, if any")
     heads = "".join(f"{f'R = {count:,}':>14}{'ratio':>7}" for count in chosen.replicas)
     print(f"{'option':24} {'family':12}{heads}   F / B")
-    for name, group in groupby(option_rows(device, chosen.replicas, chosen.repetitions), lambda row: row["option"]):
+    for name, group in groupby(option_rows(device, chosen.replicas, rounds_of(chosen)), lambda row: row["option"]):
         cells, family = "", ""
         for row in group:
             family = row["family"]

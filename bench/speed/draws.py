@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 
+from bench.measure.clock import Rounds
 from bench.measure.gradient.draws import take
 from bench.measure.gradient.parts import noise_alone, parts
 from bench.measure.timing import compare, peak_memory
@@ -17,7 +18,7 @@ Option = tuple[str, str, dict[str, Any]]
 PARTS = {"encoder": ("encoder",), "encoder + decoder": ("encoder", "decoder")}
 
 
-def draws_rows(device: torch.device, options: Iterable[Option], counts: list[int], repetitions: int) -> Iterator[dict]:
+def draws_rows(device: torch.device, options: Iterable[Option], counts: list[int], rounds: Rounds) -> Iterator[dict]:
     """The trace of the covariance of each option's gradient, encoder's and full, by `take` and by the plain loop."""
     for name, family, hyper in options:
         objective, x = problem(device, name, family, hyper)
@@ -37,7 +38,7 @@ def draws_rows(device: torch.device, options: Iterable[Option], counts: list[int
                     return plain_draws(objective, x, draws, parameters)
 
                 with own_stream(1):
-                    row = compare(ours, plain, device, repetitions)
+                    row = compare(ours, plain, device, rounds)
                 floor = least.seconds(draws, device)
                 yield {
                     "what": f"draws, {what}", "estimator": name, "family": family, "size": draws, "engine": "eager",

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from bench.config import plugins
-from bench.measure.timing import compare, timed
+from bench.measure.clock import Rounds, clock_of, interleaved
+from bench.measure.timing import compare
 from bench.speed.handwritten import FUNCTIONS
 from bench.streams import own_stream
 from estimators import FAMILIES, VQ, Estimator, Latent
@@ -20,18 +21,18 @@ def latent(family: str, replicas: int, device: torch.device) -> Latent:
     return VQ(params, torch.randn(4, 3, device=device)) if family == "vq" else FAMILIES[family](params)
 
 
-def rows(device: torch.device, counts: list[int], repetitions: int) -> Iterator[dict]:
+def rows(device: torch.device, counts: list[int], rounds: Rounds) -> Iterator[dict]:
     """For each option and each number of replicas: microseconds a draw, and the ratio to a hand-written function."""
     for name in plugins.registry():
         estimator = plugins.estimator(name).to(device)
         families = [FUNCTIONS[name][0]] if name in FUNCTIONS else FAMILIES
         possible = [f for f in families if estimator.refuses(latent(f, 1, device)) is None]
         if possible:
-            yield from _option(name, estimator, possible[0], device, counts, repetitions)
+            yield from _option(name, estimator, possible[0], device, counts, rounds)
 
 
 def _option(
-    name: str, estimator: Estimator, family: str, device: torch.device, counts: list[int], repetitions: int
+    name: str, estimator: Estimator, family: str, device: torch.device, counts: list[int], rounds: Rounds
 ) -> Iterator[dict]:
     x = torch.zeros(1, 4, device=device)
     with own_stream(0):
@@ -49,10 +50,11 @@ def _option(
                 def plain(q=q, cost=cost, function=function) -> None:
                     torch.autograd.grad(function(q.params, cost).sum(), q.params)
 
-                found = compare(ours, plain, device, 10 * repetitions)
+                found = compare(ours, plain, device, rounds)
                 row |= {"microseconds": 1e6 * found["ours"] / replicas, "ratio": 1 / found["ratio"]}
             else:
-                row["microseconds"] = 1e6 * timed(ours, device, repetitions, 1)["seconds"] / replicas
+                timing = interleaved({"": ours}, clock_of(device), rounds)[""]
+                row["microseconds"] = 1e6 * timing.seconds / replicas
             yield row
 
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import torch
 
+from bench.measure.clock import Rounds
 from bench.measure.timing import compare
 from bench.speed.plain import BareLoop
 from bench.speed.problems import LEAD, TRAIN, problem
@@ -40,7 +41,7 @@ def step_of(way: Way, device: torch.device) -> Callable[[], object]:
     return engine(trainers[0] if len(trainers) == 1 else Replicas(trainers, seeds, TRAIN, x), way.engine).step
 
 
-def step_rows(device: torch.device, repetitions: int) -> Iterator[dict]:
+def step_rows(device: torch.device, rounds: Rounds) -> Iterator[dict]:
     """20 steps of each way; the reference is the bare loop, once per replica."""
     name, family, hyper = LEAD
     for way in ways(device):
@@ -61,5 +62,5 @@ def step_rows(device: torch.device, repetitions: int) -> Iterator[dict]:
 
         yield {
             "what": f"{STEPS} training steps, {way.engine}", "estimator": name, "family": family, "size": way.replicas,
-            "engine": way.engine, "unit": "s", **compare(ours, plain, device, repetitions),
+            "engine": way.engine, "unit": "s", **compare(ours, plain, device, rounds),
         }  # fmt: skip

@@ -16,18 +16,25 @@ COLUMNS = {
     "what": "what was done: some draws of a gradient and the trace of their covariance, training steps, peak memory",
     "estimator": "name of the option",
     "family": "latent family",
-    "size": "draws, or replicas that are trained at once",
+    "size": "draws, replicas that are trained at once, or examples of a batch",
     "engine": "how it was executed",
     "unit": "of ours, reference and the floors: s or bytes",
-    "ours": "median over repetitions",
+    "ours": "seconds: median over blocks of calls, timed in turn with the reference",
+    "ours_se": "its standard error",
     "reference": "the same by a plain loop; of peak memory, that of the fewest draws",
-    "ratio": "median over repetitions of reference / ours; of peak memory, ours / reference",
+    "reference_se": "its standard error",
+    "ratio": "median over rounds of reference / ours; of peak memory, ours / reference",
+    "ratio_se": "its standard error",
     "q1": "first quartile of the ratio",
     "q3": "its third quartile",
     "floor": "time of the matrix products that cannot be left out, each at its measured rate",
     "fraction_of_floor": "floor / ours",
     "memory_floor": "time to write and read once all that passes between layers, at the measured speed of a copy",
     "gflops": "1e9 operations of those matrix products",
+    "seconds_device": "of a gradient of a batch on a GPU: time of its kernels and copies",
+    "overhead": "1 - seconds_device / ours: the share of the time in which the GPU waits",
+    "launches": "kernels and copies",
+    "valid": "whether nothing disturbed the timing of a gradient of a batch",
     "device": "cpu or cuda",
     "device_name": "name of the processor or of the GPU",
     "threads": "CPU threads",
@@ -37,14 +44,25 @@ COLUMNS = {
 
 
 def write(rows: list[dict], directory: Path, name: str) -> list[Path]:
-    """`<name>.parquet` and `<name>.csv`, and of `speed` the figure; each whole or not at all."""
-    frame = pd.DataFrame(rows)
-    if name == "speed":
-        frame = frame.reindex(columns=list(COLUMNS))
+    """`<name>.parquet` and `<name>.csv`, each whole or not at all."""
+    frame = _frame(rows, name)
     paths = [directory / f"{name}.parquet", directory / f"{name}.csv"]
     replace(paths[0], frame.to_parquet(index=False, compression="zstd"))
     replace(paths[1], frame.to_csv(index=False).encode())
-    return paths + (save(figure(frame), directory, name) if name == "speed" else [])
+    return paths
+
+
+def draw(rows: list[dict], directory: Path, name: str) -> list[Path]:
+    """The figure of `speed`, where all its parts were timed; else nothing."""
+    frame = _frame(rows, name)
+    if name != "speed" or not all(frame.what.str.contains(part).any() for part in ("draws", "steps", "peak")):
+        return []
+    return save(figure(frame), directory, name)
+
+
+def _frame(rows: list[dict], name: str) -> pd.DataFrame:
+    frame = pd.DataFrame(rows)
+    return frame.reindex(columns=list(COLUMNS)) if name == "speed" else frame
 
 
 def figure(frame: pd.DataFrame) -> "Figure":

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from bench.config.identity import NUMBERS, flatten, identity
+from bench.config.identity import LATER, NUMBERS, flatten, identity
 from bench.config.prepare import check, prepare
 from bench.config.rules import RULES
 from bench.errors import BadInput
@@ -65,6 +65,23 @@ def test_the_identity_changes_with_the_versions(monkeypatch):
         with monkeypatch.context() as patch:
             patch.setattr(f"bench.config.identity.{constant}", 99)
             assert identity(config) != before
+
+
+@pytest.mark.parametrize("key", LATER)
+def test_keys_that_came_later_leave_the_identity_of_earlier_runs_alone(key):
+    config = prepare(resolved("device=cpu"))
+    *group, leaf = key.split(".")
+    node = config[group[0]] if group else config
+    found = identity(config)
+    assert node.pop(leaf) == LATER[key]
+    assert identity(config) == found  # as before there was such a key
+    node[leaf] = "tf32" if leaf == "precision" else 0.5
+    assert identity(config) != found
+
+
+def test_the_precision_of_a_gpu_is_none_of_a_cpu():
+    with pytest.raises(BadInput, match="precision=tf32 is of a GPU's float32 products, and this run is on the"):
+        prepare(resolved("device=cpu", "precision=tf32"))
 
 
 def marked(changelog: str) -> list[int | None]:

@@ -5,7 +5,9 @@ import time
 import pytest
 import torch
 
-from bench.measure.timing import costs, evaluations, peak_memory, timed
+from bench.measure.clock import Rounds
+from bench.measure.cost import costs
+from bench.measure.timing import evaluations, peak_memory, timed
 from bench.model.objective import Objective
 from bench.streams import own_stream
 from bench.train.trainer import Trainer
@@ -124,7 +126,7 @@ def test_costs_work_on_a_copy():
     torch.manual_seed(5)
     other, noise = trainer(), torch.get_rng_state()
     torch.set_rng_state(noise)
-    rows = costs(timed_one, iter([images(6)] * 40), repetitions=5, warmup=1, seed=0)
+    rows = costs(timed_one, iter([images(6)] * 40), rounds=Rounds(most=5, warmup=1, block=0), seed=0)
     torch.set_rng_state(noise)
     torch.testing.assert_close(state(timed_one), state(other), rtol=0, atol=0)
     for one in (timed_one, other):
@@ -143,5 +145,5 @@ def test_costs_work_on_a_copy():
 def test_costs_restore_the_random_stream():
     made, batches = trainer(), iter([images(6)] * 40)
     before = torch.get_rng_state()
-    costs(made, batches, repetitions=2, warmup=0, seed=0)
+    costs(made, batches, rounds=Rounds(most=2, warmup=0, block=0), seed=0)
     assert torch.equal(torch.get_rng_state(), before)

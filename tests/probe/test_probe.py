@@ -14,7 +14,14 @@ from bench.run import single
 from bench.tables import store
 from tests.support.runs import SMALL
 
-FEW = (*SMALL, "latent=bernoulli_small", "device=cpu", "measure.reference=auto", "probe.tuning_steps=3")
+FEW = (
+    *SMALL,
+    "latent=bernoulli_small",
+    "device=cpu",
+    "measure.reference=auto",
+    "probe.tuning_steps=3",
+    "probe.batch_sizes=[]",
+)
 PROBED = "probe.estimators=[rloo,'rloo k=8',rebar,reparam]"
 
 

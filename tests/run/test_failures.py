@@ -20,6 +20,7 @@ from bench.run.single import run
 from bench.tables import store
 from bench.train.trainer import Trainer
 from tests.support.runs import numbers
+from tests.support.small import run_config
 from tests.support.stand_in import stand_in_command
 from tests.support.stopped import STOPS, chosen, dead, killed, living, stopping
 
@@ -107,9 +108,9 @@ def fake_gpu(monkeypatch):
 def test_after_an_error_that_stays_later_runs_say_so(fake_gpu, tmp_path, error):
     fake_gpu.append(ILLEGAL)
     assert ILLEGAL in note_failure(error, tmp_path)
-    set_up({"threads": 1, "device": "cpu"})
+    set_up(run_config("bernoulli", {}))
     with pytest.raises(BadInput, match=f"without its GPU .*{ILLEGAL}.*; the same command runs"):
-        set_up({"threads": 1, "device": "cuda"})
+        set_up(run_config("bernoulli", {}) | {"device": "cuda"})
     status, reason = not_started(ValueError("An earlier run left"), many=True)
     assert (status, reason) == ("failed", "An earlier run left")
 
@@ -118,13 +119,13 @@ def test_an_error_that_stays_before_the_start_counts_too(fake_gpu):
     fake_gpu.append(ILLEGAL)
     assert not_started(RuntimeError(ILLEGAL), many=True) == ("failed", f"RuntimeError: {ILLEGAL}")
     with pytest.raises(BadInput, match="left this process without its GPU"):
-        set_up({"threads": 1, "device": "cuda"})
+        set_up(run_config("bernoulli", {}) | {"device": "cuda"})
 
 
 @pytest.mark.parametrize("error", [RuntimeError("CUDA error: invalid argument"), torch.OutOfMemoryError("CUDA out of")])
 def test_an_error_of_one_call_leaves_the_gpu_to_later_runs(fake_gpu, tmp_path, error):
     note_failure(error, tmp_path)
-    set_up({"threads": 1, "device": "cuda"})
+    set_up(run_config("bernoulli", {}) | {"device": "cuda"})
 
 
 def test_out_of_memory_is_told_on_a_lost_gpu_too(fake_gpu):

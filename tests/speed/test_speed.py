@@ -52,12 +52,13 @@ def test_the_floor_counts_no_product_that_is_not_computed_and_most_that_are(opti
 
 @pytest.fixture
 def _small(monkeypatch):
-    tiny = {"draws": [2], "others": [2], "memory": [2, 3], "repetitions": 1}
+    tiny = {"draws": [2], "others": [2], "memory": [2, 3], "batches": [3, 120], "repetitions": 2}
     monkeypatch.setattr(command, "QUICK", tiny)
     monkeypatch.setattr(command, "OTHERS", OTHERS[-1:])
     monkeypatch.setattr("bench.speed.steps.STEPS", 1)
     monkeypatch.setattr("bench.train.engine.BACKEND", "aot_eager")  # the compiler without its slow half
     monkeypatch.setattr(ceilings, "COPIED", 2**16)
+    monkeypatch.setattr(ceilings, "BLOCK", 0)
 
 
 @pytest.mark.usefixtures("_small")
@@ -77,11 +78,50 @@ def test_one_command_leaves_a_table_and_a_figure(tmp_path, capsys):
     steps = table[table.what.str.contains("steps")]
     assert list(zip(steps.engine, steps["size"], strict=True)) == [("eager", 1), ("compile", 1), ("eager", 8)]
     assert all(f"{row.what} " in said for row in table.itertuples())
+    batches = table[table.what == "gradient of a batch"]
+    names = [LEAD[0], OTHERS[-1][0]]
+    assert list(zip(batches.estimator, batches["size"], strict=True)) == [(n, b) for b in (3, 120) for n in names]
+    assert batches.ratio[batches.estimator == LEAD[0]].eq(1).all()
+    assert batches.valid.notna().all()
+    timed = table[table.unit == "s"]
+    assert timed[["ours_se", "reference_se"]].ge(0).all(axis=None)
     csv = pd.read_csv(tmp_path / "new" / "speed.csv")
     assert csv.ours.tolist() == pytest.approx(table.ours.tolist())
 
 
+@pytest.mark.usefixtures("_small")
+def test_the_table_is_there_after_every_row(tmp_path, monkeypatch, capsys):
+    def breaks(device, counts):
+        raise KeyboardInterrupt
+        yield
+
+    monkeypatch.setattr(command, "memory_rows", breaks)
+    words = ["--quick", "--device", "cpu", "--threads", "1", "--out", str(tmp_path), "--only", "gradients", "memory"]
+    with pytest.raises(KeyboardInterrupt):
+        command.main(words)
+    assert {path.name for path in tmp_path.iterdir()} == {"speed.parquet", "speed.csv"}
+    assert set(pd.read_parquet(tmp_path / "speed.parquet").what) == {"gradient of a batch"}
+    capsys.readouterr()
+
+
+def test_a_product_is_timed_many_times_between_two_events(monkeypatch):
+    asked = []
+
+    def clock_of(device):
+        def clock(work, calls):
+            asked.append(calls)
+            return 1e-3 * calls
+
+        return clock
+
+    monkeypatch.setattr(ceilings, "clock_of", clock_of)
+    assert ceilings._alone(lambda: None, torch.device("cuda")) == pytest.approx(1e-3)
+    assert min(asked) == 50
+    assert ceilings._alone(lambda: None, CPU) == pytest.approx(1e-3)
+
+
 BAD = {
+    "--batches 0": "--batches 0 is too few; 1 is the least.",
     "--draws 1": "--draws 1 is too few; 2 is the least.",
     "--threads 0": "--threads 0 is too few; 1 is the least.",
     "--repetitions 0": "--repetitions 0 is too few; 1 is the least.",

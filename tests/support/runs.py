@@ -13,10 +13,14 @@ from bench.tables import store
 SMALL = (
     "train.steps=12", "train.batch_size=20", "measure.draws=8", "measure.batches=2", "measure.at=[0,1]", "threads=1",
     "evaluate.at=[0,1]", "evaluate.examples=30", "evaluate.samples=3", "timing.repetitions=2", "timing.warmup=0",
+    "timing.block=0",
 )  # fmt: skip
 
 
-TIMES = {"seconds", "seconds_q1", "seconds_q3", "started", "command"}
+TIMES = {
+    "started", "command", "seconds", "seconds_se", "seconds_q1", "seconds_q3", "repetitions", "calls", "valid",
+    "cpu_share", "preempted", "load_before", "load", "load_after",
+}  # fmt: skip
 
 
 def config(*words: str) -> dict:

@@ -77,7 +77,7 @@ def run_config(family: str, estimator: dict, **changes) -> dict:
     """A whole run on the built-in data, as `Experiment` takes it; `changes` are merged into its groups."""
     config = {
         "option": "planted", "name": "test", "problem": {"name": "vae"}, "seed": 0, "replicas": 1, "engine": "eager",
-        "device": "cpu", "threads": 1, "dtype": "float32",
+        "device": "cpu", "threads": 1, "dtype": "float32", "precision": "highest", "deterministic": False,
         "seeds": {"model": 0, "data": 0, "estimator": 0, "measure": 0},
         "data": {"name": "digits", "root": "", "binarisation": "dynamic", "train_size": 60, "download": False},
         "estimator": estimator, "latent": LATENTS[family], "model": MODEL,
@@ -88,6 +88,6 @@ def run_config(family: str, estimator: dict, **changes) -> dict:
             "reference_draws": 7, "memory": 1, "precision": None, "max_draws": 24, "papers": True,
         },
         "evaluate": {"at": [0, 0.3, 1], "examples": 20, "samples": 3, "prior_samples": 4, "images": 2},
-        "timing": {"repetitions": 2, "warmup": 1},
+        "timing": {"repetitions": 2, "warmup": 1, "block": 0, "error": 0.01},
     }  # fmt: skip
     return config | {group: config[group] | values for group, values in changes.items()}

@@ -6,7 +6,8 @@ from torch import Tensor
 
 from bench.config.plugins import estimator
 from bench.errors import Impossible
-from bench.measure.timing import costs
+from bench.measure.clock import Rounds
+from bench.measure.cost import costs
 from bench.model.objective import Objective
 from bench.run.experiment import Experiment
 from bench.train.capture import obstacle
@@ -83,12 +84,12 @@ def test_times_of_an_engine_are_of_a_copy(monkeypatch):
     monkeypatch.setattr("bench.train.engine.BACKEND", "aot_eager")
     trainer = trainer_of(RLOO())
     before = [p.detach().clone() for p in trainer.learned]
-    rows = costs(trainer, iter([images(4)] * 9), repetitions=2, warmup=0, seed=0, name="compile")
+    rows = costs(trainer, iter([images(4)] * 9), rounds=Rounds(2, warmup=0, block=0), seed=0, name="compile")
     assert [(row["what"], row["engine"]) for row in rows] == [("gradient", "compile"), ("step", "compile")]
     assert rows[0]["seconds_compile"] == rows[1]["seconds_compile"] > rows[0]["seconds"]
     torch.testing.assert_close(trainer.learned, before, rtol=0, atol=0)
     assert trainer.step_count == 0
-    eager = costs(trainer, iter([images(4)] * 9), repetitions=2, warmup=0, seed=0)
+    eager = costs(trainer, iter([images(4)] * 9), rounds=Rounds(2, warmup=0, block=0), seed=0)
     assert [row["seconds_compile"] for row in eager] == [None, None]
 
 

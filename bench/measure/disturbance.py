@@ -1,0 +1,120 @@
+"""Whether something else had the machine while something was timed: measured before, during and after."""
+
+import os
+import resource
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from bench import nvml
+from bench.machine import cores, undisturbed
+
+SHARE = 0.95  # of the time that who times must have had a core
+SPARE = 0.1  # cores that others may keep busy beyond those that nobody here needs
+PREEMPTED = 25.0  # a second: a process that competes for its core is taken off it some hundred times
+IDLE = (3, 4)  # columns of /proc/stat: idle, and waiting for a disk
+
+
+class Counters(NamedTuple):
+    """What the system has counted so far, all but `preempted` in seconds."""
+
+    wall: float
+    thread: float  # CPU time of this thread
+    process: float  # and of all threads of this process
+    preempted: int  # how often this process had to give up a core
+    machine: float | None  # CPU time of everything on the cores that this process may use; None: not known
+
+    @classmethod
+    def now(cls) -> "Counters":
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        return cls(time.perf_counter(), time.thread_time(), time.process_time(), used.ru_nivcsw, _machine())
+
+
+def _machine() -> float | None:
+    ours = {f"cpu{i}" for i in os.sched_getaffinity(0)} if hasattr(os, "sched_getaffinity") else set()
+    total = 0
+    with suppress(OSError, ValueError, IndexError):
+        for line in Path("/proc/stat").read_text().splitlines():
+            name, *ticks = line.split()
+            if name in ours:
+                total += sum(int(t) for i, t in enumerate(ticks[:8]) if i not in IDLE)
+    return total / os.sysconf("SC_CLK_TCK") if total else None  # an emulated system may count nothing
+
+
+def load(start: Counters, end: Counters) -> float | None:
+    """How many cores other processes kept busy in between."""
+    if start.machine is None or end.machine is None or end.wall <= start.wall:
+        return None
+    return max(0.0, (end.machine - start.machine - (end.process - start.process)) / (end.wall - start.wall))
+
+
+class Watch:
+    """A context around what is timed; `columns` of table `cost` afterwards.
+
+    Args:
+        threads: that the work may use.
+        device: cpu or cuda.
+        pause: seconds for which the machine is looked at before and after.
+        now: reads the counters.
+        rest: waits.
+    """
+
+    def __init__(
+        self,
+        threads: int,
+        device: str,
+        pause: float,
+        now: Callable[[], Counters] = Counters.now,
+        rest: Callable[[float], None] = time.sleep,
+    ):
+        self.threads, self.device, self.pause, self.now, self.rest = threads, device, pause, now, rest
+
+    def __enter__(self) -> "Watch":
+        self.before = self._pause()
+        self.states = [nvml.state(self.device)]
+        self.start = self.now()
+        return self
+
+    def look(self) -> None:
+        """See how the GPU is, while it is busy."""
+        self.states.append(nvml.state(self.device))
+
+    def __exit__(self, *_: object) -> None:
+        self.end = self.now()
+        self.look()
+        self.after = self._pause()
+
+    def _pause(self) -> float | None:
+        if not self.pause:
+            return None
+        start = self.now()
+        self.rest(self.pause)
+        return load(start, self.now())
+
+    def columns(self) -> dict[str, Any]:
+        start, end = self.start, self.end
+        seconds = max(end.wall - start.wall, 1e-9)
+        # On the CPU this thread takes part in all work; on a GPU another one may launch the kernels of a backward pass.
+        own = end.process - start.process if self.device == "cuda" else end.thread - start.thread
+        found: dict[str, Any] = {"cpu_share": own / seconds, "preempted": (end.preempted - start.preempted) / seconds}
+        loads = [self.before, load(start, end), self.after]
+        found |= dict(zip(("load_before", "load", "load_after"), loads, strict=True))
+        before, after = self.states[0], self.states[-1]
+        found |= {f"{name}_before": before.get(name) for name in ("temperature", "sm_clock")}
+        found |= {f"{name}_after": after.get(name) for name in ("temperature", "sm_clock")}
+        throttled = [state["throttled"] for state in self.states if state.get("throttled") is not None]
+        found["throttled"] = any(throttled) if throttled else None
+        return found | {"valid": self._valid(found)}
+
+    def _valid(self, found: dict[str, Any]) -> bool:
+        spare = max(0, cores() - self.threads) + SPARE
+        looks = {"load_before": self._coarse(spare), "load": spare, "load_after": self._coarse(spare)}
+        quiet = all(found[name] is None or found[name] <= most for name, most in looks.items())
+        own = found["cpu_share"] >= SHARE and found["preempted"] <= PREEMPTED
+        return undisturbed(self.threads, self.device) and quiet and own and not found["throttled"]
+
+    def _coarse(self, spare: float) -> float:
+        """What a short look may show of an idle machine: each core counts in ticks."""
+        return spare + cores() / (os.sysconf("SC_CLK_TCK") * self.pause) if self.pause else spare

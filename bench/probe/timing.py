@@ -1,0 +1,88 @@
+"""Times of all estimators measured at one checkpoint, in turn: what was timed hours apart cannot be compared."""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from bench.measure.cost import Subject, in_turn
+from bench.run import attempt
+from bench.run.experiment import Experiment
+from bench.run.failures import explain
+from bench.streams import own_stream
+from bench.tables import store
+
+LONGEST, LARGEST = 2.0, 4 * 2**30  # seconds and bytes that a gradient of another batch size may be expected to take
+
+
+def time_together(measured: Mapping[Path, Experiment], sizes: list[int]) -> None:
+    """Write table `cost` of these run directories anew: gradient and step of all in turn, then the gradient of a batch
+    of each of the sizes. What cannot be timed keeps its rows, and what takes too long has fewer; both are told."""
+    if not measured or not next(iter(measured.values())).config["timing"]["repetitions"]:
+        return
+    first = next(iter(measured.values()))
+    with own_stream(first.config["seeds"]["measure"]):
+        subjects = dict(filter(None, (_subject(directory, made) for directory, made in measured.items())))
+        works = {(d, what): work for d, subject in subjects.items() for what, work in subject.works.items()}
+        found = _timed(works, first)
+        rows = {
+            directory: subject.rows({what: row for (d, what), row in found.items() if d == directory})
+            for directory, subject in subjects.items()
+        }
+        for size in sizes:
+            fits = {d: subject for d, subject in subjects.items() if _fits(rows[d], size)}
+            if left := [measured[d].config["option"] for d in subjects if d not in fits]:
+                print(f"Too long or too large to be timed with {size} examples: {', '.join(left)}.", file=sys.stderr)
+            for (d, what), row in _timed({(d, "scaling"): s.of_size(size) for d, s in fits.items()}, first).items():
+                about = {"what": what, "engine": "eager", "batch_size": size, **subjects[d].about}
+                rows[d].append(about | row)
+    for directory, timed in rows.items():
+        _write(directory, [{"estimator": measured[directory].config["option"], **row} for row in timed])
+
+
+def _subject(directory: Path, experiment: Experiment) -> tuple[Path, Subject] | None:
+    config = experiment.config
+    try:
+        return directory, Subject(
+            experiment.trainer, experiment.batches("timing"), config["engine"], experiment.compiling
+        )
+    except Exception as error:
+        print(f"{config['option']} is not timed with the others: {explain(error)}", file=sys.stderr)
+        return None
+
+
+def _timed(works: dict[Any, Any], first: Experiment) -> dict[Any, dict[str, Any]]:
+    """Columns of all works that run; the others are told."""
+    for key, work in [*works.items()]:
+        try:
+            work()
+        except Exception as error:
+            print(f"{key[0]} is not timed with the others: {explain(error)}", file=sys.stderr)
+            del works[key]
+    return in_turn(works, first.device, first.rounds()) if works else {}
+
+
+def _fits(rows: list[dict], size: int) -> bool:
+    """Whether a gradient of so many examples may be expected to, by that of the training's batch."""
+    row = next((row for row in rows if row["what"] == "gradient"), None)
+    if row is None:
+        return False
+    times, memory = size / row["batch_size"], LARGEST
+    if row["device"] == "cuda":
+        memory = torch.cuda.mem_get_info()[0] // 2
+    return times * row["seconds"] <= LONGEST and times * (row["peak_memory"] or 0) <= memory
+
+
+def _write(directory: Path, rows: list[dict]) -> None:
+    """In place of the table `cost` of a run directory, unless another process works on it."""
+    try:
+        tables = {name: table.to_pylist() for name, table in store.read(directory).items()}
+        about = {key: tables["runs"][0][key] for key in ("command", "step")} | {"label": "timing"}
+        run = tables["runs"][0]["run"]
+        with attempt.claim(directory, about, lambda: about["step"], store.version(directory)) as taken:
+            if not taken and rows:
+                store.write(directory, tables | {"cost": [{"run": run, **row} for row in rows]})
+    except (store.SchemaError, OSError) as error:
+        print(f"{directory} keeps its former times: {error}", file=sys.stderr)

@@ -1,0 +1,46 @@
+"""A gradient of several batch sizes, options in turn: where launching takes the time, it says nothing of the work."""
+
+from collections.abc import Iterable, Iterator
+
+import torch
+
+from bench.measure.clock import Rounds, Work
+from bench.measure.cost import in_turn
+from bench.model.objective import Objective
+from bench.speed.draws import Option
+from bench.speed.problems import LEAD, problem
+from bench.streams import own_stream
+
+
+def gradient_rows(
+    device: torch.device, options: Iterable[Option], sizes: Iterable[int], rounds: Rounds
+) -> Iterator[dict]:
+    """Each option's gradient of `size` examples, by engine eager; the reference is RLOO's on Bernoulli latents."""
+    chosen = {name: (family, hyper) for name, family, hyper in [LEAD, *options]}
+    for size in sizes:
+        works = {name: _gradient(device, name, *about, size) for name, about in chosen.items()}
+        with own_stream(1):
+            found = in_turn(works, device, rounds)
+        reference = found[LEAD[0]]
+        for name, (family, _) in chosen.items():
+            ours = found[name]
+            yield {
+                "what": "gradient of a batch", "estimator": name, "family": family, "size": size, "engine": "eager",
+                "unit": "s", "ours": ours["seconds"], "ours_se": ours["seconds_se"], "reference": reference["seconds"],
+                "reference_se": reference["seconds_se"], "ratio": reference["seconds"] / ours["seconds"],
+                **{key: ours.get(key) for key in ("seconds_device", "overhead", "launches", "valid")},
+            }  # fmt: skip
+
+
+def _gradient(device: torch.device, name: str, family: str, hyper: dict, size: int) -> Work:
+    objective, x = problem(device, name, family, hyper)
+    batch = x[torch.arange(size, device=device) % len(x)]
+    return lambda: _all_gradients(objective, batch)
+
+
+def _all_gradients(objective: Objective, x: torch.Tensor) -> object:
+    """Of the loss, with respect to all that is learned."""
+    q = objective.model.encode(x)
+    loss = (objective.estimate(q, x).loss + objective.fixed(q)).mean()
+    learned = [p for p in objective.model.parameters() if p.requires_grad]
+    return torch.autograd.grad(loss, learned, allow_unused=True)
