@@ -4,6 +4,7 @@ import copy
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
@@ -12,6 +13,15 @@ from bench.train.trainer import Trainer
 
 COPIES = (torch.ops.aten._to_copy.default, torch.ops.aten.copy_.default)
 META = torch.device("meta")
+WAITING = tuple(  # kernels whose verdict or size the host waits for; tensors without memory do not show it
+    getattr(torch.linalg, name) for name in ("eigh", "eig", "eigvals", "eigvalsh", "svd", "svdvals", "inv", "solve",
+    "cholesky", "lstsq", "qr", "det", "slogdet", "pinv", "matrix_rank", "lu_factor")
+) + tuple(
+    getattr(where, name) for where in (torch, torch.Tensor) for name in ("multinomial", "inverse", "cholesky", "det",
+    "nonzero", "masked_select", "unique", "unique_consecutive", "bincount", "histc", "equal", "svd", "pinverse")
+)  # fmt: skip
+MAKING = (torch.tensor, torch.as_tensor, torch.asarray, torch.Tensor.new_tensor)  # of values of the host
+INDEXING = (torch.Tensor.__getitem__, torch.Tensor.__setitem__)
 
 
 def obstacle(trainer: Trainer, x: Tensor) -> str | None:
@@ -26,6 +36,8 @@ def obstacle(trainer: Trainer, x: Tensor) -> str | None:
     """
     if trainer.config["schedule"] != "constant":
         return f"a learning rate that changes, train.schedule={trainer.config['schedule']}"
+    if trainer.config["optimiser"] == "radam":  # 1 - beta^t in single precision moves its threshold in the first steps
+        return "train.optimiser=radam, whose rectification on the device need not begin at the step where eager's does"
     twin = copy.deepcopy(trainer, {id(trainer.batches): iter(()), id(trainer.losses): trainer.losses})
     for module in (twin.model, twin.estimator):
         module.to(META)
@@ -33,14 +45,16 @@ def obstacle(trainer: Trainer, x: Tensor) -> str | None:
     twin.optimisers, name, on_meta = [], trainer.estimator.name, x.to(META)
     try:
         twin.gradient(on_meta)  # what is sent once is sent before a graph is captured
-        with _Watch() as watch:
+        with _Watch() as watch, _Asked() as asked:
             drawn = twin.gradient(on_meta)
             before = attributes(twin.estimator)
             twin.update(drawn)
     except (RuntimeError, NotImplementedError) as error:
         return f"a step of {name}, which needs the value of a tensor on the host ({_first_line(error)})"
-    if watch.sent:
-        return f"a step of {name}, which sends a tensor from the host to the device ({watch.sent})"
+    if asked.waiting:
+        return f"a step of {name}, which waits for the device ({asked.waiting})"
+    if watch.sent or asked.sent:
+        return f"a step of {name}, which sends a tensor from the host to the device ({watch.sent or asked.sent})"
     if moved := changed(before, attributes(twin.estimator)):
         return f"a step of {name}, whose state {moved[0]} is not a buffer that is written in place"
     return None
@@ -69,3 +83,32 @@ class _Watch(TorchDispatchMode):
         if made and (sent or func is torch.ops.aten.lift_fresh.default) and not self.sent:
             self.sent = str(func)
         return out
+
+
+class _Asked(TorchFunctionMode):
+    """Takes note of the first function that waits or sends something, where no operator on tensors without memory shows
+    it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sent = self.waiting = ""
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        out = func(*args, **(kwargs or {}))
+        given = [a for a in tree_leaves((args, kwargs)) if isinstance(a, Tensor)]
+        there = any(a.device == META for a in given)
+        name = getattr(func, "__name__", str(func))
+        if there and func in WAITING:
+            self.waiting = self.waiting or name
+        made = func in MAKING and isinstance(out, Tensor) and out.device == META
+        host = func is torch.where and there and any(a.device != META for a in given)
+        listed = func in INDEXING and there and _listed(args[1])
+        if made or host or listed:
+            self.sent = self.sent or name
+        return out
+
+
+def _listed(index: object) -> bool:
+    """Whether an index names rows by a list or by a tensor of the host."""
+    parts = index if isinstance(index, tuple) else (index,)
+    return any(isinstance(p, list) or (isinstance(p, Tensor) and p.device != META and p.ndim > 0) for p in parts)
