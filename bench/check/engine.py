@@ -5,10 +5,12 @@ import copy
 import torch
 from torch import Tensor
 
-from bench.check.conduct import largest_difference
+from bench.check.conduct import by_example, largest_difference
 from bench.check.noise import Tape
-from bench.check.subject import Case, difference, gradients, own_parameters, walk
+from bench.check.subject import Case, difference, gradients, own_parameters, surroundings, walk
 from bench.check.verdict import Verdict, demand, ok, skipped
+
+UPDATES = 50
 
 
 def training(case: Case) -> Verdict:
@@ -38,9 +40,10 @@ def training(case: Case) -> Verdict:
 
 
 def state(case: Case) -> Verdict:
-    """State moves in update alone: in buffers, the same way from the same estimate, without noise; measuring does not
-    move it."""
+    """State moves in update alone: in buffers, the same way from the same estimate, without noise; what update leaves
+    behind is in the state dict and nowhere else."""
     made, leaves = case.trained(), case.leaves()
+    around = dict(surroundings(case.subject.cls))
     estimate = case.estimate(made, leaves)
     twin = copy.deepcopy(made)
     before = dict(walk(made))
@@ -54,6 +57,17 @@ def state(case: Case) -> Verdict:
     demand(not outside, f"update moves {', '.join(outside[:3])}, which is not a buffer: a checkpoint would lose it")
     demand(not difference(after, dict(walk(twin))), "two updates with the same estimate differ")
     demand(not any(b.requires_grad for b in made.buffers()), "update leaves a buffer that requires a gradient")
+    moved = difference(around, dict(surroundings(case.subject.cls)))
+    demand(not moved, f"update changes {', '.join(moved[:3])}, outside the estimator")
+    for _ in range(UPDATES):
+        made.update(estimate)
+    loaded = case.fresh()
+    loaded.load_state_dict(made.state_dict())
+    torch.manual_seed(6)
+    kept = by_example(case.estimate(made, leaves), leaves, made)
+    torch.manual_seed(6)
+    apart = largest_difference(kept, by_example(case.estimate(loaded, leaves), leaves, loaded))
+    demand(apart == 0, "loading its state dict does not give the same estimate", f"difference {apart:.1e}")
     return ok(f"{len(changed)} buffers move")
 
 

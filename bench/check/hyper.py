@@ -41,7 +41,9 @@ def variants(case: Case) -> Verdict:
     for changes in _changes(subject):
         if subject.make(**changes).refuses(case.problem.q):
             continue
-        other = Case(subject._replace(hyper={**subject.hyper, **changes}), case.family, case.draws // 4)
+        other = Case(
+            subject._replace(hyper={**subject.hyper, **changes}), case.family, case.draws // 16, 3 * case.sharp
+        )
         other.kinds = other.kinds[:1]
         words = ", ".join(f"{name}={value}" for name, value in changes.items())
         for check in (means.mean, evaluations):

@@ -4,9 +4,10 @@ from collections.abc import Collection, Iterator
 
 import torch
 
-from bench.check import conduct, engine, means, tags
+from bench.check import apart, conduct, engine, means, tags, tuned
 from bench.check.hyper import hyper_parameters, variants
 from bench.check.measured import evaluations, measuring
+from bench.check.settings import settings
 from bench.check.subject import DRAWS, Case, Subject, subject
 from bench.check.verdict import Verdict, crash, verdict
 from estimators import FAMILIES, Estimator
@@ -15,16 +16,20 @@ EVERY = (
     conduct.shapes,
     conduct.purity,
     conduct.noise,
-    conduct.examples,
-    conduct.replicas,
+    apart.examples,
+    apart.alone,
+    apart.replicas,
+    apart.precision,
     engine.vmap,
     engine.training,
+    tuned.tuning,
     engine.state,
     engine.device,
     evaluations,
     means.mean,
     means.value,
     means.constant,
+    settings,
     measuring,
     variants,
 )
@@ -61,7 +66,7 @@ def verdicts(
                 yield Verdict("FAILED", "crash", crash(error), "tags", "It can be built with its defaults.")
             return
         yield verdict(tags.refusals, subject)
-        cases = [Case(subject, family, DRAWS // 10 if quick else DRAWS) for family in declared]
+        cases = [Case(subject, family, DRAWS // 32 if quick else DRAWS) for family in declared]
         for case in cases:
             if families and case.family not in families:
                 continue

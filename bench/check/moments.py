@@ -1,5 +1,6 @@
 """Mean and variance of an estimate: exact where the noise is enumerated or integrated, else from many draws."""
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -7,12 +8,16 @@ from torch import Tensor
 
 from bench.check.noise import draws_of, points
 from bench.check.problem import Cost, Problem
+from bench.check.quasi import GROUPS, Quasi, dimensions, of_groups
 from bench.check.subject import Case
 from bench.check.subject import gradients as gradients_of
 from estimators import Discrete, Estimator, Latent
 
-OUTCOMES = 2**17  # the most that are enumerated
-CHUNK = 20_000  # draws at a time
+OUTCOMES = 2**18  # the most that are enumerated, times the draws of each
+INTEGRATED = 1e-3  # of the norm of the gradient
+CHUNK = 2**14  # draws at a time
+START = 2**14  # draws at first
+KEPT = 1000  # draws
 BOUND = 5.0  # standard errors
 
 
@@ -20,11 +25,13 @@ class Moments(NamedTuple):
     """Of one example's estimate; P counts q's parameters and the decoder's."""
 
     mean: Tensor  # [P]
-    error: Tensor  # [P] standard error of the mean, 0 where exact
+    error: Tensor  # [P] standard error of the mean; 0 where exact; where integrated, what 3/4 of the nodes change
     cost: Tensor  # [] mean of Estimate.cost
     cost_error: Tensor  # []
     first: Tensor  # [R, P] the first draws
+    groups: Tensor  # [G, P] means of independent groups of draws
     how: str
+    draws: int = 0  # 0 where it is no sample
 
 
 class Deviation(NamedTuple):
@@ -34,20 +41,42 @@ class Deviation(NamedTuple):
     number: str
 
 
-def moments(case: Case, kind: str, constant: float = 0.0) -> Moments:
-    """Of the estimate for the first example; computed once."""
-    key = ("moments", kind, constant)
+def moments(case: Case, kind: str, constant: float = 0.0, draws: int | None = None, seed: int = 0) -> Moments:
+    """Of the estimate for the first example; computed once. Exact if it can be, else of `draws` draws, by default of
+    as many as show a bias of `case.sharp`, at most `case.draws`.
+
+    The noise depends on `draws` and `seed` alone.
+    """
+    key = ("moments", kind, constant, draws, seed)
     if key not in case.cache:
         made = case.trained()
         one = case.problem.first()
-        exact = enumerated(made, one, kind, constant)
-        case.cache[key] = exact or _sampled(case, made, kind, constant)
+        found = None if seed else enumerated(made, one, kind, constant)
+        most = case.draws if case.unbiased else case.draws // 8
+        found = found or _sampled(made, one, kind, constant, draws or min(START, most), seed)
+        sharp = case.sharp * (1 if kind == case.kinds[0] else 2)
+        short = (visible(case, found.error, found.mean) / sharp) ** 2
+        if found.draws and draws is None and short > 1 and most > START:
+            wanted = 2 ** math.ceil(math.log2(1.2 * short * START))
+            found = _sampled(made, one, kind, constant, min(wanted, most), seed + 1)
+        case.cache[key] = found
     return case.cache[key]
 
 
+def relative(case: Case, vector: Tensor, gradient: Tensor) -> tuple[float, float]:
+    """Norm of the part of q, and of the decoder's, relative to those of the gradient."""
+    size = case.problem.q.params[0].numel()
+    return tuple(float(vector[p].norm() / gradient[p].norm()) for p in (slice(size), slice(size, None)))  # type: ignore
+
+
+def visible(case: Case, error: Tensor, gradient: Tensor) -> float:
+    """The smallest bias that cannot pass, relative to the gradient, of q's part or of the decoder's."""
+    return BOUND * max(relative(case, error, gradient))
+
+
 def enumerated(made: Estimator, one: Problem, kind: str, constant: float = 0.0) -> Moments | None:
-    """Exact moments, or None where the noise is not that of `q.sample` alone (of `q.normal` alone, if Gaussian, with
-    a polynomial cost), or has too many outcomes."""
+    """Exact moments, or None where the noise is not that of `q.sample` alone (of `q.normal` alone, if Gaussian), has
+    too many outcomes, or the integral is not found to `INTEGRATED`."""
 
     def call(q: Latent) -> object:
         return made(q, Cost(one._replace(q=q), kind, constant), one.x)
@@ -56,15 +85,19 @@ def enumerated(made: Estimator, one: Problem, kind: str, constant: float = 0.0) 
     if draws is None:
         return None
     if isinstance(one.q, Discrete):
-        return _weighted(made, one, kind, constant, draws, 0) if one.q.states**draws <= OUTCOMES else None
-    if kind != "polynomial" and draws:
-        return None
+        most = OUTCOMES / max(1, draws)
+        return _weighted(made, one, kind, constant, draws, 0) if one.q.states**draws <= most else None
     slots = draws * (one.q.params.shape[-1] // 2)
-    nodes = min(20, int((OUTCOMES + 0.5) ** (1 / max(slots, 1))))
-    if nodes < 4:
+    nodes = min(64, int((OUTCOMES / 2 + 0.5) ** (1 / max(slots, 1))))
+    if nodes < 6:
         return None
-    fine, coarse = (_weighted(made, one, kind, constant, draws, n) for n in (nodes, nodes - 1))
-    return fine if torch.allclose(fine.mean, coarse.mean, rtol=1e-9, atol=1e-9) else None
+    fine, coarse = (_weighted(made, one, kind, constant, draws, n) for n in (nodes, 3 * nodes // 4))
+    apart = fine.mean - coarse.mean
+    if torch.allclose(fine.mean, coarse.mean, rtol=1e-9, atol=1e-9):
+        return fine
+    if apart.norm() > INTEGRATED * fine.mean.norm():
+        return None
+    return fine._replace(error=apart.abs(), cost_error=(fine.cost - coarse.cost).abs())
 
 
 def _weighted(made: Estimator, one: Problem, kind: str, constant: float, draws: int, nodes: int) -> Moments:
@@ -73,31 +106,39 @@ def _weighted(made: Estimator, one: Problem, kind: str, constant: float, draws: 
     mean = outcomes.weights @ gradient
     how = f"{len(outcomes.weights)} {'outcomes' if isinstance(one.q, Discrete) else 'nodes'}"
     zero = torch.zeros((), dtype=mean.dtype)
-    return Moments(mean, torch.zeros_like(mean), outcomes.weights @ cost, zero, gradient, how)
+    return Moments(mean, torch.zeros_like(mean), outcomes.weights @ cost, zero, gradient[:KEPT], gradient[:0], how)
 
 
-def _sampled(case: Case, made: Estimator, kind: str, constant: float) -> Moments:
-    share = 1 if kind == case.kinds[0] and case.unbiased else 4
-    chunks = 1 if constant else max(1, case.draws // CHUNK // share)
-    gradients, costs = [], []
-    for chunk in range(chunks):
-        torch.manual_seed(100 + chunk)
-        one = case.problem.first()
-        q = one.q.with_params(one.q.params.expand(CHUNK, *one.q.params.shape).clone())
-        gradient, cost = _draw(made, one._replace(q=q), kind, constant)
-        gradients.append(gradient)
-        costs.append(cost)
-    every, cost = torch.cat(gradients), torch.cat(costs)
-    root = len(every) ** 0.5
-    how = f"{len(every)} draws"
-    return Moments(every.mean(0), every.std(0) / root, cost.mean(), cost.std() / root, gradients[0], how)
+def _sampled(made: Estimator, one: Problem, kind: str, constant: float, draws: int, seed: int) -> Moments:
+    def replicas(count: int) -> Problem:
+        return one._replace(q=one.q.with_params(one.q.params.expand(count, *one.q.params.shape).clone()))
+
+    each = dimensions(lambda count: _draw(made, replicas(count), kind, constant))
+    size = max(1, draws // GROUPS)
+    together = max(1, min(GROUPS, CHUNK // (size * max(1, each // 8))))  # groups at a time
+    while GROUPS % together:
+        together -= 1
+    first, gradients, costs = None, [], []
+    for chunk in range(GROUPS // together):
+        torch.manual_seed(100 + chunk + 1000 * seed)
+        with Quasi(together, size, each, 100 + chunk + 1000 * seed):
+            gradient, cost = _draw(made, replicas(together * size), kind, constant)
+        first = gradient[:KEPT] if first is None else first
+        gradients.append(of_groups(gradient, together))
+        costs.append(of_groups(cost, together))
+    groups, cost = torch.cat(gradients), torch.cat(costs)
+    root, how = GROUPS**0.5, f"{GROUPS * size} draws"
+    assert first is not None
+    return Moments(
+        groups.mean(0), groups.std(0) / root, cost.mean(), cost.std() / root, first, groups, how, GROUPS * size
+    )
 
 
 def _draw(made: Estimator, replicas: Problem, kind: str, constant: float) -> tuple[Tensor, Tensor]:
     """One estimate for each replica of one example: gradients `[R, P]` and costs `[R]`."""
     params = replicas.q.params.detach().requires_grad_()  # [R, 1, *]
     theta = replicas.theta.expand(*params.shape[:2], -1).clone().requires_grad_()
-    live = Problem(replicas.q.with_params(params), replicas.x, theta)
+    live = replicas._replace(q=replicas.q.with_params(params), theta=theta)
     estimate = made(live.q, Cost(live, kind, constant), live.x)
     grads = gradients_of(estimate.loss, live)
     return torch.cat([g.flatten(1) for g in grads], 1), estimate.cost.detach().expand(len(params), 1).flatten()

@@ -56,15 +56,21 @@ def _inside_latent() -> bool:
     return False
 
 
-def of_replica(noise: list[Tensor], replicas: int, index: int) -> list[Tensor]:
-    """The share of one replica in noise drawn for all at once: `[K, R, ...]`, or `[R, ...]`, without R."""
-    shares = []
+def axis_of(noise: Tensor, length: int) -> int | None:
+    """The axis of this length: behind the K samples, before them, or further behind; None where there is none."""
+    found = [a for a in (1, 0, *range(2, noise.ndim)) if a < noise.ndim and noise.shape[a] == length]
+    return found[0] if found else None
+
+
+def shares(noise: list[Tensor], length: int, index: int, what: str, keep: bool) -> list[Tensor]:
+    """The share of one of them in noise drawn for all at once, `[K, R, ...]` or `[R, ...]`; R is 1, or not kept."""
+    found = []
     for drawn in noise:
-        axes = [axis for axis in (1, 0, *range(2, drawn.ndim)) if axis < drawn.ndim and drawn.shape[axis] == replicas]
-        if not axes:
-            raise Mismatch(f"noise of shape {list(drawn.shape)} has no axis of {replicas} replicas: they share it")
-        shares.append(drawn.select(axes[0], index))
-    return shares
+        axis = axis_of(drawn, length)
+        if axis is None:
+            raise Mismatch(f"noise of shape {list(drawn.shape)} has no axis of {length} {what}: they share it")
+        found.append(drawn.narrow(axis, index, 1) if keep else drawn.select(axis, index))
+    return found
 
 
 class Points(NamedTuple):

@@ -2,21 +2,24 @@
 
 import copy
 import inspect
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from bench.check.problem import Cost, Problem, problem
+from bench.check.problem import BASE, Cost, Problem, Setting, problem
 from bench.config import plugins
 from bench.errors import BadInput, nearest
-from estimators import Estimate, Estimator
+from estimators import Discrete, Estimate, Estimator
 
 PREPARATION = 3  # training steps before the checks, so that running means and learned baselines are not at their start
+LEARNED = 0.3  # how far own parameters go meanwhile: PREPARATION steps of Adam at 0.1
 
-DRAWS = 240_000
-MOST_SAMPLES = 8  # of a bound: its truth is enumerated
+DRAWS = 2**20  # at most
+SHARP = 0.01  # the bias that they are to show, relative to the gradient
+MOST_SAMPLES, MOST_OF_FEW = 8, 16  # of a bound, whose truth is enumerated: of many states, and of few
 
 
 class Subject(NamedTuple):
@@ -58,19 +61,39 @@ def names() -> list[str]:
 
 
 class Case:
-    """One estimator on one latent family, with `draws` draws where its noise cannot be enumerated."""
+    """One estimator on one latent family in one setting.
 
-    def __init__(self, subject: Subject, family: str, draws: int = DRAWS):
-        self.subject, self.family, self.draws = subject, family, draws
-        self.problem = problem(family)
+    Where its noise cannot be enumerated it is drawn, at most `draws` times, until a bias of `sharp` is visible.
+    `updates` training steps come before.
+    """
+
+    def __init__(
+        self,
+        subject: Subject,
+        family: str,
+        draws: int = DRAWS,
+        sharp: float = SHARP,
+        setting: Setting = BASE,
+        updates: int = PREPARATION,
+    ):
+        self.subject, self.family, self.draws, self.sharp, self.updates = subject, family, draws, sharp, updates
+        self.problem = problem(family, setting)
         self.cache: dict[Any, Any] = {}
         made = subject.make()
         self.bound = int(getattr(made, "k", 1)) if made.objective == "iwae" else None
-        if self.bound is not None and self.bound > MOST_SAMPLES:
-            self.bound, self.subject = MOST_SAMPLES, subject._replace(hyper={**subject.hyper, "k": MOST_SAMPLES})
+        most = MOST_SAMPLES if self._states() > 9 else MOST_OF_FEW
+        if self.bound is not None and self.bound > most:
+            self.bound, self.subject = most, subject._replace(hyper={**subject.hyper, "k": most})
         self.unbiased, self.noiseless = bool(made.unbiased), bool(made.noiseless)
         needs = "sampled" if made.objective == "iwae" else made.kl
         self.kinds = ("analytic", "sampled") if needs == "any" else (needs,)
+
+    def _states(self) -> int:
+        return self.problem.q.states if isinstance(self.problem.q, Discrete) else 0
+
+    def others(self, setting: Setting) -> "Case":
+        """The same in another setting."""
+        return Case(self.subject, self.family, self.draws, self.sharp, setting, self.updates)
 
     def fresh(self, dtype: torch.dtype = torch.float64, **changes: Any) -> Estimator:
         """A new instance, whose lazy layers have their sizes."""
@@ -83,13 +106,13 @@ class Case:
         return made
 
     def trained(self) -> Estimator:
-        """An instance after a few training steps: its state and its own parameters are not those it starts with."""
+        """An instance after training steps: its state and its own parameters are not those it starts with."""
         if "trained" not in self.cache:
             made = self.fresh()
-            learn = learner(made)
+            learn = learner(made, LEARNED / max(self.updates, 1))
             with torch.random.fork_rng([]):
                 torch.manual_seed(2)
-                for _ in range(PREPARATION):
+                for _ in range(self.updates):
                     learn(self.estimate(made, self.problem))
             self.cache["trained"] = made
         return copy.deepcopy(self.cache["trained"])
@@ -97,23 +120,23 @@ class Case:
     def estimate(self, made: Estimator, problem: Problem, kind: str | None = None, constant: float = 0.0) -> Estimate:
         return made(problem.q, Cost(problem, kind or self.kinds[0], constant), problem.x)
 
-    def leaves(self, *lead: int, dtype: torch.dtype = torch.float64, one: bool = False) -> Problem:
+    def leaves(self, *lead: int, dtype: torch.dtype = torch.float64, one: bool = False, index: int = 0) -> Problem:
         """The problem with q's and the cost's parameters as leaves, each example with its own: `[*lead, B, *]`."""
-        base = self.problem.first() if one else self.problem
+        base = self.problem.first(index) if one else self.problem
         base = base.to(dtype)
         params = base.q.params.expand(*lead, *base.q.params.shape).clone().requires_grad_()
         theta = base.theta.expand(*base.q.with_params(params).batch_shape, -1).clone().requires_grad_()
-        return Problem(base.q.with_params(params), base.x, theta)
+        return base._replace(q=base.q.with_params(params), theta=theta)
 
 
 def own_parameters(made: Estimator) -> list[nn.Parameter]:
     return [p for p in made.parameters() if p.requires_grad]
 
 
-def learner(made: Estimator) -> Callable[[Estimate], None]:
+def learner(made: Estimator, rate: float = 0.1) -> Callable[[Estimate], None]:
     """A function that does with an estimate what a training step does: own parameters by tuning, then `update`."""
     own = own_parameters(made)
-    optimiser = torch.optim.Adam(own, 0.1) if own else None
+    optimiser = torch.optim.Adam(own, rate) if own else None
 
     def learn(estimate: Estimate) -> None:
         if optimiser is not None and estimate.tuning is not None:
@@ -131,6 +154,26 @@ def gradients(loss: Tensor, problem: Problem, retain: bool = False) -> tuple[Ten
     leaves = [problem.q.params, problem.theta]
     found = torch.autograd.grad(loss.sum(), leaves, allow_unused=True, materialize_grads=True, retain_graph=retain)
     return found[0], found[1]
+
+
+def surroundings(cls: type) -> Iterator[tuple[str, Any]]:
+    """(path, content) of what the modules and classes of an estimator's package hold beside functions."""
+    packages = {c.__module__.partition(".")[0] for c in cls.__mro__} - {"torch", "abc", "builtins", "typing"}
+    for name, module in sorted(sys.modules.items()):
+        if name.partition(".")[0] not in packages or name.startswith("bench"):
+            continue
+        for key, value in list(vars(module).items()):
+            if key.startswith("__") or inspect.ismodule(value):
+                continue
+            if inspect.isclass(value) or inspect.isfunction(value):
+                if value.__module__ == name:
+                    held = {k: v for k, v in vars(value).items() if not k.startswith("__")}
+                    yield from walk(held, f"{name}.{key}")
+                    yield from walk(getattr(value, "__defaults__", None), f"{name}.{key}.defaults")
+            else:
+                yield from walk(value, f"{name}.{key}")
+                if isinstance(value, Iterator):
+                    yield f"{name}.{key}", repr(value)
 
 
 def walk(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:

@@ -1,0 +1,80 @@
+"""Noise that fills its space evenly, so that a mean over replicas is known far better than from independent draws.
+
+Randomised quasi-Monte Carlo: in each of several groups the replicas' noise is a scrambled Sobol net under a random
+shift of its own. Every replica's noise keeps its law, so means stay what they are, and the groups are independent, so
+that their spread gives the error. A. B. Owen, Monte Carlo, Quasi-Monte Carlo, and Randomized Quasi-Monte Carlo, 2000.
+"""
+
+from collections.abc import Callable
+from functools import cache
+
+import torch
+from torch import Tensor
+from torch.quasirandom import SobolEngine
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from bench.check.noise import Tape, axis_of
+
+GROUPS = 32
+MOST = 256  # numbers of a replica's noise that are spread evenly; the others stay independent
+COUNTED = 23  # replicas with which they are counted, unlike every other length
+
+EDGE = 1e-12
+LAWS: dict[str, Callable[[Tensor], Tensor]] = {
+    "rand": lambda u: u,
+    "uniform": lambda u: u,
+    "randn": torch.special.ndtri,
+    "normal": torch.special.ndtri,
+    "exponential": lambda u: -torch.log1p(-u),
+}
+STANDARD = {"uniform_": (0, 1), "normal_": (0, 1), "exponential_": (1,)}
+
+
+class Quasi(TorchDispatchMode):
+    """Replaces the noise of `groups * size` replicas, which are an axis of every random tensor, as long as the
+    `dimensions` per replica last."""
+
+    def __init__(self, groups: int, size: int, dimensions: int, seed: int):
+        super().__init__()
+        self.replicas, self.used = groups * size, 0
+        net = _net(size, dimensions)
+        shift = torch.rand(groups, 1, dimensions, generator=torch.Generator().manual_seed(seed), dtype=net.dtype)
+        self.points = ((net + shift) % 1).clamp(EDGE, 1 - EDGE).view(self.replicas, dimensions)
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        out = func(*args, **(kwargs or {}))
+        if torch.Tag.nondeterministic_seeded in func.tags and isinstance(out, Tensor):
+            name = func.overloadpacket.__name__
+            law = LAWS.get(name.removesuffix("_like").removesuffix("_"))
+            standard = not name.endswith("_") or tuple(args[1:]) in ((), STANDARD.get(name))
+            axis = axis_of(out, self.replicas)
+            if law and standard and axis is not None:
+                self._fill(out.movedim(axis, 0), law)
+        return out
+
+    def _fill(self, out: Tensor, law: Callable[[Tensor], Tensor]) -> None:
+        """`out` `[R, ...]`."""
+        count = out[0].numel()
+        points = self.points[:, self.used : self.used + count]
+        if points.shape[1] == count:
+            out.copy_(law(points).view(out.shape))
+            self.used += count
+
+
+def dimensions(call: Callable[[int], object]) -> int:
+    """How many random numbers `call`, given a number of replicas, takes for each, at most `MOST`; 0 if none."""
+    with torch.random.fork_rng([]), Tape() as tape:
+        call(COUNTED)
+    return min(MOST, sum(n.numel() // COUNTED for n in tape.noise if axis_of(n, COUNTED) is not None))
+
+
+def of_groups(values: Tensor, groups: int) -> Tensor:
+    """Means `[G, ...]` over the replicas of each group of `values [R, ...]`."""
+    return values.view(groups, -1, *values.shape[1:]).mean(1)
+
+
+@cache
+def _net(size: int, dimensions: int) -> Tensor:
+    if not dimensions:
+        return torch.empty(size, 0, dtype=torch.float64)
+    return SobolEngine(dimensions, scramble=True, seed=dimensions).draw(size, dtype=torch.float64)

@@ -1,0 +1,122 @@
+"""The mean of an estimate far from the defaults: other sizes, parameters, data, costs, sample counts and ages."""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from bench.check.means import off
+from bench.check.problem import Setting, tuples
+from bench.check.subject import Case, Subject
+from bench.check.verdict import Verdict, demand, ok
+from estimators import Discrete
+
+DRAWS = 2**15  # at most, in a setting whose noise cannot be enumerated
+TERMS = 2**23  # of the enumeration of a bound
+
+
+class Row(NamedTuple):
+    """A setting, of each family as large as can be enumerated with `k` samples, and the training steps before it."""
+
+    k: int
+    bits: int
+    categories: tuple[int, int]  # D, C
+    normals: int
+    updates: int
+    wide: bool = False
+    binary: bool = False
+    factor: float = 1.0
+    shift: float = 0.0
+
+    def of(self, family: str, bound: bool) -> Setting:
+        factor = min(self.factor, 3.0) if bound else self.factor  # of a bound the costs are exponents
+        size, categories = (self.bits, 2) if family == "bernoulli" else self.categories
+        size = self.normals if family == "gaussian" else size
+        return Setting(1, size, categories, self.wide, self.binary, factor, self.shift)
+
+
+# Every value of a column is in a row of few outcomes, and every size meets wide parameters, both kinds of data, and
+# old and new states.
+ROWS = (
+    Row(1, 5, (5, 2), 5, 0, binary=True),
+    Row(2, 5, (3, 4), 1, 50, factor=100.0),
+    Row(3, 3, (1, 7), 1, 12, wide=True),
+    Row(4, 1, (1, 4), 3, 50, binary=True, factor=0.01, shift=-7.0),
+    Row(5, 2, (2, 2), 5, 12, shift=40.0),
+    Row(1, 5, (5, 3), 3, 50, wide=True, binary=True),
+    Row(6, 1, (1, 3), 1, 50, wide=True),
+    Row(7, 1, (1, 2), 3, 12),
+    Row(8, 1, (1, 3), 1, 50, binary=True),
+    Row(9, 1, (1, 2), 1, 12, factor=100.0, shift=40.0),
+    Row(16, 1, (1, 2), 1, 50),
+)
+WITHOUT_K = 6  # rows that differ in more than k
+
+
+def settings(case: Case) -> Verdict:
+    """An estimator that calls itself unbiased is so at other sizes, parameters, data, costs, sample counts and after
+    many updates."""
+    if not case.unbiased:
+        return ok("", "It is declared biased.")
+    count, seen, exact = 0, 0.0, 0
+    for row, other in _cases(case):
+        kind = other.kinds[(row.k + row.updates) % len(other.kinds)]
+        try:
+            found = off(other, kind)
+        except ValueError:  # what it says of too many samples for so few states, checked by `refusals`
+            continue
+        where = _words(row, other)
+        demand(not found.wrong, f"{found.wrong} where {where}", found.number)
+        count, seen, exact = count + 1, max(seen, found.visible), exact + (found.visible == 0)
+    demand(count > 0, "it refuses every setting but the one of the defaults")
+    return ok(f"{count} settings, {exact} exact" + (f" (sees a bias of {seen:.1%})" if seen else ""))
+
+
+def _cases(case: Case) -> Iterator[tuple[Row, Case]]:
+    counts = _counts(case.subject)
+    for number, row in enumerate(ROWS if counts else ROWS[:WITHOUT_K]):
+        subject = case.subject
+        for place, name in enumerate(counts):
+            value = row.k if not place else ROWS[(number + 3 * place) % len(ROWS)].k
+            subject = _changed(subject, name, value)
+        setting = row.of(case.family, case.bound is not None)
+        other = Case(subject, case.family, min(case.draws, DRAWS), 5 * case.sharp, setting, row.updates)
+        if other.unbiased and not subject.make().refuses(other.problem.q) and _has_truth(other):
+            yield row, other
+
+
+def _has_truth(case: Case) -> bool:
+    """Whether its bound can be enumerated, if it has one."""
+    q, samples = case.problem.q, case.bound
+    if samples is None or not isinstance(q, Discrete):
+        return True
+    return q.states * tuples(q.states, samples) <= TERMS
+
+
+def _counts(subject: Subject) -> list[str]:
+    """Its whole-number arguments, the number of samples first."""
+    found = [name for name, value in subject.arguments().items() if type(value) is int]
+    return sorted(found, key=lambda name: name != "k")
+
+
+def _changed(subject: Subject, name: str, value: int) -> Subject:
+    """With another value of an argument, or the next that the constructor takes."""
+    for near in (value, value + 1):
+        other = subject._replace(hyper={**subject.hyper, name: near})
+        try:
+            other.make()
+        except ValueError:
+            continue
+        return other
+    return subject
+
+
+def _words(row: Row, case: Case) -> str:
+    q, changed = case.problem.q, case.subject.arguments()
+    size = case.problem.q.params.shape[-1] // (1 if isinstance(q, Discrete) else 2)
+    words: list[Any] = [f"D={size}"] if case.family in ("gaussian", "bernoulli") else []
+    if not words:
+        words.append("D={}, C={}".format(*row.categories))
+    words += [f"{name}={changed[name]}" for name in _counts(case.subject)]
+    words += ["parameters are wide"] * row.wide + ["x is binary"] * row.binary
+    words += [f"the cost is {case.problem.factor:g}-fold"] * (row.factor != 1)
+    words += [f"the cost is shifted by {row.shift:g}"] * (row.shift != 0)
+    return ", ".join([*words, f"after {row.updates} updates"])
