@@ -1,11 +1,13 @@
 """The mean of an estimate far from the defaults: other sizes, parameters, data, costs, sample counts and ages."""
 
+import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from bench.check.means import off
 from bench.check.problem import Setting, tuples
 from bench.check.subject import Case, Subject
+from bench.check.tags import documented
 from bench.check.verdict import Verdict, demand, ok
 from estimators import Discrete
 
@@ -92,8 +94,10 @@ def _has_truth(case: Case) -> bool:
 
 
 def _counts(subject: Subject) -> list[str]:
-    """Its whole-number arguments, the number of samples first."""
-    found = [name for name, value in subject.arguments().items() if type(value) is int]
+    """Its arguments that count samples or draws, as "Args:" says, k first."""
+    said = documented(subject.cls)
+    whole = [name for name, value in subject.arguments().items() if type(value) is int]
+    found = [name for name in whole if name == "k" or re.search(r"\b(samples|draws)\b", said.get(name, ""))]
     return sorted(found, key=lambda name: name != "k")
 
 

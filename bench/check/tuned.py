@@ -20,9 +20,11 @@ def tuning(case: Case) -> Verdict:
     """tuning has its own slope, and is the variance (the squared norm of the estimate) or a regression on the cost."""
     made = case.trained()
     own = own_parameters(made)
-    estimate, _ = _drawn(case, made)
-    if not own or estimate.tuning is None:
+    if not own:
         return ok("0 own parameters")
+    estimate, _ = _drawn(case, made)
+    demand(estimate.tuning is not None, "it has parameters of its own, and no tuning to train them")
+    assert estimate.tuning is not None
     slope = torch.autograd.grad(estimate.tuning.sum(), own, retain_graph=True)
     torch.manual_seed(3)
     random = [torch.randn_like(p) for p in own]
@@ -60,7 +62,7 @@ def _moved(case: Case, made: Estimator, direction: list[Tensor], step: float) ->
     twin = copy.deepcopy(made)
     with torch.no_grad():
         for parameter, part in zip(own_parameters(twin), direction, strict=True):
-            parameter += step * part
+            parameter.add_(step * part)
     estimate, norm = _drawn(case, twin)
     assert estimate.tuning is not None
     return estimate.tuning.detach(), norm

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from bench.check import check, main
-from bench.check.problem import Cost, problem, sampled_bound, truth
+from bench.check.problem import Cost, problem, quasi_truth, truth
 from bench.config import plugins
 from bench.measure.gradient.rows import measure
 from tests.support import planted, planted_declarations, planted_estimates, planted_state
@@ -104,7 +104,7 @@ def test_the_exact_bound_is_that_of_all_tuples_of_samples(family):
         costs = cost(z).view(2, -1)
         bounds = math.log(2) - (-costs).logsumexp(0)
         assert abs(float(bounds.mean() - exact.value)) < 5 * float(bounds.std()) / 1000
-        sampled = sampled_bound(one, 2)
+        sampled = quasi_truth(one, "sampled", 2)
         assert bool(((sampled.gradient - exact.gradient).abs() < 5 * sampled.error).all())
         return
     states = one.q.enumerate()
