@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from bench.config import plugins
 from bench.errors import BadInput
-from bench.terminal import Parser, to_its_end
+from bench.terminal import Parser, cell, to_its_end
 from estimators import FAMILIES, Estimator
 
 COLUMNS = ("name", "families", "unbiased", "bound", "F / B", "learns", "state", "paper", "source")
@@ -57,7 +57,7 @@ def _show() -> None:
 
     table = Table(*(Column(name, no_wrap=name in ("name", "families", "source")) for name in COLUMNS), box=None)
     for row in rows():
-        table.add_row(*row)
+        table.add_row(*map(cell, row))
     console = Console(width=None if sys.stdout.isatty() else 160)
     console.print(table)
     console.print(f"\n{table.row_count} options. {LEGEND}", highlight=False)

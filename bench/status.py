@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from bench.run import attempt
 from bench.sweep import plan
 from bench.tables import store
-from bench.terminal import Parser, to_its_end
+from bench.terminal import Parser, cell, plain, to_its_end
 
 STATES = ("done", "running", "failed", "diverged", "skipped", "interrupted", "missing")
 SKIPS = 3  # reasons for a skip that are shown
@@ -106,7 +106,7 @@ def show(experiments: dict[Path, dict[str, Run]]) -> None:
     table = Table(Column("experiment", overflow="fold"), *numbers, box=None, padding=(0, 1, 0, 0))
     for folder, runs in experiments.items():
         count = Counter(run.state for run in runs.values())
-        table.add_row(_short(folder), *(str(count[state] or "-") for state in STATES))
+        table.add_row(cell(_short(folder)), *(str(count[state] or "-") for state in STATES))
     Console().print(table)
 
 
@@ -119,9 +119,10 @@ def show_reasons(folder: Path, runs: dict[str, Run]) -> None:
         for reason, count in reasons.most_common(shown):
             name, run = next((n, r) for n, r in runs.items() if (r.state, r.reason) == (state, reason))
             which = f"{run.label or '?'}: {_short(folder / name) if (folder / name).is_dir() else 'not started'}"
-            print(f"{count} {state}: {reason} ({which}{', and others' if count > 1 else ''})")
+            print(plain(f"{count} {state}: {reason} ({which}{', and others' if count > 1 else ''})"))
         if rest := reasons.total() - sum(count for _, count in reasons.most_common(shown)):
-            print(f"{rest} {state} for {len(reasons) - shown} other reasons: python -m bench.report {_short(folder)}")
+            more = f"{rest} {state} for {len(reasons) - shown} other reasons"
+            print(plain(f"{more}: python -m bench.report {_short(folder)}"))
 
 
 def show_commands(runs: dict[str, Run], plans: list[dict[str, Any]]) -> None:
@@ -135,7 +136,7 @@ def show_commands(runs: dict[str, Run], plans: list[dict[str, Any]]) -> None:
     for command, states in commands.items():
         count = Counter(states)
         what = ", ".join(f"{count[state]} {state}" for state in UNFINISHED if count[state])
-        print(f"{what}: {command}")
+        print(plain(f"{what}: {command}"))
 
 
 def _short(path: Path) -> str:

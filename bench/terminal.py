@@ -1,4 +1,4 @@
-"""The arguments of the commands that Hydra does not read."""
+"""The arguments of the commands that Hydra does not read, and data on a terminal."""
 
 import argparse
 import os
@@ -7,7 +7,10 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager, suppress
 from functools import wraps
-from typing import Any, NoReturn, ParamSpec, TextIO
+from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TextIO
+
+if TYPE_CHECKING:
+    from rich.text import Text
 
 P = ParamSpec("P")
 
@@ -30,6 +33,19 @@ def one_sentence(message: str) -> str:
     return words if words.endswith(".") else f"{words}; --help shows what is possible."
 
 
+def plain(text: object) -> str:
+    """Data as they are shown and never obeyed: what is no printable character, a terminal's escape among them, as its
+    escape sequence in Python."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text))
+
+
+def cell(text: object) -> "Text":
+    """Data in a table of rich, which reads markup in strings."""
+    from rich.text import Text
+
+    return Text(plain(text))
+
+
 @contextmanager
 def progress_bar(description: str, total: int, shown: bool):
     """Yields `advance(done, doing)`, which does nothing where the bar is not shown."""
@@ -41,11 +57,11 @@ def progress_bar(description: str, total: int, shown: bool):
 
     columns = (
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
-        TextColumn("[dim]{task.fields[doing]}"),
+        TextColumn("{task.fields[doing]}", style="dim", markup=False),
     )  # fmt: skip
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(description, total=total, doing="")
-        yield lambda done, doing="": bar.update(task, completed=done, doing=doing)
+        yield lambda done, doing="": bar.update(task, completed=done, doing=plain(doing))
 
 
 class Patient:

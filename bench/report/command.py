@@ -9,17 +9,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bench.files import replace
-from bench.report.collection.collect import Collection, collect, find, save, unfinished, widened
+from bench.report.collection.collect import Collection, collect, find, unfinished, widened, write_tables
 from bench.report.collection.compare import comparison, to_arrow
 from bench.report.collection.pairs import pairs
-from bench.report.figures.catalogue import FIGURES, SHARED, applicable, draw
-from bench.report.figures.style import looks
-from bench.report.figures.style import save as save_figure
+from bench.report.figures.catalogue import FIGURES, SHARED, applicable, rendered
+from bench.report.figures.style import looks, write_files
 from bench.report.page.html import page
 from bench.report.show import show_comparison, show_endings
 from bench.tables.columns import COMPARISON, PAIRS
 from bench.tables.store import SchemaError
-from bench.terminal import Parser, progress_bar, to_its_end
+from bench.terminal import Parser, plain, progress_bar, to_its_end
 
 PAGE, PART = "report.html", "encoder"
 
@@ -62,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return report(options)
     except SchemaError as error:
-        print(f"python -m bench.report: {error}", file=sys.stderr)
+        print(f"python -m bench.report: {plain(error)}", file=sys.stderr)
     except OSError as error:
         print(f"python -m bench.report: cannot use {error.filename}: {error.strerror}.", file=sys.stderr)
     return 2
@@ -76,14 +75,14 @@ def report(options: argparse.Namespace) -> int:
         raise SchemaError(f"No complete run lies under {places}; `python -m bench` makes one.")
     collection, problems = collect(found)
     for line in problems:
-        print(line, file=sys.stderr)
+        print(plain(line), file=sys.stderr)
     out = options.out or options.directories[0] / "report"
     style = looks(collection.units.label)  # before choosing families, so that colours do not depend on the choice
     collection = _of_families(collection, options.families)
     compared, paired = comparison(collection), pairs(collection)
     tables = collection.tables | {"runs": widened(collection.tables["runs"])}
     tables |= {"comparison": to_arrow(compared, COMPARISON), "pairs": to_arrow(paired, PAIRS)}
-    save(tables, out, as_csv=options.csv)
+    write_tables(tables, out, as_csv=options.csv)
     if waiting:
         print(f"{collection.tables['runs'].num_rows} runs are complete, {waiting} are not.")
     show_comparison(compared)
@@ -92,14 +91,14 @@ def report(options: argparse.Namespace) -> int:
     with progress_bar("figures", len(asked), sys.stderr.isatty()) as advance:
         for done, name in enumerate(asked):
             advance(done, name)
-            figure = draw(name, collection, style, options.part)
-            if isinstance(figure, str):
-                left_out.append(f"Figure {name} is left out: {figure}.")
+            files = rendered(name, collection, style, options.part)
+            if isinstance(files, str):
+                left_out.append(f"Figure {name} is left out: {files}.")
             else:
-                save_figure(figure, out / "figures", name)
-                drawn[name] = (out / "figures" / f"{name}.svg").read_bytes()
+                write_files(files, out / "figures", name)
+                drawn[name] = files["svg"]
     for line in left_out:
-        print(line)
+        print(plain(line))
     command = ["python", "-m", "bench.report", *map(str, options.directories)]
     command += ["--families", ",".join(options.families)] if options.families else []
     command += ["--part", options.part] if options.part != PART else []

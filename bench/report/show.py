@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from bench.report.collection.collect import PANEL
 from bench.report.collection.endings import lost_of
 from bench.report.figures.panels import title
+from bench.terminal import cell
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,14 +42,14 @@ def show_comparison(table: "pd.DataFrame") -> None:
 def _panel(name: str, rows: "pd.DataFrame", columns: list[str], bound: str) -> "Table":
     from rich.table import Table
 
-    shown = Table(title=name, title_justify="left", box=None, header_style="bold", pad_edge=False)
+    shown = Table(title=cell(name), title_justify="left", box=None, header_style="bold", pad_edge=False)
     shown.add_column("estimator", min_width=min(24, rows.label.str.len().max()), overflow="fold")
     for header in ["seeds", *(SHOWN[c] for c in columns)]:
         shown.add_column(header, justify="right", no_wrap=True)
     for _, row in rows.iterrows():
         cells = [_bound(row, c) if c == bound else _number(row[c]) for c in columns]
         words = lost_of(row)
-        shown.add_row(f"{row.label} ({words})" if words else row.label, str(row.seeds), *cells)
+        shown.add_row(cell(f"{row.label} ({words})" if words else row.label), str(row.seeds), *cells)
     return shown
 
 
@@ -73,7 +74,7 @@ def show_endings(units: "pd.DataFrame") -> None:
     for column in ("status", "family", "estimator", "runs", "reason"):
         shown.add_column(column, overflow="fold")
     for row in ended.to_dict("records"):
-        shown.add_row(row["status"], row["family"], row["label"], str(row["runs"]), row["reason"])
+        shown.add_row(*(cell(row[column]) for column in ("status", "family", "label", "runs", "reason")))
     _console().print(shown)
 
 

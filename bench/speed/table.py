@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from bench.files import replace
-from bench.report.figures.style import RC, looks, save
+from bench.report.figures.style import RC, looks, write_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -57,7 +57,7 @@ def draw(rows: list[dict], directory: Path, name: str) -> list[Path]:
     frame = _frame(rows, name)
     if name != "speed" or not all(frame.what.str.contains(part).any() for part in ("draws", "steps", "peak")):
         return []
-    return save(figure(frame), directory, name)
+    return write_figure(figure(frame), directory, name)
 
 
 def _frame(rows: list[dict], name: str) -> pd.DataFrame:

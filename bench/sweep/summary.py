@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.tables import store
+from bench.terminal import cell, plain
 
 if TYPE_CHECKING:
     from bench.run.ending import Finished
@@ -28,7 +29,7 @@ def show(directories: Iterable[Path]) -> None:
     )
     for directory in dict.fromkeys(directories):
         if (directory / store.MARKER).is_file():
-            table.add_row(*summary(directory))
+            table.add_row(*map(cell, summary(directory)))
     if table.row_count:
         Console().print(table)
 
@@ -42,7 +43,7 @@ def show_unfinished(finished: Iterable["Finished"]) -> None:
     if failed:
         print(f"{sum(map(len, failed.values()))} failed:")
     for reason, (one, *others) in failed.items():
-        print(f"  {one}{f' and {len(others)} more' if others else ''}: {reason}")
+        print(plain(f"  {one}{f' and {len(others)} more' if others else ''}: {reason}"))
     if running := sum(job.status == "running" for job in finished):
         print(f"{running} left to another process, which works on them.")
 
@@ -73,12 +74,12 @@ def show_shared(directories: Iterable[Path]) -> None:
         if origin and run["status"] == "done":
             title = f"{run['family']}; shared checkpoint of {origin['trained_with']}, step {origin['step']}"
             columns = (Column(name, no_wrap=name != "estimator", overflow="fold") for name in SHARED)
-            empty = Table(*columns, title=title, title_justify="left", box=None, padding=(0, 1, 0, 0))
-            shown.setdefault(f"{title} {origin['digest']}", empty).add_row(*shared_summary(directory))
+            empty = Table(*columns, title=cell(title), title_justify="left", box=None, padding=(0, 1, 0, 0))
+            shown.setdefault(f"{title} {origin['digest']}", empty).add_row(*map(cell, shared_summary(directory)))
     for table in shown.values():
         Console().print(table)
     for place in dict.fromkeys(directory.parent for directory in directories):
-        print(f"python -m bench.report {place} draws them.")
+        print(plain(f"python -m bench.report {place} draws them."))
 
 
 def shared_summary(directory: Path) -> list[str]:

@@ -68,7 +68,7 @@ def test_a_name_with_dollars_is_no_formula(tmp_path):
     place(tmp_path, config("rloo", "bernoulli", 0, estimator__mode="$\\bad{"), estimator="$\\wrong{$")
     found = collect(find([tmp_path]))[0]
     figure = draw("final_elbo", found, style.looks(found.units.label), "encoder")
-    style.save(figure, tmp_path, "figure")
+    style.write_figure(figure, tmp_path, "figure")
     assert "$\\wrong{$" in (tmp_path / "figure.svg").read_text()
 
 

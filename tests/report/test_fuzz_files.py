@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.report.collection.collect import collect, find, save
+from bench.report.collection.collect import collect, find, write_tables
 from bench.report.collection.saved import DIGESTS, read_saved
 from bench.tables.schema import SCHEMA, TABLES
 from bench.tables.store import MARKER, SchemaError, read, write
@@ -136,7 +136,7 @@ def test_no_damaged_table_of_a_report_gives_another_number(tmp_path_factory, ran
     _, original = ran
     folder = tmp_path_factory.getbasetemp() / "report"
     folder.mkdir(exist_ok=True)
-    save(original, folder, as_csv=False)
+    write_tables(original, folder, as_csv=False)
     content = (folder / name).read_bytes()
     (folder / name).write_bytes(damage(content))
     try:

@@ -19,7 +19,7 @@ DIGESTS = "digests.json"
 KEPT = "comparison.parquet"  # what only a report has
 
 
-def save_tables(tables: dict[str, pa.Table], directory: Path) -> None:
+def write_parquet(tables: dict[str, pa.Table], directory: Path) -> None:
     """Write each table as Parquet, then their digests."""
     contents = {f"{name}.parquet": parquet(table) for name, table in tables.items()}
     for name, stored in contents.items():

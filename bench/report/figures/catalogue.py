@@ -7,7 +7,7 @@ from bench.report.collection.collect import Collection
 from bench.report.figures import bias, budget, parameter, points, temperature
 from bench.report.figures.curves import elbo_vs_seconds, elbo_vs_step, variance_vs_step
 from bench.report.figures.panels import Missing
-from bench.report.figures.style import RC, Look
+from bench.report.figures.style import RC, Look, contents
 from bench.tables.schema import OWN
 
 if TYPE_CHECKING:
@@ -50,6 +50,17 @@ def draw(name: str, collection: Collection, looks: dict[str, Look], part: str) -
             return FIGURES[SHARED.get(name, name)](measured, looks, part)
         except Missing as missing:
             return str(missing)
+
+
+def rendered(name: str, collection: Collection, looks: dict[str, Look], part: str) -> dict[str, bytes] | str:
+    """The files of a figure by their ending, or a phrase saying why there are none: whatever is wrong with one figure
+    ends that figure and no report."""
+    try:
+        figure = draw(name, collection, looks, part)
+        return figure if isinstance(figure, str) else contents(figure)
+    except Exception as error:
+        first = next(iter(str(error).splitlines()), "")
+        return f"it cannot be drawn ({type(error).__name__}: {first})" if first else f"{type(error).__name__} ended it"
 
 
 def _literal(collection: Collection) -> Collection:

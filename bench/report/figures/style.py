@@ -61,23 +61,34 @@ def looks(labels: Iterable[str]) -> dict[str, Look]:
     }
 
 
-def save(figure: "Figure", directory: Path, name: str) -> list[Path]:
-    """Write SVG, PDF and PNG, the same bytes for the same data, whole or not at all."""
+def contents(figure: "Figure") -> dict[str, bytes]:
+    """SVG, PDF and PNG, the same bytes for the same data."""
     import io
 
     import matplotlib
 
-    from bench.files import replace
-
-    directory.mkdir(parents=True, exist_ok=True)
-    paths = []
+    files = {}
     dateless: dict[str, dict] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {"Software": None}}
     for kind, metadata in dateless.items():
         content = io.BytesIO()
         with matplotlib.rc_context(RC):  # the fonts and ids of an SVG are settled when it is saved
             figure.savefig(content, format=kind, metadata=metadata)
         figure.set_layout_engine("none")  # what the first has arranged holds for all
-        path = directory / f"{name}.{kind}"
-        replace(path, content.getvalue())
-        paths.append(path)
-    return paths
+        files[kind] = content.getvalue()
+    return files
+
+
+def write_figure(figure: "Figure", directory: Path, name: str) -> list[Path]:
+    """Write SVG, PDF and PNG, each whole or not at all."""
+    return write_files(contents(figure), directory, name)
+
+
+def write_files(files: dict[str, bytes], directory: Path, name: str) -> list[Path]:
+    """Write what `contents` gave; the paths."""
+    from bench.files import replace
+
+    directory.mkdir(parents=True, exist_ok=True)
+    paths = {directory / f"{name}.{kind}": content for kind, content in files.items()}
+    for path, content in paths.items():
+        replace(path, content)
+    return list(paths)
