@@ -48,6 +48,8 @@ class Generative:
             if name not in found and kind == "weight":
                 bias = by_name.get(f"{layer}.bias")
                 found[layer] = grad.mT.flatten() if bias is None else torch.cat([grad.mT.flatten(), bias])
+            elif name not in found and f"{layer}.weight" not in by_name:  # whose weight goes by another name
+                found[name] = grad
         return found
 
     @contextmanager

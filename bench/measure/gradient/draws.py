@@ -13,6 +13,7 @@ from bench.measure.gradient.heap import keep_freed_blocks
 from bench.measure.gradient.plan import PLANS
 from bench.measure.gradient.sizes import counted_outputs
 from bench.measure.gradient.tally import Tally
+from bench.measure.gradient.ties import tied, unmoved
 from bench.model.objective import Objective
 
 GROUPS = 32  # of draws, for the jackknife
@@ -31,10 +32,16 @@ def take(
         draws: R, the number of independent draws.
         encoder, decoder: whether these parts are measured.
         memory: MiB that one chunk of draws may take.
+
+    Raises:
+        Impossible: a layer of the model is in training mode and depends on its batch, or encoder and decoder share a
+            parameter.
     """
     keep_freed_blocks()
     plan = PLANS[x.device.type]
-    pull = EncoderPull(objective.model, x)
+    shared = tied(objective.model)
+    with unmoved(objective.model):
+        pull = EncoderPull(objective.model, x, [name for names in shared for name in names])
     if objective.noiseless(pull.q):
         draws = 1
     groups = torch.arange(draws) * min(draws, GROUPS if draws >= GROUPS else max(2, draws // 2)) // draws
@@ -56,12 +63,13 @@ def take(
             block(name).constant = grad
 
     q = pull.q.detach()
-    alone = decoder and generative.convolutional  # a convolution sees one draw at a time
-    with counted_outputs() as outputs:
+    generative.plain = any(not names[0].startswith("encoder.") for names in shared)
+    alone = generative.plain or (decoder and generative.convolutional)  # a convolution sees one draw at a time
+    with counted_outputs() as outputs, unmoved(objective.model):
         drawn = Drawn(objective, q, x, 1 if alone else min(2, draws), generative)
     held = outputs.kept if plan.kept else outputs.all
     values = held // len(drawn.cotangents) + 4 * q.params.numel()  # held per draw, about
-    first_order = drawn.first_order()
+    first_order = generative.plain or drawn.first_order()
     if not (first_order and (alone or drawn.separable)):
         alone, generative.plain = True, not first_order
         drawn = Drawn(objective, q, x, 1, generative)

@@ -1,6 +1,6 @@
 """From cotangents of q.params to gradients of the encoder, which are linear in them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import torch
 from torch import Tensor
@@ -14,13 +14,15 @@ from bench.model.vae import Model
 class EncoderPull:
     """Runs the encoder once on `x [B, X]` and pulls any number of cotangents `[r, B, *]` of `q.params` through it.
 
-    Blocks are named after layers. Linear layers are never given a gradient per draw; other layers are.
+    Blocks are named after layers. Linear layers are never given a gradient per draw; other layers are, and so are those
+    that hold a parameter of `shared` names, whose gradient is not that of one layer's outputs.
     """
 
-    def __init__(self, model: Model, x: Tensor):
+    def __init__(self, model: Model, x: Tensor, shared: Collection[str] = ()):
         with recorded(model) as calls:
             self.q = model.encode(x)
-        self.calls = [c for c in calls if c.layer.startswith("encoder.")]
+        owners = {name.rpartition(".")[0] for name in shared}
+        self.calls = [c for c in calls if c.layer.startswith("encoder.") and c.layer not in owners]
         linear = {c.layer for c in self.calls}
         named = [(f"encoder.{n}", p) for n, p in model.encoder.named_parameters()]
         self.others = [(n, p) for n, p in named if n.rpartition(".")[0] not in linear]
