@@ -83,7 +83,8 @@ class Carms(Estimator[OneHot]):
 def apart(exponential: Tensor) -> Tensor:
     """K mutually antithetic uniforms `[K, ...]` from as many standard exponentials: the Dirichlet copula."""
     k = exponential.shape[0]
-    others = torch.tensordot(1 - torch.eye(k).to(exponential), exponential, 1)  # no cancellation where one dominates
+    others_alone = 1 - torch.eye(k, dtype=exponential.dtype, device=exponential.device)
+    others = torch.tensordot(others_alone, exponential, 1)  # no cancellation where one dominates
     return (others / exponential.sum(0)) ** (k - 1)
 
 
