@@ -254,6 +254,14 @@ def test_exploding_variances_have_too_few_seeds_for_an_interval(values):
     assert bounded(*log_t_interval([1.0, 1.1, 1.2])).count("[") == 1
 
 
+def test_the_first_screen_says_too_few_of_exploding_variances(tmp_path):
+    for seed, variance in enumerate((1e-4, 1.0, 1e6)):
+        run(tmp_path, "rloo", seed, variance=variance)
+        run(tmp_path, "arm", seed, variance=1 / variance)
+    for name in ("variance_x_evaluations", "variance_x_seconds"):
+        assert cell(by_name(tmp_path)[name])["value"].endswith(" [too few]")
+
+
 def test_the_command_ranks_survivors_when_asked(tmp_path):
     for seed in range(3):
         run(tmp_path, "arm", seed, variance=0.1, status="diverged" if seed == 2 else "done")

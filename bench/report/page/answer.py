@@ -13,7 +13,7 @@ import numpy as np
 from bench.report.collection.collect import PANEL, Collection
 from bench.report.collection.endings import lost
 from bench.report.collection.simultaneous import ENOUGH, Simultaneous, by_draws, by_seeds, not_negative
-from bench.report.collection.statistics import Interval
+from bench.report.collection.statistics import WIDEST, Interval
 from bench.report.page.criteria import CRITERIA, SOURCES, Criterion
 from bench.tables.schema import OWN
 
@@ -156,4 +156,6 @@ def _compared(criterion: Criterion, values: np.ndarray, errors: np.ndarray | Non
 
 
 def _interval(mean: float, half: float, n: int, back: Any) -> Interval:
+    if back is np.exp and not 2 * half < np.log(WIDEST):
+        half = np.nan
     return Interval(float(back(mean)), float(back(mean - half)), float(back(mean + half)), int(n))
