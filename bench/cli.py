@@ -7,10 +7,9 @@ import importlib
 import inspect
 import logging
 import os
-import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 from unittest.mock import patch
@@ -21,10 +20,10 @@ from bench.version import __version__
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-    from bench.run.ending import Finished
+    from bench.run.ending import Ending
     from bench.sweep.job import Session
 
-    Task = Callable[[DictConfig], list[Finished]]
+    Task = Callable[[DictConfig], list[Ending]]
 
 COMMANDS = {
     "check": "bench.check",
@@ -80,7 +79,7 @@ def _launch(arguments: list[str], config_name: str, task: "Task", show: "Callabl
         print(message, file=sys.stderr)
         return 1 if isinstance(error, JobFailed) else 2
     show(session)
-    return 1 if any(job.status == "failed" for job in session.finished) else 0
+    return 1 if any(ending.status == "failed" for ending in session.endings) else 0
 
 
 def _summary(session: "Session") -> None:
@@ -88,8 +87,8 @@ def _summary(session: "Session") -> None:
     from bench.sweep.summary import show, show_unfinished
 
     if session.many:
-        show([job.directory for job in session.finished if job.directory])
-        show_unfinished(session.finished)
+        show([ending.directory for ending in session.endings if ending.directory])
+        show_unfinished(session.endings)
 
 
 def _hydra(arguments: list[str], config_name: str, task: "Task", session: "Session") -> None:
@@ -126,7 +125,7 @@ def _hydra(arguments: list[str], config_name: str, task: "Task", session: "Sessi
     settings = {k: v for k, v in settings.items() if k in inspect.signature(hydra.main).parameters}
     settings |= {"config_path": str(CONF), "config_name": config_name, **plugins.VERSION_BASE}
     command = hydra.main(**settings)(task)
-    with _quiet(arguments, session), plan.kept(arguments) if config_name == "config" else nullcontext():
+    with _quiet(arguments), plan.kept(arguments, session.expect, written=config_name == "config"):
         try:
             with checked(), patch.object(sys.modules["hydra.main"], "get_args_parser", lambda: flags):
                 command()
@@ -139,13 +138,13 @@ def _hydra(arguments: list[str], config_name: str, task: "Task", session: "Sessi
 
 
 @contextmanager
-def _quiet(arguments: list[str], session: "Session") -> Iterator[None]:
+def _quiet(arguments: list[str]) -> Iterator[None]:
     """Hydra reads these arguments, raises its errors instead of printing them, and does not announce every job."""
     argv, tracebacks = sys.argv, os.environ.get(TRACEBACKS)
     launcher, root = logging.getLogger("hydra._internal.core_plugins.basic_launcher"), logging.getLogger()
     before = [*root.handlers], root.level  # Hydra's stay for as long as the process, which may do more than this
     sys.argv, os.environ[TRACEBACKS] = [argv[0], *arguments], "1"
-    launcher.handlers, launcher.propagate = [_Count(session)], False
+    launcher.handlers, launcher.propagate = [logging.NullHandler()], False
     try:
         yield
     finally:
@@ -156,15 +155,3 @@ def _quiet(arguments: list[str], session: "Session") -> Iterator[None]:
         os.environ.pop(TRACEBACKS)
         if tracebacks is not None:
             os.environ[TRACEBACKS] = tracebacks
-
-
-class _Count(logging.Handler):
-    """Takes the number of jobs from the launcher's log, the only place that has it."""
-
-    def __init__(self, session: "Session"):
-        super().__init__()
-        self.session = session
-
-    def emit(self, record: logging.LogRecord) -> None:
-        if launching := re.match(r"Launching (\d+) jobs", record.getMessage()):
-            self.session.total += int(launching[1])

@@ -33,6 +33,12 @@ def visible_gpus() -> list[str]:
     return [str(i) for i in range(count)] if named is None else [n.strip() for n in named.split(",")][:count]
 
 
+def wait(device: torch.device) -> None:
+    """Let the device finish what it was asked for; the CPU always has."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
 @cache
 def device_name(device: str) -> str:
     """What the device calls itself."""

@@ -49,7 +49,7 @@ def subject(what: str | type[Estimator]) -> Subject:
         cls, source = plugins.registry()[what]
         return Subject(what, cls, {}, source)
     if what in plugins.presets():
-        hyper = plugins.complete(plugins._composed(what))
+        hyper = plugins.complete(plugins.composed(what))
         cls = plugins.target(hyper.pop("_target_"))
         return Subject(what, cls, hyper, f"{inspect.getsourcefile(cls)} (conf/estimator/{what}.yaml)")
     raise BadInput(f"There is no estimator {what}: {nearest(what, names())}")

@@ -34,7 +34,7 @@ def identity(config: dict[str, Any]) -> str:
     """12 hexadecimal digits that depend on every value that may change a number, and on nothing else."""
     content = {
         key: value
-        for key, value in flatten(_typed(config))
+        for key, value in flatten(typed(config))
         if key not in LABELS and not key.startswith("hydra.") and not (key in LATER and value == LATER[key])
     }
     try:
@@ -50,8 +50,8 @@ def replica(config: dict[str, Any], number: int) -> dict[str, Any]:
     return config | {"seed": config["seed"] + number, "seeds": seeds}
 
 
-def _typed(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    return {key: _typed(value, f"{prefix}{key}.") if isinstance(value, dict) else _cast(f"{prefix}{key}", value)
+def typed(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    return {key: typed(value, f"{prefix}{key}.") if isinstance(value, dict) else _cast(f"{prefix}{key}", value)
             for key, value in config.items()}  # fmt: skip
 
 
@@ -59,12 +59,12 @@ def _cast(key: str, value: Any) -> Any:
     if isinstance(value, list):
         return [_cast(key, item) for item in value]
     wanted = key in RULES and RULES[key].kind is float and isinstance(value, int | float)
-    if not wanted or isinstance(value, bool) or not _finite(value):
+    if not wanted or isinstance(value, bool) or not finite(value):
         return value
     return float(value) + 0.0  # -0.0 is 0.0
 
 
-def _finite(number: float) -> bool:
+def finite(number: float) -> bool:
     """Whether it is a float, or a whole number that is one."""
     try:
         return math.isfinite(number)

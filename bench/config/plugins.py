@@ -57,7 +57,7 @@ def registry() -> dict[str, Registered]:
 @cache
 def presets() -> dict[str, type[Estimator]]:
     """Name of each YAML in `conf/estimator` -> the class it configures."""
-    return {name: target(_composed(name).get("_target_")) for name in _preset_names()}
+    return {name: target(composed(name).get("_target_")) for name in _preset_names()}
 
 
 def register() -> None:
@@ -94,7 +94,7 @@ def estimator(name: str, **hyper: Any) -> Estimator:
     if name in registry():
         return build({"_target_": path(registry()[name].cls), **hyper})
     if name in _preset_names():
-        return build({**_composed(name), **hyper})
+        return build({**composed(name), **hyper})
     raise BadInput(f"There is no estimator {name}: {nearest(name, [*registry(), *_preset_names()])}")
 
 
@@ -184,7 +184,7 @@ def _preset_names() -> list[str]:
     return sorted(file.stem for file in (CONF / "estimator").glob("*.yaml"))
 
 
-def _composed(name: str) -> dict[str, Any]:
+def composed(name: str) -> dict[str, Any]:
     """The estimator node of a preset, interpolations resolved against the default configuration."""
     register()
     outer, GlobalHydra.instance().hydra = GlobalHydra.instance().hydra, None  # this may run inside a job

@@ -6,7 +6,7 @@ The estimator's hyper-parameters are checked by its constructor's signature (`be
 import math
 from typing import Any
 
-from bench.config.identity import _finite, _typed, flatten
+from bench.config.identity import finite, flatten, typed
 from bench.config.rules import RULES, Rule
 from bench.errors import BadInput, nearest, nearest_key
 
@@ -22,7 +22,7 @@ def prepare(config: dict[str, Any]) -> dict[str, Any]:
     """
     from bench.config import plugins
 
-    prepared = _typed(config) | {"estimator": plugins.complete(config.get("estimator"))}
+    prepared = typed(config) | {"estimator": plugins.complete(config.get("estimator"))}
     check(prepared)
     if prepared["device"] == "auto":
         prepared["device"] = "cuda" if _has_cuda() else "cpu"
@@ -47,7 +47,7 @@ def check(config: dict[str, Any]) -> None:
     check_keys(leaves, RULES)
     for key, value in flatten({"estimator": config["estimator"]}):
         for number in value if isinstance(value, list) else [value]:
-            if isinstance(number, int | float) and (not _finite(number) or abs(number) >= MOST):
+            if isinstance(number, int | float) and (not finite(number) or abs(number) >= MOST):
                 raise BadInput(f"{key} needs a finite number below {MOST}; got {value!r}.")
             if isinstance(number, str) and not text(number):
                 raise BadInput(f"{key} needs text that is UTF-8 and has no zero byte; got {value!r}.")
@@ -93,7 +93,7 @@ def _check_value(key: str, value: Any, rule: Rule) -> None:
             raise BadInput(f"{key} needs a whole number below {MOST}; got {value!r}.")
         if right and rule.kind is str and not text(item):
             raise BadInput(f"{key} needs text that is UTF-8 and has no zero byte; got {value!r}.")
-        if not right or (rule.kind is float and not _finite(item)) or not rule.holds(item):
+        if not right or (rule.kind is float and not finite(item)) or not rule.holds(item):
             raise BadInput(f"{key} needs {'a list, each ' if rule.many else ''}{rule.expected}; got {value!r}.")
 
 

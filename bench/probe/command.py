@@ -16,7 +16,7 @@ from bench.terminal import to_its_end
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-    from bench.run.ending import Finished
+    from bench.run.ending import Ending
     from bench.sweep.job import Session
 
 
@@ -26,37 +26,42 @@ def main(argv: Sequence[str] | None = None) -> int:
     from bench.sweep.summary import show_shared
 
     def show(session: "Session") -> None:
-        show_shared([finished.directory for finished in session.finished if finished.directory])
+        show_shared([ending.directory for ending in session.endings if ending.directory])
 
     return launch(list(sys.argv[1:] if argv is None else argv), "probe", task, show)
 
 
-def task(cfg: "DictConfig") -> "list[Finished]":
+def task(cfg: "DictConfig") -> "list[Ending]":
     """One reference trajectory and all that is measured along it."""
-    from bench.sweep.job import perform
+    from bench.sweep.job import Job
 
-    return perform(cfg, probes)
+    with Job(cfg) as this:
+        for ending in probes(cfg, this.composed(), this.many):
+            this.tell(ending)
+    return this.endings
 
 
-def probes(cfg: "DictConfig", option: str | None, many: bool) -> "Iterator[Finished]":
+def probes(cfg: "DictConfig", composed: dict[str, Any], many: bool) -> "Iterator[Ending]":
     """How the reference trajectory ended, then each estimator at each checkpoint, as it is done.
+
+    Args:
+        cfg: as Hydra composed it; the estimators that are asked for are composed like it.
+        composed: the same as plain values.
+        many: whether it is one job of a sweep.
 
     Raises:
         BadInput: the configuration or a checkpoint cannot be used.
         JobFailed: the reference trajectory did not get to its end.
     """
-    from omegaconf import OmegaConf
-
     from bench.config.identity import flatten, identity
     from bench.config.prepare import check_keys, prepare
     from bench.config.rules import PROBE
     from bench.errors import BadInput
-    from bench.probe.shared import Shared
-    from bench.run import checkpoint
-    from bench.run.ending import already, require_writable
+    from bench.probe.shared import SharedCheckpoint
+    from bench.run.checkpoint import find, read_checkpoint
+    from bench.run.ending import earlier, require_writable
     from bench.terminal import progress_bar
 
-    composed: Any = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
     settings = dict(flatten({"probe": composed.pop("probe", {})}))
     if isinstance(settings.get("probe.estimators"), str):
         settings["probe.estimators"] = [settings["probe.estimators"]]
@@ -64,7 +69,7 @@ def probes(cfg: "DictConfig", option: str | None, many: bool) -> "Iterator[Finis
     for key in ("probe.estimators", "probe.at"):
         if not settings[key]:
             raise BadInput(f"{key} needs a list of one or more; got [].")
-    config = prepare(composed | {"option": option})
+    config = prepare(composed)
     if config["replicas"] > 1:
         raise BadInput(
             f"bench.probe measures one seed at a time and not {config['replicas']} replicas; set replicas=1."
@@ -73,23 +78,21 @@ def probes(cfg: "DictConfig", option: str | None, many: bool) -> "Iterator[Finis
     require_writable(place)
     given, steps = settings["probe.checkpoint"], settings["probe.tuning_steps"]
     # All are read before the first is used, so that a bad one is refused with nothing measured.
-    files = [] if given is None else checkpoint.find(Path(given))
-    shared = [Shared(config, checkpoint.load(file), steps) for file in files]
+    files = [] if given is None else find(Path(given))
+    shared = [SharedCheckpoint(config, read_checkpoint(file), steps) for file in files]
     chosen, shown = estimators(cfg, settings["probe.estimators"]), not many and sys.stderr.isatty()
     if given is None:
         trajectory, files = _trajectory(config, place, settings["probe.at"], shown)
         yield trajectory
-        shared = [Shared(config, checkpoint.load(file), steps) for file in files]
+        shared = [SharedCheckpoint(config, read_checkpoint(file), steps) for file in files]
     for at in shared:
         for i, (label, (name, node)) in enumerate(chosen.items(), 1):
             what = f"{label} at step {at.checkpoint.step} of {at.origin['trained_with']}"
             directory = place / identity(at.described(name, node))
-            if ended := already(config, directory, many=True):
-                yield ended._replace(what=what)
-                continue
-            with progress_bar(f"{i}/{len(chosen)} {what}", steps, shown) as advance:
-                outcome = at.probe(name, node, directory, advance)
-            yield _finished(directory, outcome, what)
+            if not (ending := earlier(config, directory, many=True)):
+                with progress_bar(f"{i}/{len(chosen)} {what}", steps, shown) as advance:
+                    ending = at.probe(name, node, directory, advance)
+            yield ending._replace(label=what)
         at.time(settings["probe.batch_sizes"])
 
 
@@ -129,37 +132,29 @@ def estimators(cfg: "DictConfig", wanted: list[str]) -> dict[str, tuple[str, dic
     return found
 
 
-def _trajectory(config: dict, place: Path, at: list[float], shown: bool) -> "tuple[Finished, list[Path]]":
+def _trajectory(config: dict[str, Any], place: Path, at: list[float], shown: bool) -> "tuple[Ending, list[Path]]":
     """Train the reference trajectory, unless it is there with all its checkpoints."""
-    from bench.config import plugins
     from bench.config.identity import identity
     from bench.errors import BadInput
     from bench.run import attempt, single
     from bench.run.checkpoint import path_of
-    from bench.run.ending import earlier_run
+    from bench.run.ending import recorded
     from bench.sweep.job import JobFailed
 
-    plugins.build(config["estimator"])
     directory, what = place / identity(config), f"trajectory of {config['option']}"
     steps = sorted({round(fraction * config["train"]["steps"]) for fraction in at})
     files = [path_of(directory, step) for step in steps]
-    earlier = earlier_run(directory)
-    if earlier and earlier.status == "done" and all(file.is_file() for file in files):
+    ending = recorded(directory)
+    if ending and ending.status == "done" and all(file.is_file() for file in files):
         if not attempt.worker(directory):
             attempt.tidy(directory)
-        return earlier._replace(what=what), files
+        return ending._replace(label=what), files
     try:
-        outcome = single.run(config, directory, shown, steps)
+        ending = single.run(config, directory, shown, steps)
     except BadInput:
         raise
     except ValueError as error:  # before the start: a file that is not there, a part that does not fit
         raise BadInput(str(error)) from error
-    if outcome.status != "done":
-        raise JobFailed(f"The reference trajectory has no checkpoint to measure at: {outcome.reason}")
-    return _finished(directory, outcome, what), files
-
-
-def _finished(directory: Path, outcome: Any, what: str) -> "Finished":
-    from bench.run.ending import Finished
-
-    return Finished(directory, outcome.status, outcome.reason, what=what)
+    if ending.status != "done":
+        raise JobFailed(f"The reference trajectory has no checkpoint to measure at: {ending.reason}")
+    return ending._replace(label=what), files

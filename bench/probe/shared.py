@@ -4,9 +4,7 @@ batches as all others, with noise of its own."""
 import json
 import shlex
 import sys
-import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +15,11 @@ from bench.errors import BadInput, DataError
 from bench.measure.gradient.reference import Reference, draw_reference
 from bench.probe.timing import time_together
 from bench.problems import NoData
-from bench.run import attempt
+from bench.run import attempt, rows
 from bench.run.checkpoint import Checkpoint
+from bench.run.clock import WallClock
 from bench.run.device import set_up
-from bench.run.ending import Outcome
+from bench.run.ending import Ending, taken
 from bench.run.experiment import Experiment
 from bench.run.failures import note_failure
 from bench.run.record import record
@@ -28,10 +27,10 @@ from bench.streams import generator, own_stream
 from bench.tables import store
 from estimators import Estimator
 
-ELSEWHERE = ("evaluate", "sweep")  # groups that say nothing here
+UNUSED = ("evaluate", "sweep")  # groups of the configuration that no measurement depends on
 
 
-class Shared:
+class SharedCheckpoint:
     """A checkpoint, with the images and the reference that all estimators measured at it share.
 
     Args:
@@ -53,7 +52,7 @@ class Shared:
 
     def described(self, option: str, estimator: dict) -> dict[str, Any]:
         """The configuration that is the identity of one estimator's measurement: all that changes a number of it."""
-        config = {group: values for group, values in self.config.items() if group not in ELSEWHERE}
+        config = {group: values for group, values in self.config.items() if group not in UNUSED}
         train = {key: value for key, value in config["train"].items() if key not in ("steps", "lr")}
         measure = {key: value for key, value in config["measure"].items() if key != "at"}
         config |= {"option": option, "estimator": estimator, "seed": self.checkpoint.config["seed"]}
@@ -62,7 +61,7 @@ class Shared:
 
     def probe(
         self, option: str, estimator: dict, directory: Path, advance: Callable[..., None] = lambda done, doing="": None
-    ) -> Outcome:
+    ) -> Ending:
         """Tune, measure and time one estimator, and write its run directory.
 
         An impossible one is recorded as skipped. What goes wrong is recorded too, with `traceback.txt`. Nothing is done
@@ -72,44 +71,47 @@ class Shared:
             BadInput: the checkpoint does not fit the data, or the reference is not possible; nothing is written.
             DataError: the images cannot be had, or are too few for a batch; nothing is written.
         """
-        started, clock, version = datetime.now(UTC), time.perf_counter(), store.version(directory)
+        wall, version = WallClock(), store.version(directory)
         set_up(self.config)
         described, step = self.described(option, estimator), self.checkpoint.step
-        experiment = self._experiment({"option": option, "estimator": estimator, "seed": described["seed"]})
+        experiment = self.at_checkpoint({"option": option, "estimator": estimator, "seed": described["seed"]})
         command = shlex.join(["python", "-m", "bench.probe.command", *sys.argv[1:]])
         about = {
             "command": command,
             "steps": step,
             "label": f"{option} at step {step} of {self.origin['trained_with']}",
         }
-        with attempt.claim(directory, about, lambda: step, version) as taken:
-            if taken:
-                return Outcome("running", taken)
+        with attempt.claim(directory, about, lambda: step, version) as refused:
+            if refused:
+                return taken(directory, refused)
             try:
                 if isinstance(experiment, Exception):
                     raise experiment
-                reason = experiment.impossible()
-                status = "skipped" if reason else "done"
-                if not reason and (reason := self._measure(experiment, advance)):
-                    status = "diverged"
+                if reason := experiment.impossible():
+                    ending = Ending("skipped", reason)
+                elif reason := self._measure(experiment, advance):
+                    ending = Ending("diverged", reason, step=step)
+                else:
+                    ending = Ending("done", step=step)
             except Exception as error:
-                status, reason = "failed", note_failure(error, directory)
-            row: dict[str, Any] = {"step": None if status == "skipped" else step, "command": command}
-            row |= {"started": started.isoformat(timespec="seconds"), "seconds": time.perf_counter() - clock}
-            rows = None if isinstance(experiment, Exception) else experiment.rows
-            if status == "done" and isinstance(experiment, Experiment):
+                ending = Ending("failed", note_failure(error, directory), step=step)
+            columns = {"command": command, "started": wall.started, "seconds": wall.seconds()}
+            if isinstance(experiment, Exception):
+                return record(described, directory, ending, columns=columns)
+            if ending.status == "done":
                 self.measured[directory] = experiment
-            return record(described, directory, status, reason or "", row, rows)
+            made = experiment.estimator
+            return record(described, directory, ending, estimator=made, columns=columns, rows=experiment.rows)
 
     def time(self, sizes: list[int]) -> None:
         """Time in turn all that this process has measured here, with batches of these sizes too."""
         time_together(self.measured, sizes)
         self.measured = {}
 
-    def _experiment(self, own: dict[str, Any]) -> Experiment | Exception:
-        """At the checkpoint, with its own estimator; or what kept it from being made."""
+    def at_checkpoint(self, described: dict[str, Any]) -> Experiment | Exception:
+        """An experiment with this option, estimator and seed; or what kept it from being made."""
         try:
-            experiment = Experiment(self.config | own, self.data)
+            experiment = Experiment(self.config | described, self.data)
             self.data = experiment.data
             self.checkpoint.load_into(experiment.model)
         except (BadInput, DataError):
@@ -136,9 +138,10 @@ class Shared:
             with own_stream(stream(seeds["measure"], "reference")):
                 self.reference = draw_reference(experiment.reference, experiment.probe, draws, memory=memory)
         reference = None if experiment.reference is None else self.reference
-        experiment.measure(self.origin["trained_with"], step, stream(seeds["measure"], identity), reference)
+        seed = stream(seeds["measure"], identity)
+        rows.add_gradient(experiment, step, self.origin["trained_with"], seed, reference)
         advance(self.tuning_steps, "timing")
-        experiment.time()
+        rows.add_cost(experiment)
         return None
 
 

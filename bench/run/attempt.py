@@ -21,7 +21,7 @@ from bench.foreign import content, parsed
 from bench.tables import store
 
 FILE = "running.json"
-RESUME = "resume.pt"  # of `bench.resume`
+RESUME = "resume.pt"  # of `bench.run.resume`
 BEAT, STALE = 20.0, 90.0  # seconds between two signs of life, and without one
 
 

@@ -76,7 +76,7 @@ def path_of(directory: Path, step: int) -> Path:
     return directory / f"model_step_{step}.pt"
 
 
-def save(directory: Path, model: Model, config: dict[str, Any], step: int) -> None:
+def write_checkpoint(directory: Path, model: Model, config: dict[str, Any], step: int) -> None:
     """Write the model as it is now behind a digest, whole or not at all."""
     tensors = {name: tensor.detach().cpu() for name, tensor in model.state_dict().items()}
     content = {"format": FORMAT, "step": step, "config": json.dumps(config, sort_keys=True), "model": tensors}
@@ -84,8 +84,8 @@ def save(directory: Path, model: Model, config: dict[str, Any], step: int) -> No
     replace(path_of(directory, step), sealed(content))
 
 
-def load(path: Path) -> Checkpoint:
-    """Read a file that `save` wrote. BadInput where it is anything else, or cannot be read."""
+def read_checkpoint(path: Path) -> Checkpoint:
+    """Read a file that `write_checkpoint` wrote. BadInput where it is anything else, or cannot be read."""
     try:
         stored = foreign.content(path)
     except OSError as error:

@@ -10,24 +10,26 @@ from bench.run import attempt
 from bench.tables import store
 
 
-class Finished(NamedTuple):
-    """How a job ended, where its tables are (None: it wrote none), and whether they were there before."""
+class Ending(NamedTuple):
+    """How a run ended, or how it stands: the one word for it from the training loop to the line that is printed."""
 
-    directory: Path | None
-    status: str
-    reason: str
-    already: bool = False
-    what: str = ""  # what it is called within its job, where the job has several
-    seconds: float | None = None  # that it took together with others; None: since the one before
+    status: str  # done | diverged | skipped | failed; running, where another process works on it
+    reason: str = ""  # one sentence, or ""
+    directory: Path | None = None  # of its tables; None: it wrote none
+    already: bool = False  # whether it was there before
+    step: int | None = None  # of the training, at which it ended; None: not known, or it never began
+    label: str = ""  # what tells it from the other endings of the same command
+    seconds: float | None = None  # between the ending before it and this one; None: nobody took the time
 
 
-def line(label: str, finished: Finished, seconds: float) -> str:
+def line(label: str, ending: Ending) -> str:
     """What is printed of one ending."""
-    status = f"already {finished.status}" if finished.already else f"{finished.status} in {seconds:.1f} s"
-    return f"{label}: {status}{f': {finished.reason}' if finished.reason else ''}"
+    took = "" if ending.seconds is None else f" in {ending.seconds:.1f} s"
+    status = f"already {ending.status}" if ending.already else f"{ending.status}{took}"
+    return f"{label}: {status}{f': {ending.reason}' if ending.reason else ''}"
 
 
-def already(config: dict[str, Any], directory: Path, many: bool) -> Finished | None:
+def earlier(config: dict[str, Any], directory: Path, many: bool) -> Ending | None:
     """How the run ended earlier, or that another process works on it; None where it is to be run.
 
     Raises:
@@ -35,23 +37,24 @@ def already(config: dict[str, Any], directory: Path, many: bool) -> Finished | N
         Impossible: it was skipped, and is not one of many.
     """
     if other := attempt.worker(directory):  # asked first: whoever comes after this takes longer than the next line
-        return Finished(directory, "running", f"{other} works on it.", already=True)
-    earlier = earlier_run(directory)
-    if earlier is None or (earlier.status == "failed" and config["sweep"]["retry"] != "none"):
+        return Ending("running", f"{other} works on it.", directory, already=True)
+    ending = recorded(directory)
+    if ending is None or (ending.status == "failed" and config["sweep"]["retry"] != "none"):
         return None
-    if earlier.status == "skipped" and not many:
-        raise Impossible(earlier.reason)
-    if earlier.status != "failed":
+    if ending.status == "skipped" and not many:
+        raise Impossible(ending.reason)
+    if ending.status != "failed":
         attempt.tidy(directory)
-    return earlier
+    return ending
 
 
-def place(config: dict[str, Any]) -> Path:
-    """The run directory of a resolved configuration."""
-    return Path(config["output"]) / config["name"] / identity(config)
+def taken(directory: Path, reason: str) -> Ending:
+    """The ending of a run that `attempt.claim` did not give to this process, for this reason."""
+    ended_meanwhile = None if attempt.worker(directory) else recorded(directory)
+    return ended_meanwhile or Ending("running", reason, directory, already=True)
 
 
-def earlier_run(directory: Path) -> Finished | None:
+def recorded(directory: Path) -> Ending | None:
     """How the complete run in this directory ended, or None where there is none. BadInput where it is damaged."""
     if not (directory / store.MARKER).is_file():
         return None
@@ -59,7 +62,12 @@ def earlier_run(directory: Path) -> Finished | None:
         [row] = store.read_one(directory, "runs").to_pylist()
     except store.SchemaError as error:
         raise BadInput(str(error)) from error
-    return Finished(directory, row["status"], row["reason"] or "", already=True)
+    return Ending(row["status"], row["reason"] or "", directory, already=True, step=row["step"])
+
+
+def place(config: dict[str, Any]) -> Path:
+    """The run directory of a resolved configuration."""
+    return Path(config["output"]) / config["name"] / identity(config)
 
 
 def require_writable(directory: Path) -> None:
@@ -71,8 +79,3 @@ def require_writable(directory: Path) -> None:
         raise BadInput(
             f"{directory} cannot be written, since {there} is {reason}; choose another with output=<folder>."
         )
-
-
-class Outcome(NamedTuple):
-    status: str  # done | diverged | skipped | failed; running, where another process works on it
-    reason: str  # one sentence, or ""

@@ -10,9 +10,10 @@ import torch
 from bench import files
 from bench.config.sentences import sentence
 from bench.errors import BadInput, Impossible
+from bench.run.ending import Ending
 
 GPU_MEMORY = re.compile("CUDA out of memory|CUDA error: out of memory|STATUS_ALLOC_FAILED")  # the last of libraries
-_lost: list[str] = []  # the first line of the error that took this process its GPU
+lost_gpu: list[str] = []  # the first line of the error that took this process its GPU
 
 
 def out_of_memory(error: BaseException) -> str | None:
@@ -38,19 +39,19 @@ def out_of_memory(error: BaseException) -> str | None:
 def look_at_gpu(error: BaseException) -> None:
     """Remember whether this error has left the GPU unusable for as long as the process lives, as an access beside its
     memory does: every later call fails then, which none does after an error of one call."""
-    if _lost or not isinstance(error, RuntimeError) or not torch.cuda.is_initialized():
+    if lost_gpu or not isinstance(error, RuntimeError) or not torch.cuda.is_initialized():
         return
     try:
         torch.cuda.synchronize()
     except RuntimeError:
-        _lost.append(str(error).splitlines()[0].rstrip("."))
+        lost_gpu.append(str(error).splitlines()[0].rstrip("."))
 
 
 def require_gpu() -> None:
     """Raise BadInput where an earlier run of this process has lost the GPU."""
-    if _lost:
+    if lost_gpu:
         raise BadInput(
-            f"An earlier run left this process without its GPU ({_lost[0]}); the same command runs it in a new one, "
+            f"An earlier run left this process without its GPU ({lost_gpu[0]}); the same command runs it in a new one, "
             "and hydra/launcher=pool gives every run its own."
         )
 
@@ -67,13 +68,13 @@ def explain(error: Exception) -> str:
     return known or (words if isinstance(error, ValueError) else f"{type(error).__name__}: {words}")
 
 
-def not_started(error: Exception, many: bool) -> tuple[str, str]:
-    """Status and reason of one of many runs that this error kept from starting; a single run is refused: it raises."""
+def not_started(error: Exception, many: bool) -> Ending:
+    """The ending of one of many runs that this error kept from starting; a single run is refused: it raises."""
     if not many and (isinstance(error, ValueError) or out_of_memory(error)):
         raise BadInput(explain(error)) from error
     if not many:
         raise error
-    return "skipped" if isinstance(error, Impossible) else "failed", explain(error)
+    return Ending("skipped" if isinstance(error, Impossible) else "failed", explain(error))
 
 
 def note_failure(error: Exception, directory: Path) -> str:

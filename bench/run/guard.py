@@ -4,8 +4,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Collection
-from datetime import datetime
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from bench.run import attempt, resume
 from bench.run.checkpoint import path_of
 from bench.run.failures import TimeLimit
 from bench.run.state import State
+from bench.run.training import Training
 
 SIGNALS = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}  # and who answers them before
 
@@ -28,22 +28,21 @@ def require_time(limit: float | None, seconds: float, step: int, then: str) -> N
 class Guard:
     """A context around the training, inside its random stream. `look` at every step, and let `step` take the step.
 
-    SIGINT and SIGTERM wait for the end of a step, interrupt anything else at once, and leave `resume.pt`. A second
-    SIGINT does not wait.
+    `loop.train` enters it. Entering continues from `resume.pt` where there is one that fits. `look` writes that file
+    every `sweep.checkpoint_seconds`, and leaving by an interruption or at the time limit writes it once more. SIGINT
+    and SIGTERM wait for the end of a step and interrupt anything else at once. A second SIGINT does not wait.
 
     Args:
-        state: of what is run, as new.
-        directory: of the run.
+        training: as new.
+        directory: of the run, or of that run of several which is written down last.
         checkpoints: steps at which the model is kept beside the tables.
-        started: when the run began, and `clock`: what `time.perf_counter` said then.
     """
 
-    def __init__(self, state: State, directory: Path, checkpoints: Collection[int], started: datetime, clock: float):
-        self.state, self.experiment, self.directory, self.checkpoints = state, state.experiment, directory, checkpoints
-        self.started, self.clock = started.isoformat(timespec="seconds"), clock
-        settings = self.experiment.config.get("sweep", {})
+    def __init__(self, training: Training, directory: Path, checkpoints: Collection[int] = ()):
+        self.training, self.state = training, State(training)
+        self.directory, self.checkpoints = directory, checkpoints
+        settings = training.config.get("sweep", {})
         self.every, self.limit = settings.get("checkpoint_seconds"), settings.get("time_limit")
-        self.earlier = 0.0  # seconds of earlier attempts
         self.stepping = True  # until the first look: what there is could not be continued
         self.asked = False
         self.saved = time.perf_counter()
@@ -51,7 +50,7 @@ class Guard:
 
     def seconds(self) -> float:
         """Wall-clock time of the run, with that of the attempts it continues."""
-        return self.earlier + time.perf_counter() - self.clock
+        return self.training.wall.seconds()
 
     def __enter__(self) -> "Guard":
         self._continue()
@@ -80,21 +79,12 @@ class Guard:
     def step(self) -> None:
         """One training step, which no signal interrupts."""
         self.stepping = True  # until the next look
-        self.experiment.train_step()
-
-    def saying(self, say: Callable[[str], None]) -> Callable[[str], None]:
-        """`say`, called between the parts of a stop, which keeps the time too."""
-
-        def said(doing: str) -> None:
-            self.require_time()
-            say(doing)
-
-        return said
+        self.training.train_step()
 
     def require_time(self) -> None:
-        """Raise TimeLimit where there is no time left."""
+        """Raise TimeLimit where there is no time left; asked before every step and every part of a stop."""
         then = "starts anew" if self.every is None else "continues"
-        require_time(self.limit, self.seconds(), self.experiment.trainer.step_count, then)
+        require_time(self.limit, self.seconds(), self.training.trainer.step_count, then)
 
     def _interrupt(self, number: int, frame: object) -> None:
         if self.asked and number == signal.SIGTERM:
@@ -106,15 +96,14 @@ class Guard:
 
     def _save(self) -> None:
         """Write where the run stood at the last look, unless a step has begun since."""
-        experiment = self.experiment
         if self.every is None or self.stepping:
             return
-        experiment.settle()
-        content = self.state.take() | {"started": self.started, "elapsed": self.seconds()}
+        self.training.clock.settle()
+        content = self.state.take() | {"started": self.training.wall.started, "elapsed": self.seconds()}
         try:
             if reason := self.state.obstacle():
                 raise ValueError(f"{reason} in the estimator, which no file of tensors and numbers can hold")
-            resume.save(self.directory, experiment.config, content)
+            resume.write_state(self.directory, self.training.config, content)
         except (OSError, ValueError) as error:
             print(f"{self.directory / attempt.RESUME} is not written: {error}.", file=sys.stderr)
             self.every = None
@@ -122,17 +111,17 @@ class Guard:
 
     def _continue(self) -> None:
         path = self.directory / attempt.RESUME
-        found = resume.load(self.directory, self.experiment.config)
+        found = resume.read_state(self.directory, self.training.config)
         if found is None:
             return
         try:
             for step in self.checkpoints:
                 if step < found["step"] and not path_of(self.directory, step).is_file():
                     raise ValueError(f"it is past step {step}, whose checkpoint is wanted")
-            earlier, started = float(found["elapsed"]), str(found["started"])
+            started, elapsed = str(found["started"]), float(found["elapsed"])
             self.state.put(found)
         except Exception as error:  # of a kind that the content decides
             resume.ignore(path, error)
             return
-        self.earlier, self.started = earlier, started
+        self.training.wall.go_on(started, elapsed)
         print(f"{self.directory} continues at step {found['step']}.", file=sys.stderr)

@@ -17,7 +17,7 @@ from estimators import VQ
 NAME = "images.npz"
 
 
-def save(directory: Path, experiment: Experiment) -> None:
+def write_images(directory: Path, experiment: Experiment) -> None:
     """Write what `pictures` gives for `evaluate.images` test images; nothing where that is 0, or without a VAE."""
     settings, seeds = experiment.config["evaluate"], experiment.config["seeds"]
     model, data = experiment.model, experiment.data

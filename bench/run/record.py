@@ -3,19 +3,74 @@
 import json
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from bench.config.identity import identity
 from bench.config.plugins import build
 from bench.problems import family
 from bench.run import attempt
-from bench.run.ending import Outcome
+from bench.run.ending import Ending, recorded
 from bench.run.provenance import provenance
 from bench.tables import store
 from bench.tables.schema import SCHEMA
+from estimators import Estimator
+
+Row = dict[str, Any]  # column -> value
 
 
-def record_lost(config: dict, directory: Path, reason: str) -> Outcome:
-    """Write the failed row of a run whose process is gone, for whoever started that process.
+def record(
+    config: dict[str, Any],
+    directory: Path,
+    ending: Ending,
+    *,
+    estimator: Estimator | None = None,
+    columns: Row | None = None,
+    rows: dict[str, list[Row]] | None = None,
+) -> Ending:
+    """Write the tables of a run, whole or not at all, and then their marker; the ending, with its directory.
+
+    Called once for every run by whoever was to do it: `perform.perform` when the run has ended, `seeds.runs` where it
+    could not start, `SharedCheckpoint.probe` for a measurement, `record_lost` for a process that is gone. Unless the
+    run failed, its `resume.pt` and an earlier `traceback.txt` are removed.
+
+    Args:
+        config: resolved and checked.
+        directory: of the run.
+        ending: of the run; its step becomes a column.
+        estimator: of the run; None: it was never built, and is built for its columns.
+        columns: of the row of `runs`, beside those that follow from `config` and `ending`.
+        rows: of the other tables, by the table's name; None: the run never started.
+    """
+    estimator = estimator or build(config["estimator"])
+    run_id = identity(config)
+    about = {
+        "run": run_id,
+        "name": config["name"],
+        "status": ending.status,
+        "reason": ending.reason or None,
+        "step": ending.step,
+        "estimator": config["option"],
+        "family": family(config),
+        "unbiased": estimator.unbiased,
+        "objective": estimator.objective,
+        "seed": config["seed"],
+        "schema": SCHEMA,
+        "precision": config["precision"],
+        "deterministic": config["deterministic"],
+        "config": json.dumps(config, sort_keys=True),
+    }
+    about |= provenance(config["device"], config["threads"]) | (columns or {})
+    tables = {name: [{"run": run_id} | row for row in table] for name, table in (rows or {}).items()}
+    store.write(directory, {"runs": [about], **tables})
+    if ending.status != "failed":
+        for left in ("traceback.txt", attempt.RESUME):
+            with suppress(OSError):
+                (directory / left).unlink()
+    return ending._replace(directory=directory)
+
+
+def record_lost(config: dict[str, Any], directory: Path, reason: str) -> Ending:
+    """Write the failed row of a run whose process is gone; called by the launcher that started the process.
 
     What the process had finished, or another one works on, stays as it is. `resume.pt` stays too. Where the process was
     on another machine, this waits until it counts as dead.
@@ -28,42 +83,10 @@ def record_lost(config: dict, directory: Path, reason: str) -> Outcome:
     attempt.outlast(directory)
     last = attempt.read(directory) or {}
     if other := attempt.worker(directory):
-        return Outcome("running", f"{other} works on it.")
+        return Ending("running", f"{other} works on it.", directory, already=True)
     (directory / attempt.FILE).unlink(missing_ok=True)
-    if (directory / store.MARKER).is_file():
-        [row] = store.read(directory)["runs"].to_pylist()
-        if row["status"] != "failed":
-            return Outcome(row["status"], row["reason"] or "")
+    if (ending := recorded(directory)) and ending.status != "failed":
+        return ending._replace(already=False)  # by the process that is gone, for this command
     (directory / "traceback.txt").unlink(missing_ok=True)
-    return record(config, directory, "failed", reason, {k: last[k] for k in ("step", "started") if k in last})
-
-
-def record(
-    config: dict, directory: Path, status: str, reason: str, row: dict | None = None, rows: dict | None = None
-) -> Outcome:
-    """Write a run directory; with neither `row` nor `rows`, of a run that never started."""
-    estimator = build(config["estimator"])
-    run_id = identity(config)
-    about = {
-        "run": run_id,
-        "name": config["name"],
-        "status": status,
-        "reason": reason or None,
-        "estimator": config["option"],
-        "family": family(config),
-        "unbiased": estimator.unbiased,
-        "objective": estimator.objective,
-        "seed": config["seed"],
-        "schema": SCHEMA,
-        "precision": config["precision"],
-        "deterministic": config["deterministic"],
-        "config": json.dumps(config, sort_keys=True),
-    }
-    about |= provenance(config["device"], config["threads"]) | (row or {})
-    found = {name: [{"run": run_id} | r for r in table] for name, table in (rows or {}).items()}
-    store.write(directory, {"runs": [about], **found})
-    if status != "failed":
-        for left in ("traceback.txt", attempt.RESUME):
-            with suppress(OSError):
-                (directory / left).unlink()
-    return Outcome(status, reason)
+    columns = {"started": last["started"]} if "started" in last else {}
+    return record(config, directory, Ending("failed", reason, step=last.get("step")), columns=columns)

@@ -21,18 +21,18 @@ from bench.run.attempt import RESUME
 from bench.run.sealed import opened, sealed
 from bench.version import __version__
 
-FORMAT = "estimator-bench resume 1"
+FORMAT = "estimator-bench resume 2"
 
 
-def save(directory: Path, config: dict[str, Any], content: dict[str, Any]) -> None:
+def write_state(directory: Path, config: dict[str, Any], content: dict[str, Any]) -> None:
     """Write tensors, numbers and text, whole or not at all. Raises OSError where that is not possible."""
     directory.mkdir(parents=True, exist_ok=True)
     replace(directory / RESUME, sealed(_made_with(config) | {"content": content}))
 
 
-def load(directory: Path, config: dict[str, Any]) -> dict[str, Any] | None:
-    """What `save` wrote for the same run, code and PyTorch; else None, with a line on standard error if there is a
-    file."""
+def read_state(directory: Path, config: dict[str, Any]) -> dict[str, Any] | None:
+    """What `write_state` wrote for the same run, code and PyTorch; else None, and a line on standard error if there is
+    a file."""
     path = directory / RESUME
     try:
         found = opened(foreign.content(path))

@@ -3,42 +3,53 @@
 import copy
 import inspect
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from bench.data.batches import Batches
+from bench.run.ending import Ending
+from bench.run.experiment import Experiment
+from bench.run.training import Training
 from bench.train.snapshot import MACHINERY
-
-if TYPE_CHECKING:
-    from bench.run.experiment import Experiment
 
 
 class State:
-    """Everything that the rest of a run depends on. `look` between two steps; what comes until the next step is
+    """Everything that the rest of a training depends on. `look` between two steps; what comes until the next step is
     repeated by the run that continues there.
 
     Args:
-        experiment: an `Experiment`, or what a subclass takes the state of.
+        training: of one seed or of several, also of those that have ended. The parameters of each seed are those that
+            are trained, or views of them, so that what is put back into the one is put back into the other.
     """
 
-    def __init__(self, experiment: Any):
-        self.experiment, self.device = experiment, experiment.device
+    def __init__(self, training: Training):
+        self.training = training
         self.look()
 
     def look(self) -> None:
         """Take note of what moves between the steps: the rows measured so far, and where the random streams stand."""
-        self.rows: Any = counted(self.experiment)
-        self.noise: Any = noise(self.device)
+        self.rows = [
+            {name: len(rows) for name, rows in experiment.rows.items()} for experiment in self.training.experiments
+        ]
+        self.noise = self.training.noise_state()
 
     def take(self) -> dict[str, Any]:
         """The state at the last look. Its tensors are those that the training goes on with."""
-        return of_training(self.experiment) | of_seed(self.experiment, self.rows) | {"noise": self.noise}
+        trainer, experiments = self.training.trainer, self.training.experiments
+        return {
+            "step": trainer.step_count,
+            "losses": trainer.losses,
+            "optimisers": [optimiser.state_dict() for optimiser in trainer.optimisers],
+            "seconds": self.training.clock.seconds,
+            "seeds": [of_seed(experiment, rows) for experiment, rows in zip(experiments, self.rows, strict=True)],
+            "endings": json.dumps(self.training.endings),
+            "noise": self.noise,
+        }
 
     def put(self, held: dict[str, Any]) -> None:
-        """Make the experiment, and the present random streams, what they were when `held` was taken.
+        """Make the training and its random streams what they were when `held` was taken.
 
         What does not fit raises, and leaves everything as it is.
         """
@@ -51,16 +62,20 @@ class State:
             raise
 
     def _put(self, held: dict[str, Any]) -> None:
-        put_training(self.experiment, held)
-        put_seed(self.experiment, held)
-        torch.set_rng_state(held["noise"]["cpu"])
-        if self.device.type == "cuda":
-            torch.cuda.set_rng_state(held["noise"]["cuda"], self.device)
+        training, trainer = self.training, self.training.trainer
+        trainer.losses.copy_(held["losses"])
+        for optimiser, its_state in zip(trainer.optimisers, held["optimisers"], strict=True):
+            optimiser.load_state_dict(its_state)
+        trainer.step_count, training.clock.seconds = held["step"], held["seconds"]
+        for experiment, its_seed in zip(training.experiments, held["seeds"], strict=True):
+            put_seed(experiment, its_seed)
+        training.endings = {int(number): Ending(*ending) for number, ending in json.loads(held["endings"]).items()}
+        training.set_noise_state(held["noise"])
 
     def obstacle(self) -> str | None:
         """What of the estimator's own Python state no file of tensors and numbers can hold, or None. Functions and
         classes are no state."""
-        for name, child in self.experiment.trainer.estimator.named_modules():
+        for name, child in self.training.trainer.estimator.named_modules():
             for attribute, value in vars(child).items():
                 passive = inspect.isroutine(value) or isinstance(value, type | RemovableHandle)
                 if attribute not in MACHINERY and not passive and not _plain(value):
@@ -68,34 +83,7 @@ class State:
         return None
 
 
-def noise(device: torch.device) -> dict[str, Tensor]:
-    """Where the present random streams stand."""
-    cuda = {"cuda": torch.cuda.get_rng_state(device)} if device.type == "cuda" else {}
-    return {"cpu": torch.get_rng_state()} | cuda
-
-
-def counted(experiment: "Experiment") -> dict[str, int]:
-    """How many rows of each table there are."""
-    return {name: len(rows) for name, rows in experiment.rows.items()}
-
-
-def of_training(trained: Any) -> dict[str, Any]:
-    """What the loop over the steps moves, of an experiment or of several trained as one: counters and optimisers."""
-    trainer = trained.trainer
-    optimisers = [optimiser.state_dict() for optimiser in trainer.optimisers]
-    return {"step": trainer.step_count, "losses": trainer.losses, "optimisers": optimisers, "seconds": trained.seconds}
-
-
-def put_training(trained: Any, held: dict[str, Any]) -> None:
-    """Put back what `of_training` took."""
-    trainer = trained.trainer
-    trainer.losses.copy_(held["losses"])
-    for optimiser, own in zip(trainer.optimisers, held["optimisers"], strict=True):
-        optimiser.load_state_dict(own)
-    trainer.step_count, trained.seconds = held["step"], held["seconds"]
-
-
-def of_seed(experiment: "Experiment", rows: dict[str, int]) -> dict[str, Any]:
+def of_seed(experiment: Experiment, rows: dict[str, int]) -> dict[str, Any]:
     """What a seed has of its own, of its rows the first so many: model, estimator, data order, averages, rows."""
     trainer = experiment.trainer
     kept = {name: found[: rows[name]] for name, found in experiment.rows.items()}
@@ -108,7 +96,7 @@ def of_seed(experiment: "Experiment", rows: dict[str, int]) -> dict[str, Any]:
     }
 
 
-def put_seed(experiment: "Experiment", held: dict[str, Any]) -> None:
+def put_seed(experiment: Experiment, held: dict[str, Any]) -> None:
     """Put back what `of_seed` took; tensors keep their place in memory."""
     trainer = experiment.trainer
     trainer.model.load_state_dict(held["model"])
@@ -154,29 +142,3 @@ def _plain(value: Any) -> bool:
     if isinstance(value, dict):
         return all(isinstance(key, str | int) and _plain(item) for key, item in value.items())
     return value is None or isinstance(value, bool | int | float | str | Tensor)
-
-
-class StateOfAll(State):
-    """The state of every seed, also of those that have ended, and what they have in common.
-
-    Args:
-        experiment: a `bench.replicas.run.Together`. The parameters of each seed are views of those that are trained, so
-            that what is put back into the one is put back into the other.
-    """
-
-    def look(self) -> None:
-        self.rows = [counted(one) for one in self.experiment.experiments]
-        self.noise = [stream.get_state() for stream in self.experiment.trainer.streams]
-
-    def take(self) -> dict[str, Any]:
-        each = [of_seed(one, rows) for one, rows in zip(self.experiment.experiments, self.rows, strict=True)]
-        ends = json.dumps(self.experiment.ends)
-        return of_training(self.experiment) | {"each": each, "ends": ends, "noise": self.noise}
-
-    def _put(self, held: dict[str, Any]) -> None:
-        put_training(self.experiment, held)
-        for one, its in zip(self.experiment.experiments, held["each"], strict=True):
-            put_seed(one, its)
-        for stream, place in zip(self.experiment.trainer.streams, held["noise"], strict=True):
-            stream.set_state(place)
-        self.experiment.ends = {int(number): tuple(end) for number, end in json.loads(held["ends"]).items()}

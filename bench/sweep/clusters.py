@@ -18,7 +18,7 @@ from bench import machine
 from bench.config.sentences import first_line, needs_extra
 from bench.errors import BadInput
 from bench.run import failures
-from bench.run.ending import Finished
+from bench.run.ending import Ending
 from bench.sweep import job
 from bench.sweep.lost import lost_job
 
@@ -78,14 +78,14 @@ class Cluster(Launcher):
     def _ended(self, session: job.Session, number: int, returned: JobReturn) -> JobReturn:
         found = returned._return_value  # its property raises
         if isinstance(found, job.JobFailed):
-            found = found.finished
+            found = found.endings
         if isinstance(found, Exception):
-            found = [Finished(None, "failed", failures.explain(found))]
-        session.finished += found
-        for one in found:
-            if one.reason:
-                words = [o for o in (*(returned.overrides or ()), one.what) if o and o not in sys.argv]
-                print(f"{' '.join([str(number), *words])}: {one.status}: {one.reason}")
+            label = " ".join(o for o in returned.overrides or () if o not in sys.argv)
+            found = [Ending("failed", failures.explain(found), label=label)]
+        session.endings += found
+        for ending in found:
+            if ending.reason:
+                print(f"{f'{number} {ending.label}'.rstrip()}: {ending.status}: {ending.reason}")
         ended = JobReturn(overrides=returned.overrides, status=JobStatus.COMPLETED)
         ended.return_value = found
         return ended

@@ -1,18 +1,19 @@
-"""One job of Hydra: from a composed configuration to a run directory, once."""
+"""One job of Hydra: from a composed configuration to the endings of its runs."""
 
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from bench.config.prepare import prepare
 from bench.errors import BadInput, Impossible
-from bench.run import attempt, record
-from bench.run.ending import Finished, already, earlier_run, line, place, require_writable
-from bench.run.failures import explain, not_started
+from bench.run.ending import Ending, line
+from bench.run.failures import explain
 
 if TYPE_CHECKING:
+    from types import TracebackType
+
     from omegaconf import DictConfig
 
 
@@ -21,24 +22,27 @@ class Session:
 
     def __init__(self) -> None:
         self.process = os.getpid()
-        self.total = 0  # jobs of the sweep; 0: not known
+        self.total = 0  # jobs of the sweep, by its plan; 0: no sweep
         self.many = False
-        self.finished: list[Finished] = []
+        self.endings: list[Ending] = []
         self.error: Exception | None = None
 
-    def tell(self, number: int | None, what: str, finished: Finished, seconds: float) -> None:
+    def expect(self, jobs: int) -> None:
+        """So many more jobs are planned."""
+        self.total += jobs
+
+    def tell(self, number: int | None, ending: Ending) -> None:
         """Print the line of one ending; `number` is that of the job in its sweep."""
         of = f"/{self.total}" if self.total else ""
-        label = what if number is None else f"{number}{of} {what}".rstrip()
-        print(line(label, finished, seconds), flush=True)
+        print(line(ending.label if number is None else f"{number}{of} {ending.label}".rstrip(), ending), flush=True)
 
 
 class JobFailed(BadInput):
     """A job failed in a process of a launcher: raised there, so that Hydra tells the process of the command."""
 
-    def __init__(self, message: str, finished: Sequence[Finished] = ()):
+    def __init__(self, message: str, endings: Sequence[Ending] = ()):
         super().__init__(message)
-        self.finished = list(finished)
+        self.endings = list(endings)
 
 
 class Stopped(BaseException):
@@ -60,80 +64,80 @@ def start(session: Session) -> Session:
     return session
 
 
-Work = Callable[["DictConfig", str | None, bool], Iterator[Finished]]
+def job(cfg: "DictConfig") -> list[Ending]:
+    """One job of `python -m bench`: a run, or R of them with `replicas=R`."""
+    from bench.run import seeds
+
+    with Job(cfg) as this:
+        for ending in seeds.runs(prepare(this.composed()), this.many):
+            this.tell(ending)
+    return this.endings
 
 
-def job(cfg: "DictConfig") -> list[Finished]:
-    """One run."""
-    return perform(cfg, _run)
+class Job:
+    """A context in which the task of one job is done; `tell` takes each of its endings when it is there.
 
+    An exception ends the task and no sweep: it becomes an ending, and that of a single run goes to the session, for the
+    exit status of the command.
 
-def perform(cfg: "DictConfig", work: Work) -> list[Finished]:
-    """Do `work(cfg, option, many)` and print a line for all that it finishes. In the process of the command nothing but
-    Stopped is raised, so that a failed job never stops a sweep unless that was asked for."""
-    from hydra.core.hydra_config import HydraConfig
-    from hydra.types import RunMode
+    Args:
+        cfg: of the job, as Hydra composed it.
 
-    settings, began = HydraConfig.get(), time.perf_counter()
-    many = settings.mode == RunMode.MULTIRUN
-    session = _session if _session and _session.process == os.getpid() else Session()
-    session.many = many
-    if many and cfg.sweep.fail_fast is True and any(finished.status == "failed" for finished in session.finished):
-        raise Stopped(settings.job.num)
-    number = settings.job.num + 1 if many else None
-    name = [o for o in settings.overrides.task if o not in sys.argv] if many else []
-    mine: list[Finished] = []
+    Raises:
+        Stopped: on entering; a run of the sweep has failed, and fail_fast was asked for.
+        JobFailed: on leaving; a run has failed, and this is not the process of the command.
+    """
 
-    def note(finished: Finished) -> None:
-        nonlocal began
-        mine.append(finished)
-        session.finished.append(finished)
-        words = [*name, *filter(None, [finished.what])] or ([] if many else [str(finished.directory)])
+    def __init__(self, cfg: "DictConfig"):
+        from hydra.core.hydra_config import HydraConfig
+        from hydra.types import RunMode
+
+        settings = HydraConfig.get()
+        self.cfg, self.before = cfg, time.perf_counter()  # before: when the last ending was told
+        self.many = settings.mode == RunMode.MULTIRUN
+        self.option: str | None = settings.runtime.choices.get("estimator")
+        self.number = settings.job.num + 1 if self.many else None
+        self.name = [o for o in settings.overrides.task if o not in sys.argv] if self.many else []
+        self.elsewhere = _session is None or _session.process != os.getpid()
+        self.session = Session() if _session is None or self.elsewhere else _session
+        self.endings: list[Ending] = []
+
+    def composed(self) -> dict[str, Any]:
+        """The configuration as plain values, with the option of its estimator."""
+        from omegaconf import OmegaConf
+
+        plain: Any = OmegaConf.to_container(self.cfg, resolve=True, throw_on_missing=True)
+        return plain | {"option": self.option}
+
+    def tell(self, ending: Ending) -> None:
+        """Print the line of one ending, and keep it for the end of the command."""
+        place = [] if self.many else [str(ending.directory)]
+        label = " ".join([*self.name, *filter(None, [ending.label])] or place)
         now = time.perf_counter()
-        session.tell(number, " ".join(words), finished, now - began if finished.seconds is None else finished.seconds)
-        began = now
+        ending = ending._replace(label=label, seconds=now - self.before if ending.seconds is None else ending.seconds)
+        self.before = now
+        self.endings.append(ending)
+        self.session.endings.append(ending)
+        self.session.tell(self.number, ending)
 
-    try:
-        for finished in work(cfg, settings.runtime.choices.get("estimator"), many):
-            note(finished)
-    except Exception as error:
-        if not many:
-            session.error = error
-            return mine
-        note(Finished(None, "skipped" if isinstance(error, Impossible) else "failed", explain(error)))
-    failed = next((finished for finished in mine if finished.status == "failed"), None)
-    if session is not _session and failed:
-        raise JobFailed(failed.reason, mine)
-    return mine
+    def __enter__(self) -> "Job":
+        self.session.many = self.many
+        failed = any(ending.status == "failed" for ending in self.session.endings)
+        if self.many and failed and self.cfg.sweep.fail_fast is True:
+            raise Stopped(self.number - 1 if self.number else 0)
+        return self
 
-
-def _run(cfg: "DictConfig", option: str | None, many: bool) -> Iterator[Finished]:
-    from omegaconf import OmegaConf
-
-    composed: Any = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
-    config = prepare(composed | {"option": option})
-    if config["replicas"] > 1:
-        from bench.run.seeds import together
-
-        yield from together(config, many)
-    else:
-        yield _once(config, many)
-
-
-def _once(config: dict[str, Any], many: bool) -> Finished:
-    from bench.config import plugins
-    from bench.run import single
-
-    plugins.build(config["estimator"])  # a value that the constructor refuses is found before anything is written
-    directory = place(config)
-    require_writable(directory)
-    if ended := already(config, directory, many):
-        return ended
-    try:
-        outcome = single.run(config, directory, progress=not many and sys.stderr.isatty())
-    except Exception as error:  # before the start: what goes wrong later is recorded by run itself
-        outcome = record.record(config, directory, *not_started(error, many))
-    if outcome.status == "running":
-        now = None if attempt.worker(directory) else earlier_run(directory)
-        return now or Finished(directory, *outcome, already=True)
-    return Finished(directory, *outcome)
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: "TracebackType | None"
+    ) -> bool:
+        if error is not None and not isinstance(error, Exception):
+            return False  # an interruption ends the command
+        if error and not self.many:
+            self.session.error = error
+            return True
+        if error:
+            self.tell(Ending("skipped" if isinstance(error, Impossible) else "failed", explain(error)))
+        failed = next((ending for ending in self.endings if ending.status == "failed"), None)
+        if self.elsewhere and failed:
+            raise JobFailed(failed.reason, self.endings) from None
+        return True

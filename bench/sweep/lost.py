@@ -1,5 +1,6 @@
 """A job whose process ended without a word: what it was about is composed again, for its row."""
 
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ from bench import files
 from bench.config.identity import replica
 from bench.config.prepare import prepare
 from bench.run import record
-from bench.run.ending import Finished, place
+from bench.run.ending import Ending, place
 from bench.sweep import job
 
 if TYPE_CHECKING:
@@ -19,10 +20,11 @@ if TYPE_CHECKING:
 
 def lost_job(
     task: TaskFunction, context: HydraContext, config: "DictConfig", overrides: Sequence[str], reason: str, output: str
-) -> list[Finished]:
+) -> list[Ending]:
     """The endings, and their rows where the task was runs; `output`, what the process printed, is `traceback.txt`."""
+    name = [o for o in overrides if o not in sys.argv]
     if task is not job.job:
-        return [Finished(None, "failed", reason)]
+        return [Ending("failed", reason, label=" ".join(name))]
     cfg = context.config_loader.load_sweep_config(config, list(overrides))
     option = cfg.hydra.runtime.choices.get("estimator")
     plain = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
@@ -31,9 +33,9 @@ def lost_job(
     ended = []
     for number in range(resolved["replicas"]):
         each = replica(resolved, number)
-        directory, what = place(each), f"seed={each['seed']}" if resolved["replicas"] > 1 else ""
-        outcome = record.record_lost(each, directory, reason)
-        if outcome.status == "failed":
+        directory, seed = place(each), [f"seed={each['seed']}"] if resolved["replicas"] > 1 else []
+        ending = record.record_lost(each, directory, reason)
+        if ending.status == "failed":
             files.replace(directory / "traceback.txt", output.encode())
-        ended.append(Finished(directory, *outcome, what=what))
+        ended.append(ending._replace(label=" ".join([*name, *seed])))
     return ended

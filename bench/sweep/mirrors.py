@@ -33,7 +33,7 @@ class Point(NamedTuple):
     value: float
 
 
-class Run(NamedTuple):
+class MirroredRun(NamedTuple):
     """What a mirror copies: the row of `runs`, the configuration by dotted key, and every number."""
 
     row: dict[str, Any]
@@ -63,14 +63,14 @@ class Mirror(Callback):
         """After each job, in its process."""
         if find_spec(self.package) is None:
             return
-        for directory in _new(job_return._return_value):  # its property raises where the job failed
-            self._guarded(lambda directory=directory: self.copy(load(directory)))
+        for directory in newly_ended(job_return._return_value):  # its property raises where the job failed
+            self._guarded(lambda directory=directory: self.copy(mirrored(directory)))
 
     def open(self) -> None:  # most trackers need nothing
         """Make the tracker's store, before the first job."""
 
     @abstractmethod
-    def copy(self, run: Run) -> None:
+    def copy(self, run: MirroredRun) -> None:
         """Copy one run."""
 
     def _guarded(self, work: Any) -> None:
@@ -88,7 +88,7 @@ class TensorBoard(Mirror):
     def __init__(self, folder: str):
         self.folder = folder
 
-    def copy(self, run: Run) -> None:
+    def copy(self, run: MirroredRun) -> None:
         """Curves as scalars; configuration and final numbers as hyper-parameters."""
         from torch.utils.tensorboard import SummaryWriter
 
@@ -118,7 +118,7 @@ class MLflow(Mirror):
         if client.get_experiment_by_name(self.experiment) is None:
             client.create_experiment(self.experiment)
 
-    def copy(self, run: Run) -> None:
+    def copy(self, run: MirroredRun) -> None:
         """Configuration as parameters, curves as metrics; the status and the reason as tags."""
         from mlflow import MlflowClient
         from mlflow.entities import Metric, Param
@@ -146,7 +146,7 @@ class WandB(Mirror):
     def __init__(self, project: str, folder: str, mode: str):
         self.project, self.folder, self.mode = project, folder, mode
 
-    def copy(self, run: Run) -> None:
+    def copy(self, run: MirroredRun) -> None:
         """Configuration, curves by step, final numbers as the summary."""
         import wandb
 
@@ -162,11 +162,11 @@ class WandB(Mirror):
             made.summary.update(run.final() | {"status": run.row["status"]})
 
 
-def load(directory: Path) -> Run:
+def mirrored(directory: Path) -> MirroredRun:
     """A complete run as mirrors copy it."""
     read = {name: table.to_pylist() for name, table in store.read(directory).items()}
     [row] = read["runs"]
-    return Run(row, dict(flatten(json.loads(row["config"]))), list(_points(read, row["step"] or 0)))
+    return MirroredRun(row, dict(flatten(json.loads(row["config"]))), list(_points(read, row["step"] or 0)))
 
 
 def _points(read: dict[str, list[dict[str, Any]]], last: int) -> Iterator[Point]:
@@ -178,7 +178,7 @@ def _points(read: dict[str, list[dict[str, Any]]], last: int) -> Iterator[Point]
                     yield Point(f"{table}/{row[group]}/{column}", row.get("step", last), row[column])
 
 
-def _new(returned: Any) -> list[Path]:
+def newly_ended(returned: Any) -> list[Path]:
     """The directories of the results that a job has finished; `returned` is what it gave or raised."""
-    endings = returned if isinstance(returned, list) else getattr(returned, "finished", [])
+    endings = returned if isinstance(returned, list) else getattr(returned, "endings", [])
     return [one.directory for one in endings if one.status in ("done", "diverged") and not one.already]

@@ -7,7 +7,7 @@ and the launcher of this process takes the configuration itself.
 import hashlib
 import json
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,21 +21,31 @@ HELD = 1000  # composed configurations that wait for the launcher, each 0.14 MB
 
 
 @contextmanager
-def kept(arguments: list[str]) -> Iterator[None]:
-    """Write the plan of every sweep that Hydra's sweepers start inside."""
+def kept(arguments: list[str], expect: Callable[[int], None], *, written: bool) -> Iterator[None]:
+    """Plan every sweep that Hydra's sweepers start inside: each job is composed before the first one starts.
+
+    Args:
+        arguments: of the command.
+        expect: told how many jobs there are, batch by batch.
+        written: whether to write the plan beside the runs, which takes jobs that are runs.
+    """
     from hydra.plugins.sweeper import Sweeper
 
     plain = Sweeper.validate_batch_is_legal
     folders: dict[Path, list[dict[str, Any]]] = {}  # of this sweep, which may come in batches
 
     def compose(sweeper: Any, batch: Sequence[Sequence[str]]) -> None:
+        expect(len(batch))
+        if not written:
+            return plain(sweeper, batch)
         if not batch:
-            return
+            return None
         for folder, job in _compose(sweeper, [list(overrides) for overrides in batch]):
             folders.setdefault(folder, []).append(job)
         for folder, jobs in folders.items():
             with suppress(OSError):  # each job says so itself
                 _write(folder, arguments, jobs)
+        return None
 
     Sweeper.validate_batch_is_legal = compose  # type: ignore[method-assign,assignment]
     try:

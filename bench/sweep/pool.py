@@ -25,7 +25,6 @@ from bench.sweep.lost import lost_job
 from bench.sweep.payload import packed
 from bench.sweep.process import Process, interrupt, interruptible, start_server, uninterrupted
 from bench.sweep.slots import slots
-from bench.sweep.worker import Told
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -76,7 +75,7 @@ class Pool(Launcher):
         setup_globals()
         Path(str(self.config.hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)
         self.session, self.total = job.current(), len(job_overrides)
-        self.session.many, self.session.total = True, self.session.total + self.total
+        self.session.many = True
         self.free = self.slots[: self.total]
         self.at_once = len(self.free)
         told = machine.told(self.at_once, self.at_once if self.slots[0] is None else self.gpu_share)
@@ -96,7 +95,7 @@ class Pool(Launcher):
     def _all(self, waiting: "deque[tuple[int, Sequence[str]]]") -> None:
         fail_fast = self.config.sweep.fail_fast is True
         while waiting or self.running:
-            if fail_fast and waiting and any(finished.status == "failed" for finished in self.session.finished):
+            if fail_fast and waiting and any(ending.status == "failed" for ending in self.session.endings):
                 print(f"sweep.fail_fast=true: a run failed, and {len(waiting)} jobs were not started.", file=sys.stderr)
                 waiting.clear()
             while waiting and self.free:
@@ -106,7 +105,7 @@ class Pool(Launcher):
             wait(things, None if next_limit == math.inf else max(0.0, next_limit - time.monotonic()))
             for process in [*self.running]:
                 if process.hear():
-                    self._finish(process)
+                    self.finish(process)
 
     def _start(self, number: int, overrides: Sequence[str]) -> None:
         slot = self.free.pop(0)
@@ -115,29 +114,27 @@ class Pool(Launcher):
             process = Process(self.payload, number, overrides, self.environment | visible, self.time_limit)
             self.running[process] = slot
 
-    def _finish(self, process: Process) -> None:
+    def finish(self, process: Process) -> None:
         """Tell how a job ended; record what it could not."""
         with uninterrupted():
             reason, printed = process.end(), process.printed()
             self.free.append(self.running.pop(process))
-        told, seconds = process.told, time.monotonic() - process.started
+        endings, seconds = process.endings, time.monotonic() - process.started
         if reason:
-            ends = lost_job(self.task, self.context, self.config, process.overrides, reason, printed)
-            known = [one.finished.directory for one in told]
-            lost = [end for end in ends if end.directory not in known]
-            told += [Told(f"{process.name} {end.what}".rstrip(), end, seconds) for end in lost]
+            lost = lost_job(self.task, self.context, self.config, process.overrides, reason, printed)
+            known = [ending.directory for ending in endings]
+            endings += [ending._replace(seconds=seconds) for ending in lost if ending.directory not in known]
         elif printed:
             print(printed, end="", file=sys.stderr)
-        endings = [one.finished for one in told]
-        if not all(finished.already for finished in endings):
+        if not all(ending.already for ending in endings):
             self.worked.append(seconds)
-        self.session.finished += endings
+        self.session.endings += endings
         returned = JobReturn(overrides=process.overrides, status=JobStatus.COMPLETED)
         returned.return_value = endings
         self.returned.append(returned)
-        for i, one in enumerate(told, 1):
-            label = f"{len(self.returned)}/{self.total} {one.what}".rstrip()
-            print(line(label, one.finished, one.seconds) + (self._left() if i == len(told) else ""), flush=True)
+        for i, ending in enumerate(endings, 1):
+            label = f"{len(self.returned)}/{self.total} {ending.label}".rstrip()
+            print(line(label, ending) + (self._left() if i == len(endings) else ""), flush=True)
 
     def _left(self) -> str:
         """When the end of the sweep is to be expected."""

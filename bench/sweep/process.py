@@ -4,7 +4,6 @@ import math
 import multiprocessing
 import os
 import signal
-import sys
 import tempfile
 import threading
 import time
@@ -14,7 +13,8 @@ from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection
 from typing import Any
 
-from bench.sweep.worker import ENDED, STARTED, Told, work
+from bench.run.ending import Ending
+from bench.sweep.worker import ENDED, STARTED, work
 
 PRELOAD = ["bench.sweep.server", "bench.sweep.preload"]
 CONTEXT = multiprocessing.get_context("forkserver")
@@ -60,7 +60,7 @@ class Process:
     """One job in a process of its own.
 
     Args:
-        payload: of `bench.launch.payload`, shared by all jobs.
+        payload: of `bench.sweep.payload`, shared by all jobs.
         number: of the job in its sweep.
         overrides: of this job.
         environment: all of it.
@@ -76,7 +76,7 @@ class Process:
         time_limit: float | None,
     ):
         self.overrides, self.time_limit = overrides, time_limit
-        self.told: list[Told] = []
+        self.endings: list[Ending] = []
         self.complete = False  # whether the job said that it had come to its end
         self.reader, writer = CONTEXT.Pipe(duplex=False)
         self.output = tempfile.TemporaryFile()  # noqa: SIM115
@@ -107,15 +107,10 @@ class Process:
                 elif message == ENDED:
                     self.complete = True
                 else:
-                    self.told.append(message)
+                    self.endings.append(message)
         except (EOFError, OSError):  # the other end is closed
             ended = True
         return ended or self.complete or self.overdue()
-
-    @property
-    def name(self) -> str:
-        """What tells this job from the others."""
-        return " ".join(o for o in self.overrides if o not in sys.argv)
 
     def overdue(self) -> bool:
         """Whether the time limit has passed."""

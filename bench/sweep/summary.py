@@ -10,11 +10,11 @@ from bench.tables import store
 from bench.terminal import cell, plain
 
 if TYPE_CHECKING:
-    from bench.run.ending import Finished
+    from bench.run.ending import Ending
 
 COLUMNS = ("run", "estimator", "family", "seed", "status", "test ELBO", "log10 var", "ms/step")
 
-SHARED = ("run", "estimator", "F / B", "ms/gradient", "variance", "bias²", "± 95 %")
+SHARED_COLUMNS = ("run", "estimator", "F / B", "ms/gradient", "variance", "bias²", "± 95 %")
 
 
 def show(directories: Iterable[Path]) -> None:
@@ -34,17 +34,17 @@ def show(directories: Iterable[Path]) -> None:
         Console().print(table)
 
 
-def show_unfinished(finished: Iterable["Finished"]) -> None:
+def show_unfinished(endings: Iterable["Ending"]) -> None:
     """Print how many runs failed, each reason once with one of its runs, and how many another process works on."""
-    finished, failed = list(finished), dict[str, list[str]]()
-    for job in finished:
-        if job.status == "failed":
-            failed.setdefault(job.reason, []).append(str(job.directory or "a job that could not start"))
+    endings, failed = list(endings), dict[str, list[str]]()
+    for ending in endings:
+        if ending.status == "failed":
+            failed.setdefault(ending.reason, []).append(str(ending.directory or "a job that could not start"))
     if failed:
         print(f"{sum(map(len, failed.values()))} failed:")
     for reason, (one, *others) in failed.items():
         print(plain(f"  {one}{f' and {len(others)} more' if others else ''}: {reason}"))
-    if running := sum(job.status == "running" for job in finished):
+    if running := sum(ending.status == "running" for ending in endings):
         print(f"{running} left to another process, which works on them.")
 
 
@@ -73,7 +73,7 @@ def show_shared(directories: Iterable[Path]) -> None:
         origin = json.loads(run["config"]).get("probe")
         if origin and run["status"] == "done":
             title = f"{run['family']}; shared checkpoint of {origin['trained_with']}, step {origin['step']}"
-            columns = (Column(name, no_wrap=name != "estimator", overflow="fold") for name in SHARED)
+            columns = (Column(name, no_wrap=name != "estimator", overflow="fold") for name in SHARED_COLUMNS)
             empty = Table(*columns, title=cell(title), title_justify="left", box=None, padding=(0, 1, 0, 0))
             shown.setdefault(f"{title} {origin['digest']}", empty).add_row(*map(cell, shared_summary(directory)))
     for table in shown.values():
@@ -83,7 +83,7 @@ def show_shared(directories: Iterable[Path]) -> None:
 
 
 def shared_summary(directory: Path) -> list[str]:
-    """The cells of `SHARED`; a dash where the measurement has no such number."""
+    """The cells of `SHARED_COLUMNS`; a dash where the measurement has no such number."""
     found = {name: table.to_pylist() for name, table in store.read(directory).items()}
     [run] = found["runs"]
     gradient: dict[str, Any] = next((row for row in found.get("gradient", []) if row["part"] == "encoder"), {})

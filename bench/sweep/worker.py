@@ -9,21 +9,13 @@ import threading
 from collections.abc import Sequence
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection, wait
-from typing import Any, NamedTuple
+from typing import Any
 
-from bench.run.ending import Finished
+from bench.run.ending import Ending
 from bench.sweep import job
 from bench.sweep.bound import die_with_parent
 
 STARTED, ENDED = "started", "ended"
-
-
-class Told(NamedTuple):
-    """One ending, as a job tells it."""
-
-    what: str
-    finished: Finished
-    seconds: float
 
 
 class Telling(job.Session):
@@ -33,8 +25,8 @@ class Telling(job.Session):
         super().__init__()
         self.messages = messages
 
-    def tell(self, number: int | None, what: str, finished: Finished, seconds: float) -> None:
-        self.messages.send(Told(what, finished, seconds))
+    def tell(self, number: int | None, ending: Ending) -> None:
+        self.messages.send(ending)
 
 
 def work(
@@ -47,7 +39,7 @@ def work(
 ) -> None:
     """Compose job `number` and do it. The first message is STARTED and the last ENDED; without that the job was lost.
 
-    `payload` is of `bench.launch.payload`; `output` takes what anything here prints.
+    `payload` is of `bench.sweep.payload`; `output` takes what anything here prints.
     """
     messages.send(STARTED)
     die_with_parent()

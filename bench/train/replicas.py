@@ -12,7 +12,7 @@ from bench.data.batches import StackedBatches
 from bench.errors import Impossible
 from bench.train.noise import Draw, Recorded, Replayed, drawn
 from bench.train.snapshot import attributes, changed
-from bench.train.trainer import CHECK_EVERY, Drawn, Trainer, make_optimiser
+from bench.train.trainer import LOSSES_KEPT, Drawn, Trainer, make_optimiser
 from estimators import Estimate, Estimator
 
 
@@ -49,7 +49,7 @@ class Replicas(Trainer):
         if self.tuned:
             self.optimisers.append(make_optimiser(self.tuned, config["tuning_lr"], config))
         self.step_count = 0
-        self.losses = torch.zeros(CHECK_EVERY, len(trainers), device=device)
+        self.losses = torch.zeros(LOSSES_KEPT, len(trainers), device=device)
         self._try(example)
 
     def _recorded(self, first: Trainer, x: Tensor) -> tuple[list[Draw], list[Draw]]:
@@ -152,8 +152,8 @@ class Replicas(Trainer):
 
     def diverged(self) -> list[int | None]:  # type: ignore[override]
         """For each replica what `Trainer.diverged` says. Waits for the device."""
-        first = max(0, self.step_count - CHECK_EVERY)
-        recent = [self.losses[i % CHECK_EVERY] for i in range(first, self.step_count)]
+        first = max(0, self.step_count - LOSSES_KEPT)
+        recent = [self.losses[i % LOSSES_KEPT] for i in range(first, self.step_count)]
         finite = torch.stack(recent, 1).isfinite().tolist() if recent else [[] for _ in self.streams]
         return [first + each.index(False) if False in each else None for each in finite]
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from bench.model.objective import Objective
 from estimators import Estimate
 
-CHECK_EVERY = 100  # steps between two looks at the losses: looking waits for the device
+LOSSES_KEPT = 100  # of the last steps. Looking at them waits for the device, so the loop looks once in as many steps
 
 
 class Drawn(NamedTuple):
@@ -39,7 +39,7 @@ class Trainer:
         if self.tuned:
             self.optimisers.append(make_optimiser(self.tuned, config["tuning_lr"], config))
         self.step_count = 0
-        self.losses = torch.zeros(CHECK_EVERY, device=self.learned[0].device)
+        self.losses = torch.zeros(LOSSES_KEPT, device=self.learned[0].device)
 
     def forward(self, x: Tensor) -> Drawn:
         """What one batch `x [B, X]` costs, with the graph of its gradients."""
@@ -89,7 +89,7 @@ class Trainer:
 
     def note(self, loss: Tensor) -> None:
         """Count a step, and keep its loss for `diverged`."""
-        self.losses[self.step_count % CHECK_EVERY] = loss
+        self.losses[self.step_count % LOSSES_KEPT] = loss
         self.step_count += 1
 
     def step(self) -> None:
@@ -115,9 +115,9 @@ class Trainer:
             group["lr"] = group.setdefault("first_lr", group["lr"]) * math.cos(math.pi / 2 * done)
 
     def diverged(self) -> int | None:
-        """The first of the last CHECK_EVERY steps whose loss was not finite, or None. Waits for the device."""
-        first = max(0, self.step_count - CHECK_EVERY)
-        recent = [self.losses[i % CHECK_EVERY] for i in range(first, self.step_count)]
+        """The first of the last LOSSES_KEPT steps whose loss was not finite, or None. Waits for the device."""
+        first = max(0, self.step_count - LOSSES_KEPT)
+        recent = [self.losses[i % LOSSES_KEPT] for i in range(first, self.step_count)]
         finite = torch.stack(recent).isfinite().tolist() if recent else []
         return first + finite.index(False) if False in finite else None
 

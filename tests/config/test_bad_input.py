@@ -9,12 +9,14 @@ import torch
 from bench import cli
 from bench.config import plugins
 from bench.config.identity import identity
-from bench.run import ending, record, single
+from bench.run import record
+from bench.run.ending import Ending
 from bench.run.experiment import Experiment
 from bench.tables import store
 from tests.support.bad_answers import answer, row
 from tests.support.bad_files import make
 from tests.support.bad_lines import ALL, INTRODUCTION, LINES, PAGE
+from tests.support.stand_in import instead_of_runs
 
 
 @pytest.fixture(autouse=True)
@@ -82,12 +84,11 @@ def test_cuda_where_there_is_none(capsys):
 
 def test_a_run_directory_of_another_schema(capsys, tmp_path, monkeypatch):
     seen = []
-    done = ending.Outcome("done", "")
-    monkeypatch.setattr(single, "run", lambda config, directory, progress: seen.append((config, directory)) or done)
+    instead_of_runs(monkeypatch, lambda config, directory: seen.append((config, directory)) or Ending("done"))
     assert cli.main([f"output={tmp_path}"]) == 0
     [(config, directory)] = seen
     assert directory == tmp_path / "runs" / identity(config)
-    record.record(config, directory, "done", "")
+    record.record(config, directory, Ending("done"))
     marker = directory / store.MARKER
     marker.write_text(json.dumps(json.loads(marker.read_text()) | {"schema": 0}))
     capsys.readouterr()

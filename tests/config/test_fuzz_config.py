@@ -12,8 +12,9 @@ from bench.config.identity import LABELS, flatten, identity
 from bench.config.prepare import MEMORY, on_device, prepare
 from bench.config.rules import RULES
 from bench.errors import BadInput
-from bench.run import ending, single
+from bench.run.ending import Ending
 from tests.support.from_rules import KEYS, base, changed, one_sentence_about
+from tests.support.stand_in import instead_of_runs
 
 NUMBERS = st.integers(-3, 3) | st.integers() | st.sampled_from([2**53, 10**400, -(10**400)])
 NUMBERS |= st.floats() | st.sampled_from([1.0, -0.0, 0.5, 1e-200, 1e200, math.nan, math.inf])
@@ -120,7 +121,7 @@ def test_any_override_is_a_run_or_one_sentence_about(override, tmp_path_factory)
     folder.mkdir(exist_ok=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        patch.setattr(single, "run", lambda *_, **__: ending.Outcome("done", ""))
+        instead_of_runs(patch, lambda config, directory: Ending("done"))
         said = []
         patch.setattr("builtins.print", lambda *words, **_: said.append(str(words[0])))
         status = cli.main([override])

@@ -10,7 +10,7 @@ from bench.config.prepare import check_keys, prepare
 from bench.config.rules import PROBE, RULES
 from bench.errors import BadInput
 from bench.probe import command
-from bench.run import single
+from bench.run import seeds
 from tests.support.from_rules import KEYS, bad_values, base, changed, one_sentence_about
 
 DEFAULTS = {"probe.estimators": ["all"], "probe.checkpoint": None, "probe.at": [0, 1], "probe.tuning_steps": 1}
@@ -46,7 +46,7 @@ def written(value):
 
 @pytest.mark.parametrize(("key", "wrong", "value"), MADE[:: len(MADE) // 11])
 def test_some_of_them_through_the_whole_command(key, wrong, value, monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(single, "run", None)
+    monkeypatch.setattr(seeds, "start", None)
     monkeypatch.chdir(tmp_path)
     override, _ = base(key)
     assert cli.main([override, f"{wrong}={written(value)}"]) == 2

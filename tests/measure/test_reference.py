@@ -3,8 +3,8 @@
 import pytest
 
 from bench.errors import Impossible
-from bench.probe.shared import Shared
-from bench.run.checkpoint import load, path_of
+from bench.probe.shared import SharedCheckpoint
+from bench.run.checkpoint import path_of, read_checkpoint
 from bench.run.experiment import Experiment
 from bench.run.single import run
 from tests.support.probes import config, node
@@ -20,9 +20,9 @@ def test_an_impossible_reference_is_refused_before_anything_is_written(reference
         run(large, tmp_path / "run", checkpoints=[0])
     assert not list(tmp_path.iterdir())
     run(config(latent={"dim": 20}, measure={"reference": "none"}), tmp_path / "run", checkpoints=[0])
-    at = load(path_of(tmp_path / "run", 0))
+    at = read_checkpoint(path_of(tmp_path / "run", 0))
     with pytest.raises(Impossible, match=sentence):
-        Shared(large, at, 0).probe("rloo", node("rloo"), tmp_path / "probe")
+        SharedCheckpoint(large, at, 0).probe("rloo", node("rloo"), tmp_path / "probe")
     assert not (tmp_path / "probe").exists()
 
 

@@ -116,7 +116,7 @@ def test_all_is_every_option_and_preset_once():
     assert plugins.registry().keys() <= found.keys()
     nodes = [json.dumps(node, sort_keys=True) for _, node in found.values()]
     assert len(nodes) == len(set(nodes))
-    assert {json.dumps(plugins.complete(plugins._composed(name)), sort_keys=True) for name in plugins.presets()} <= set(
+    assert {json.dumps(plugins.complete(plugins.composed(name)), sort_keys=True) for name in plugins.presets()} <= set(
         nodes
     )
 

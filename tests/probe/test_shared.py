@@ -8,10 +8,12 @@ import pytest
 import torch
 
 from bench.config.identity import identity
-from bench.probe.shared import Shared, stream
+from bench.probe.shared import SharedCheckpoint, stream
 from bench.run import attempt
-from bench.run.checkpoint import Checkpoint, load, path_of
+from bench.run.checkpoint import Checkpoint, path_of, read_checkpoint
+from bench.run.ending import Ending
 from bench.run.experiment import Experiment
+from bench.run.rows import add_gradient
 from bench.run.single import run
 from bench.tables import store
 from tests.support.probes import config, node
@@ -24,10 +26,10 @@ def checkpoint(tmp_path_factory) -> Checkpoint:
     """A Bernoulli model of 16 states that RLOO has trained for 12 steps."""
     directory = tmp_path_factory.mktemp("run")
     run(config(), directory, checkpoints=[12])
-    return load(path_of(directory, 12))
+    return read_checkpoint(path_of(directory, 12))
 
 
-def measured(shared: Shared, option: str, directory: Path, **hyper) -> dict[str, dict]:
+def measured(shared: SharedCheckpoint, option: str, directory: Path, **hyper) -> dict[str, dict]:
     """The rows of one estimator's gradient, by part."""
     assert shared.probe(option, node(option, **hyper), directory).status == "done"
     return {row["part"]: row for row in store.read(directory)["gradient"].to_pylist()}
@@ -37,7 +39,7 @@ def measured(shared: Shared, option: str, directory: Path, **hyper) -> dict[str,
 
 
 def test_rows_say_where_they_were_measured(checkpoint, tmp_path):
-    shared = Shared(config(), checkpoint, 3)
+    shared = SharedCheckpoint(config(), checkpoint, 3)
     rows = measured(shared, "rebar", tmp_path)
     assert {"latent", "encoder", "decoder", "encoder.net.0"} <= rows.keys()
     wanted = {"estimator": "rebar", "trained_with": "planted", "step": 12, "reference": "exact", "reference_draws": 0}
@@ -57,7 +59,7 @@ def test_rows_say_where_they_were_measured(checkpoint, tmp_path):
 
 
 def test_two_probes_are_the_same_to_the_bit_whatever_was_measured_before(checkpoint, tmp_path):
-    first, second = (Shared(config(), checkpoint, 3) for _ in range(2))
+    first, second = (SharedCheckpoint(config(), checkpoint, 3) for _ in range(2))
     measured(first, "rebar", tmp_path / "a" / "rebar")
     measured(first, "rloo", tmp_path / "a" / "rloo")
     torch.randn(3)
@@ -66,17 +68,17 @@ def test_two_probes_are_the_same_to_the_bit_whatever_was_measured_before(checkpo
     for name in ("rloo", "rebar"):
         assert numbers(tmp_path / "a" / name) == numbers(tmp_path / "b" / name)
     seeds = config()["seeds"] | {"measure": 1}
-    third = Shared(config() | {"seeds": seeds}, checkpoint, 3)
+    third = SharedCheckpoint(config() | {"seeds": seeds}, checkpoint, 3)
     measured(third, "rloo", tmp_path / "c")
     assert numbers(tmp_path / "c")["gradient"] != numbers(tmp_path / "a" / "rloo")["gradient"]
 
 
 def test_the_model_measured_is_that_of_the_checkpoint(checkpoint, tmp_path):
-    rows = measured(Shared(config(), checkpoint, 0), "exact", tmp_path)
+    rows = measured(SharedCheckpoint(config(), checkpoint, 0), "exact", tmp_path)
     by_hand = Experiment(config(estimator=node("exact")))
-    by_hand.measure("planted", 0, 0, None)
+    add_gradient(by_hand, 0, "planted", 0, None)
     checkpoint.load_into(by_hand.model)
-    by_hand.measure("planted", 12, 0, None)
+    add_gradient(by_hand, 12, "planted", 0, None)
     norms = {(row["step"], row["part"]): row["norm_sq"] for row in by_hand.rows["gradient"]}
     for part, row in rows.items():
         assert row["norm_sq"] == pytest.approx(norms[12, part], rel=1e-12)
@@ -94,10 +96,10 @@ BIASED = ("straight_through", "gumbel_softmax", "st_gumbel_softmax", "detached")
 
 
 @pytest.fixture(scope="module")
-def precise(checkpoint) -> Shared:
+def precise(checkpoint) -> SharedCheckpoint:
     """4,000 draws on two probe batches, in float64, against the sum over all 16 states."""
     measure = {"draws": 4000, "layers": False, "memory": 64}
-    return Shared(config(measure=measure) | {"dtype": "float64"}, checkpoint, 20)
+    return SharedCheckpoint(config(measure=measure) | {"dtype": "float64"}, checkpoint, 20)
 
 
 @pytest.mark.parametrize("name", UNBIASED)
@@ -128,7 +130,7 @@ def test_the_exact_gradient_is_its_own_reference(precise, tmp_path):
 
 
 def test_tuning_that_comes_to_nothing_is_a_row(checkpoint, tmp_path):
-    shared = Shared(config(train={"tuning_lr": 1e38}), checkpoint, 2)
+    shared = SharedCheckpoint(config(train={"tuning_lr": 1e38}), checkpoint, 2)
     outcome = shared.probe("rebar", node("rebar"), tmp_path)
     assert outcome.status == "diverged"
     assert "rebar was not finite after 2 steps of tuning" in outcome.reason
@@ -136,7 +138,7 @@ def test_tuning_that_comes_to_nothing_is_a_row(checkpoint, tmp_path):
 
 
 def test_an_impossible_estimator_is_a_row_with_its_reason(checkpoint, tmp_path):
-    outcome = Shared(config(), checkpoint, 3).probe("reparam", node("reparam"), tmp_path)
+    outcome = SharedCheckpoint(config(), checkpoint, 3).probe("reparam", node("reparam"), tmp_path)
     assert outcome.status == "skipped"
     found = store.read(tmp_path)
     assert found["runs"]["reason"].to_pylist() == [
@@ -149,8 +151,8 @@ def test_an_estimator_that_breaks_is_a_row_with_a_traceback(checkpoint, tmp_path
     def broken(*_, **__):
         raise RuntimeError("the disk of the moon is full")
 
-    monkeypatch.setattr(Experiment, "measure", broken)
-    outcome = Shared(config(), checkpoint, 0).probe("rloo", node("rloo"), tmp_path)
+    monkeypatch.setattr("bench.run.rows.measure", broken)
+    outcome = SharedCheckpoint(config(), checkpoint, 0).probe("rloo", node("rloo"), tmp_path)
     assert (outcome.status, outcome.reason) == ("failed", "RuntimeError: the disk of the moon is full")
     assert "moon" in (tmp_path / "traceback.txt").read_text()
 
@@ -158,22 +160,23 @@ def test_an_estimator_that_breaks_is_a_row_with_a_traceback(checkpoint, tmp_path
 def test_what_another_process_measures_is_left_to_it(checkpoint, tmp_path, monkeypatch):
     with living() as claim:
         (tmp_path / attempt.FILE).write_text(json.dumps(claim))
-        outcome = Shared(config(), checkpoint, 0).probe("rloo", node("rloo"), tmp_path)
-    assert outcome == ("running", f"process {claim['pid']} of {claim['host']} works on it.")
+        outcome = SharedCheckpoint(config(), checkpoint, 0).probe("rloo", node("rloo"), tmp_path)
+    working = f"process {claim['pid']} of {claim['host']} works on it."
+    assert outcome == Ending("running", working, tmp_path, already=True)
     assert [file.name for file in tmp_path.iterdir()] == [attempt.FILE]
 
     def measured_meanwhile(self, own):
         monkeypatch.undo()
-        assert Shared(config(), checkpoint, 0).probe("rloo", node("rloo"), tmp_path).status == "done"
-        return self._experiment(own)
+        assert SharedCheckpoint(config(), checkpoint, 0).probe("rloo", node("rloo"), tmp_path).status == "done"
+        return self.at_checkpoint(own)
 
-    monkeypatch.setattr(Shared, "_experiment", measured_meanwhile)
-    outcome = Shared(config(), checkpoint, 0).probe("rloo", node("rloo"), tmp_path)
-    assert outcome == ("running", "Another process has just ended it.")
+    monkeypatch.setattr(SharedCheckpoint, "at_checkpoint", measured_meanwhile)
+    outcome = SharedCheckpoint(config(), checkpoint, 0).probe("rloo", node("rloo"), tmp_path)
+    assert outcome == Ending("done", "", tmp_path, already=True, step=12)
     assert not (tmp_path / attempt.FILE).exists()
 
 
 def test_a_bound_is_compared_with_a_reference_of_the_same_bound_alone(checkpoint, tmp_path):
-    shared = Shared(config(objective={"kl": "sampled"}), checkpoint, 0)
+    shared = SharedCheckpoint(config(objective={"kl": "sampled"}), checkpoint, 0)
     assert {row["reference"] for row in measured(shared, "vimco", tmp_path / "a").values()} == {None}
     assert {row["reference"] for row in measured(shared, "rloo", tmp_path / "b").values()} == {"exact"}

@@ -11,9 +11,9 @@ import pytest
 
 from bench import cli
 from bench.config import plugins
-from bench.run.ending import Finished
+from bench.run import seeds
+from bench.run.ending import Ending
 from bench.speed.command import arguments as speed_arguments
-from bench.sweep import job
 from tests.support.packages import ROOT
 
 PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")), *sorted(ROOT.glob("results/**/README.md"))]
@@ -53,16 +53,16 @@ def words(command: str) -> list[str]:
 @pytest.fixture
 def first_only(monkeypatch, tmp_path):
     """Every job is composed and checked, and only the first of each command is run."""
-    once, ran = job._once, []
+    runs, ran = seeds.runs, []
 
     def maybe(config, many):
         plugins.build(config["estimator"])
         if ran:
-            return Finished(None, "done", "")
+            return [Ending("done")]
         ran.append(config)
-        return once(config, many)
+        return runs(config, many)
 
-    monkeypatch.setattr(job, "_once", maybe)
+    monkeypatch.setattr(seeds, "runs", maybe)
     monkeypatch.chdir(tmp_path)
     return ran
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from bench.run import attempt
+from bench.run.ending import Ending
 from bench.run.single import run
 from bench.tables import store
 from tests.support.stand_in import files, stand_in_command
@@ -24,7 +25,8 @@ def sleeper():
 def test_a_run_that_another_process_works_on_is_left_to_it(tmp_path, sleeper):
     (tmp_path / attempt.FILE).write_text(json.dumps(sleeper))
     outcome = run(chosen(*STOPS, "latent=bernoulli_small"), tmp_path)
-    assert outcome == ("running", f"process {sleeper['pid']} of {platform.node()} works on it.")
+    working = f"process {sleeper['pid']} of {platform.node()} works on it."
+    assert outcome == Ending("running", working, tmp_path, already=True)
     assert [file.name for file in tmp_path.iterdir()] == [attempt.FILE]
 
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from bench.errors import BadInput
-from bench.run.checkpoint import FORMAT, find, load, path_of, save
+from bench.run.checkpoint import FORMAT, find, path_of, read_checkpoint, write_checkpoint
 from bench.run.sealed import opened
 from bench.run.single import run
 from tests.support.checkpoints import Runs
@@ -49,26 +49,26 @@ def test_writing_checkpoints_changes_no_bit_of_the_training(case, tmp_path):
         assert run(chosen, tmp_path / name, checkpoints=steps).status == "done"
         assert len(find(tmp_path / name)) == len(steps) if steps else not list((tmp_path / name).glob("*.pt"))
     assert numbers(tmp_path / "none") == numbers(tmp_path / "last") == numbers(tmp_path / "many")
-    last, many = (load(path_of(tmp_path / name, 12)) for name in ("last", "many"))
+    last, many = (read_checkpoint(path_of(tmp_path / name, 12)) for name in ("last", "many"))
     torch.testing.assert_close(last.model, many.model, rtol=0, atol=0)
-    assert last.digest == many.digest != load(path_of(tmp_path / "many", 7)).digest
+    assert last.digest == many.digest != read_checkpoint(path_of(tmp_path / "many", 7)).digest
 
 
 def test_what_is_read_is_what_was_written(tmp_path):
     model, other = vae("vq", prior="learned"), vae("vq", prior="learned")
     chosen = config("vq", model={"prior": "learned"})
-    save(tmp_path, model, chosen, 7)
-    read = load(path_of(tmp_path, 7))
+    write_checkpoint(tmp_path, model, chosen, 7)
+    read = read_checkpoint(path_of(tmp_path, 7))
     assert (read.step, read.config) == (7, json.loads(json.dumps(chosen)))
     read.require(chosen)
     read.load_into(other)
     torch.testing.assert_close(other.state_dict(), model.state_dict(), rtol=0, atol=0)
-    save(tmp_path, other, chosen, 8)
-    assert load(path_of(tmp_path, 8)).digest == read.digest
+    write_checkpoint(tmp_path, other, chosen, 8)
+    assert read_checkpoint(path_of(tmp_path, 8)).digest == read.digest
     with torch.no_grad():
         next(other.parameters()).view(-1)[0] += 1e-12
-    save(tmp_path, other, chosen, 9)
-    assert load(path_of(tmp_path, 9)).digest != read.digest
+    write_checkpoint(tmp_path, other, chosen, 9)
+    assert read_checkpoint(path_of(tmp_path, 9)).digest != read.digest
 
 
 def test_a_file_holds_the_model_and_nothing_else(saved):
@@ -91,7 +91,7 @@ def test_a_truncated_file_is_refused(saved, tmp_path, kept):
     short = tmp_path / "model_step_12.pt"
     short.write_bytes(content[: kept if isinstance(kept, int) else int(kept * len(content))])
     with pytest.raises(BadInput, match=r"model_step_12.pt is damaged, or no checkpoint of this version"):
-        load(short)
+        read_checkpoint(short)
 
 
 def test_a_file_with_one_changed_bit_is_refused(saved, tmp_path):
@@ -101,9 +101,9 @@ def test_a_file_with_one_changed_bit_is_refused(saved, tmp_path):
         damaged[place // 8] ^= 1 << place % 8
         changed.write_bytes(damaged)
         with pytest.raises(BadInput, match=r"model_step_12.pt is damaged, or no checkpoint of this version"):
-            load(changed)
+            read_checkpoint(changed)
     changed.write_bytes(content)
-    assert load(changed).digest == load(saved).digest
+    assert read_checkpoint(changed).digest == read_checkpoint(saved).digest
 
 
 def test_a_foreign_file_is_refused_and_runs_no_code(tmp_path):
@@ -123,7 +123,7 @@ def test_a_foreign_file_is_refused_and_runs_no_code(tmp_path):
         for content in (payload := foreign.read_bytes(), hashlib.sha256(payload).digest() + payload):
             foreign.write_bytes(content)
             with pytest.raises(BadInput, match=r"foreign.pt is damaged, or no checkpoint of this version"):
-                load(foreign)
+                read_checkpoint(foreign)
             assert not ran.exists()
     pickle.loads(pickle.dumps(Runs(ran)))
     assert ran.exists()  # it would have run
@@ -131,7 +131,7 @@ def test_a_foreign_file_is_refused_and_runs_no_code(tmp_path):
 
 def test_a_file_that_cannot_be_read_is_refused(tmp_path):
     with pytest.raises(BadInput, match="cannot be read: No such file"):
-        load(tmp_path / "model_step_1.pt")
+        read_checkpoint(tmp_path / "model_step_1.pt")
 
 
 @pytest.mark.parametrize(
@@ -144,14 +144,14 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path):
 )
 def test_another_architecture_is_refused(saved, changes, sentence):
     with pytest.raises(BadInput, match=sentence):
-        load(saved).require(config(**changes))
+        read_checkpoint(saved).require(config(**changes))
 
 
 def test_data_of_another_size_is_refused_and_the_model_left_alone(saved):
     model = vae("bernoulli")  # of 4x4 images, where the digits have 8x8
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     with pytest.raises(BadInput, match=r"was trained on digits and has .* of shape \[.*64.*\], where"):
-        load(saved).load_into(model)
+        read_checkpoint(saved).load_into(model)
     torch.testing.assert_close(model.state_dict(), before, rtol=0, atol=0)
 
 

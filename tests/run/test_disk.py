@@ -116,7 +116,7 @@ def test_a_full_disk_leaves_the_last_state_whole(tmp_path, full, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         run(chosen(*REBAR), tmp_path / "b")
     full(100)
-    assert resume.load(tmp_path / "b", chosen(*REBAR))["step"] == 3
+    assert resume.read_state(tmp_path / "b", chosen(*REBAR))["step"] == 3
     run(chosen(*REBAR), tmp_path / "b")
     assert numbers(tmp_path / "a") == numbers(tmp_path / "b")
 

@@ -12,10 +12,11 @@ import torch
 from bench.errors import BadInput
 from bench.run import attempt
 from bench.run.device import set_up
+from bench.run.ending import Ending
 from bench.run.failures import not_started, note_failure, out_of_memory
 from bench.run.guard import Guard
 from bench.run.record import record_lost
-from bench.run.seeds import together
+from bench.run.seeds import runs
 from bench.run.single import run
 from bench.tables import store
 from bench.train.trainer import Trainer
@@ -69,7 +70,7 @@ def no_driver_memory():
 def test_out_of_memory_says_what_to_lower(asked, where, tmp_path, monkeypatch):
     stopping(monkeypatch, 3, asked)
     outcome = run(chosen(*TINY), tmp_path)
-    assert outcome == ("failed", row(tmp_path)["reason"])
+    assert outcome == Ending("failed", row(tmp_path)["reason"], tmp_path, step=3)
     assert outcome.reason.startswith(f"Out of memory of the {where}: {SENTENCE}")
     assert asked.__name__ in (tmp_path / "traceback.txt").read_text()
     assert run(chosen(*TINY), tmp_path).status == "done"
@@ -100,7 +101,7 @@ def fake_gpu(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
     monkeypatch.setattr(torch.cuda, "synchronize", synchronize)
     monkeypatch.setattr(torch.cuda, "empty_cache", synchronize)
-    monkeypatch.setattr("bench.run.failures._lost", [])
+    monkeypatch.setattr("bench.run.failures.lost_gpu", [])
     return lost
 
 
@@ -111,13 +112,12 @@ def test_after_an_error_that_stays_later_runs_say_so(fake_gpu, tmp_path, error):
     set_up(run_config("bernoulli", {}))
     with pytest.raises(BadInput, match=f"without its GPU .*{ILLEGAL}.*; the same command runs"):
         set_up(run_config("bernoulli", {}) | {"device": "cuda"})
-    status, reason = not_started(ValueError("An earlier run left"), many=True)
-    assert (status, reason) == ("failed", "An earlier run left")
+    assert not_started(ValueError("An earlier run left"), many=True) == Ending("failed", "An earlier run left")
 
 
 def test_an_error_that_stays_before_the_start_counts_too(fake_gpu):
     fake_gpu.append(ILLEGAL)
-    assert not_started(RuntimeError(ILLEGAL), many=True) == ("failed", f"RuntimeError: {ILLEGAL}")
+    assert not_started(RuntimeError(ILLEGAL), many=True) == Ending("failed", f"RuntimeError: {ILLEGAL}")
     with pytest.raises(BadInput, match="left this process without its GPU"):
         set_up(run_config("bernoulli", {}) | {"device": "cuda"})
 
@@ -145,8 +145,8 @@ def test_a_time_limit_ends_a_run_between_steps_and_a_larger_one_continues_it(lim
     run(chosen(*TINY), tmp_path / "a")
 
     def one_a_step(self):  # and half a one more once the last evaluation is done
-        ended = len(self.experiment.rows["objective"]) == 6
-        return self.experiment.trainer.step_count + 0.5 * ended
+        ended = len(self.training.experiments[0].rows["objective"]) == 6
+        return self.training.trainer.step_count + 0.5 * ended
 
     monkeypatch.setattr(Guard, "seconds", one_a_step)
     outcome = run(with_limit(limit), tmp_path / "b")
@@ -169,7 +169,7 @@ def test_a_time_limit_ends_replicas_too(tmp_path):
     settings = chosen(*TINY, "replicas=2", f"output={tmp_path}")
     settings |= {"sweep": settings["sweep"] | {"time_limit": 1e-9}}
     reason = "Time limit of 1e-09 s reached at step 0; the same command with a larger sweep.time_limit continues."
-    for finished in together(settings, many=True):
+    for finished in runs(settings, many=True):
         assert (finished.status, finished.reason) == ("failed", reason)
         assert row(finished.directory)["reason"] == reason
 
@@ -183,7 +183,8 @@ def test_a_lost_run_is_a_row_unless_it_is_done_or_taken_over(tmp_path, monkeypat
     with pytest.raises(KeyboardInterrupt):
         run(settings, tmp_path)
     claim.write_text(json.dumps(dead()))
-    assert record_lost(settings, tmp_path, "Its process was killed.") == ("failed", "Its process was killed.")
+    lost = Ending("failed", "Its process was killed.", tmp_path, step=4)
+    assert record_lost(settings, tmp_path, "Its process was killed.") == lost
     assert (row(tmp_path)["step"], row(tmp_path)["status"]) == (4, "failed")
     assert not claim.exists()
     assert (tmp_path / attempt.RESUME).exists()
@@ -193,7 +194,7 @@ def test_a_lost_run_is_a_row_unless_it_is_done_or_taken_over(tmp_path, monkeypat
     assert row(tmp_path)["reason"] == "Its process was killed."
     claim.unlink()
     assert run(settings, tmp_path).status == "done"
-    assert record_lost(settings, tmp_path, "Too late.") == ("done", "")
+    assert record_lost(settings, tmp_path, "Too late.") == Ending("done", "", tmp_path, step=12)
     assert row(tmp_path)["status"] == "done"
 
 

@@ -10,8 +10,8 @@ from bench import cli
 from bench.config.identity import replica
 from bench.errors import BadInput
 from bench.report.collection.collect import collect
-from bench.run.ending import Finished
-from bench.run.seeds import together
+from bench.run.ending import Ending
+from bench.run.seeds import runs
 from bench.run.single import run
 from bench.tables import store
 from bench.train.replicas import Replicas
@@ -25,8 +25,8 @@ def config(case: str = "rloo", **changes) -> dict:
     return run_config(family, estimator, **more | changes) | {"replicas": 3, "option": case}
 
 
-def written(output, chosen: dict, many: bool = True) -> list[Finished]:
-    return list(together(chosen | {"output": str(output), "sweep": {"retry": "failed", "time_limit": None}}, many))
+def written(output, chosen: dict, many: bool = True) -> list[Ending]:
+    return list(runs(chosen | {"output": str(output), "sweep": {"retry": "failed", "time_limit": None}}, many))
 
 
 @pytest.mark.parametrize("case", ["network", "ema"])
@@ -34,7 +34,7 @@ def test_every_seed_has_the_rows_of_its_own_run(tmp_path, case):
     measure = {"reference": "none", "at": [1], "batches": 1, "papers": True}
     chosen = config(case, measure=measure, timing={"repetitions": 1, "warmup": 0})
     ended = written(tmp_path, chosen)
-    assert [finished.what for finished in ended] == ["seed=0", "seed=1", "seed=2"]
+    assert [finished.label for finished in ended] == ["seed=0", "seed=1", "seed=2"]
     for number, finished in enumerate(ended):
         run(replica(chosen, number), tmp_path / "alone" / str(number))
         mine, its = store.read(finished.directory), store.read(tmp_path / "alone" / str(number))

@@ -5,7 +5,7 @@ import signal
 import pytest
 import torch
 
-from bench.run import attempt, experiment, resume
+from bench.run import attempt, resume, rows
 from bench.run.experiment import Experiment
 from bench.run.images import NAME
 from bench.run.single import run
@@ -59,13 +59,13 @@ def twice(number: signal.Signals):
 
 @pytest.mark.parametrize(("number", "written"), [(signal.SIGTERM, True), (signal.SIGINT, False)])
 def test_of_two_signals_in_a_step_the_second_counts_only_from_a_keyboard(number, written, tmp_path, monkeypatch):
-    save = resume.save
+    save = resume.write_state
 
     def disturbed(*args):
         signal.raise_signal(signal.SIGTERM)
         save(*args)
 
-    monkeypatch.setattr(resume, "save", disturbed)
+    monkeypatch.setattr(resume, "write_state", disturbed)
     stopping(monkeypatch, 5, lambda: twice(number))
     with pytest.raises(KeyboardInterrupt):
         run(chosen(*REBAR, "sweep.checkpoint_seconds=100"), tmp_path)
@@ -74,8 +74,8 @@ def test_of_two_signals_in_a_step_the_second_counts_only_from_a_keyboard(number,
 
 @pytest.mark.parametrize("what", ["evaluate", "measure", "time"])
 def test_an_interruption_between_the_steps_is_at_once_and_repeats_no_row(what, undisturbed, tmp_path, monkeypatch):
-    place = Experiment if what == "time" else experiment
-    work, calls = getattr(place, what), []
+    name = "add_cost" if what == "time" else what
+    work, calls = getattr(rows, name), []
 
     def interrupted(*args, **kwargs):
         done = work(*args, **kwargs)
@@ -85,7 +85,7 @@ def test_an_interruption_between_the_steps_is_at_once_and_repeats_no_row(what, u
             signal.raise_signal(signal.SIGINT)
         return done
 
-    monkeypatch.setattr(place, what, interrupted)
+    monkeypatch.setattr(rows, name, interrupted)
     with pytest.raises(KeyboardInterrupt):
         run(chosen(*REBAR, "sweep.checkpoint_seconds=100"), tmp_path)
     assert (tmp_path / attempt.RESUME).exists()
@@ -93,16 +93,23 @@ def test_an_interruption_between_the_steps_is_at_once_and_repeats_no_row(what, u
     assert numbers(tmp_path) == undisturbed
 
 
+def exchanged(held: dict, start: dict, part: str) -> dict:
+    """The state with one part, of the training or of its seed, as it was at the start."""
+    if part in held:
+        return held | {part: start[part]}
+    return held | {"seeds": [held["seeds"][0] | {part: start["seeds"][0][part]}]}
+
+
 @pytest.mark.parametrize("part", ["noise", "batches", "optimisers", "estimator", "model", "moving", "rows", "step"])
 def test_every_part_of_the_state_counts(part, undisturbed, tmp_path, monkeypatch):
-    settings, load = chosen(*REBAR), resume.load
+    settings, load = chosen(*REBAR), resume.read_state
     fresh = Experiment(settings)
     with fresh.noise():
         start = State(fresh).take()
     stopping(monkeypatch, 7)
     with pytest.raises(KeyboardInterrupt):
         run(settings, tmp_path)
-    monkeypatch.setattr(resume, "load", lambda *args: load(*args) | {part: start[part]})
+    monkeypatch.setattr(resume, "read_state", lambda *args: exchanged(load(*args), start, part))
     assert run(settings, tmp_path).status == "done"
     assert numbers(tmp_path) != undisturbed
 

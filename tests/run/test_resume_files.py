@@ -27,6 +27,11 @@ def pickled(path):
     path.write_bytes(hashlib.sha256(payload).digest() + payload)
 
 
+def without_batches(content):
+    [seed] = content["content"]["seeds"]
+    return content | {"content": content["content"] | {"seeds": [seed | {"batches": {}}]}}
+
+
 DAMAGES = {
     "truncated": (lambda p: p.write_bytes(p.read_bytes()[:-100]), "it is damaged"),
     "empty": (lambda p: p.write_bytes(b""), "it is damaged"),
@@ -39,8 +44,12 @@ DAMAGES = {
         lambda p: resealed(p, lambda c: c | {"code of the estimators": "0"}),
         "it is of another code",
     ),
-    "batches": (lambda p: resealed(p, lambda c: c | {"content": c["content"] | {"batches": {}}}), "KeyError"),
-    "noise": (lambda p: resealed(p, lambda c: c | {"content": c["content"] | {"noise": {}}}), "KeyError"),
+    "batches": (lambda p: resealed(p, without_batches), "KeyError"),
+    "noise": (lambda p: resealed(p, lambda c: c | {"content": c["content"] | {"noise": {}}}), "not enough values"),
+    "a number for noise": (
+        lambda p: resealed(p, lambda c: c | {"content": c["content"] | {"noise": [3]}}),
+        "TypeError",
+    ),
     "clock": (lambda p: resealed(p, lambda c: c | {"content": c["content"] | {"elapsed": None}}), "TypeError"),
     "directory": (lambda p: (p.unlink(), p.mkdir()), "IsADirectoryError"),
 }

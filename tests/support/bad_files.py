@@ -58,7 +58,7 @@ def make(folder: Path) -> None:
 
 def _checkpoints(folder: Path) -> None:
     about = {"latent": {"family": "bernoulli", "dim": 4}, "model": {}, "option": "rloo"}
-    checkpoint.save(folder, vae("bernoulli"), about, 7)
+    checkpoint.write_checkpoint(folder, vae("bernoulli"), about, 7)
     good = checkpoint.path_of(folder, 7).rename(folder / "another.pt").read_bytes()
     _write(folder / "truncated.pt", good[: len(good) // 2])
     _write(folder / "text.pt", b"a model\n")

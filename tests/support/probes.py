@@ -9,7 +9,7 @@ RLOO = {"_target_": "estimators.rloo.RLOO", "k": 2}
 def node(name: str, **hyper) -> dict:
     """The configuration of an option or preset."""
     made = plugins.presets().get(name) or plugins.registry()[name].cls
-    composed = plugins._composed(name) if name in plugins.presets() else {"_target_": plugins.path(made)}
+    composed = plugins.composed(name) if name in plugins.presets() else {"_target_": plugins.path(made)}
     return plugins.complete(composed | hyper)
 
 

@@ -4,9 +4,14 @@ from pathlib import Path
 
 from bench import cli
 from bench.errors import Impossible
-from bench.run import record, single
+from bench.run import record, seeds
+from bench.run.ending import Ending, place
 
-ENDINGS = {1: ("done", ""), 2: ("failed", "It broke."), 3: ("diverged", "The loss was not finite at step 5.")}
+ENDINGS = {
+    1: Ending("done", step=1),
+    2: Ending("failed", "It broke.", step=2),
+    3: Ending("diverged", "The loss was not finite at step 5.", step=3),
+}
 TABLES = {
     "objective": [
         {"seed": 0, "step": step, "split": split, "elbo": elbo}
@@ -20,10 +25,16 @@ TABLES = {
 }
 
 
+def instead_of_runs(monkeypatch, run):
+    """Let `run(config, directory)` be done in place of every run of one seed: it raises, or gives the ending."""
+    monkeypatch.setattr(seeds, "start", lambda configs: [run(config, place(config)) for config in configs])
+    monkeypatch.setattr(seeds, "perform", lambda endings, *_, **__: dict(enumerate(endings)))
+
+
 def stand_in_command(output: Path, monkeypatch):
     """`python -m bench` as a function that writes into `output`; its `runs` are the configs that were run, in order."""
 
-    def stand_in(config, directory, progress):
+    def stand_in(config, directory):
         command.runs.append(config)
         steps = config["train"]["steps"]
         if steps == 4:
@@ -34,13 +45,13 @@ def stand_in_command(output: Path, monkeypatch):
             raise ValueError("There is no such file.")
         if steps == 7:
             raise RuntimeError("a bug\nin two lines")
-        return record.record(config, directory, *ENDINGS[steps], {"step": steps}, TABLES if steps == 1 else None)
+        return record.record(config, directory, ENDINGS[steps], rows=TABLES if steps == 1 else None)
 
     def command(*arguments):
         return cli.main([*arguments, f"output={output}", "device=cpu"])
 
     command.runs = []
-    monkeypatch.setattr(single, "run", stand_in)
+    instead_of_runs(monkeypatch, stand_in)
     return command
 
 

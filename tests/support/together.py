@@ -11,7 +11,6 @@ import torch
 
 from bench.run import attempt
 from bench.run.ending import place
-from bench.sweep import job
 from tests.support.kills import preload
 from tests.support.runs import config
 
@@ -40,8 +39,8 @@ def work(composed: dict, number: int) -> dict[str, int]:
     seeds = [number * RUNS + i for i in range(RUNS)] + [neighbour * RUNS + i for i in reversed(range(RUNS))]
     ended: dict[str, int] = {}
     for seed in seeds:
-        finished = job._once(seeded(composed, seed), many=True)
-        how = f"{'already ' * finished.already}{finished.status}"
+        [ending] = seeds.runs(seeded(composed, seed), many=True)
+        how = f"{'already ' * ending.already}{ending.status}"
         ended[how] = ended.get(how, 0) + 1
     return ended
 

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from bench.model.objective import Objective
 from bench.run.experiment import Experiment
+from bench.run.rows import add_cost, due
 from bench.train.trainer import Trainer
 from estimators import Bernoulli, Estimate, Estimator
 from tests.support.small import TRAIN, images, vae
@@ -56,11 +57,12 @@ def trained(config: dict, look: bool = True) -> tuple[Experiment, dict]:
     experiment = Experiment(config)
     with experiment.noise():
         for step in range(config["train"]["steps"] + 1):
-            experiment.stop(lambda doing: None)
+            for each in due(experiment, step):
+                each.work()
             if step < config["train"]["steps"]:
                 experiment.train_step()
         if look:
-            experiment.time()
+            add_cost(experiment)
         noise = torch.get_rng_state()
     trainer = experiment.trainer
     state = {"model": trainer.model.state_dict(), "estimator": trainer.estimator.state_dict(), "noise": noise}

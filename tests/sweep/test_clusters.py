@@ -14,7 +14,7 @@ from hydra.core.utils import JobReturn, JobStatus
 
 from bench import cli
 from bench.config.sentences import EXTRAS
-from bench.run.ending import Finished
+from bench.run.ending import Ending
 from bench.sweep import clusters, job, launchers
 from bench.sweep.pool import Pool
 from bench.tables import store
@@ -110,8 +110,8 @@ class Some(clusters.Cluster):
 
 
 @pytest.fixture
-def cluster(monkeypatch):
-    monkeypatch.setattr(job, "_session", job.Session())
+def cluster():
+    job.start(job.Session())
 
     def make(*given):
         made = Some()
@@ -123,7 +123,8 @@ def cluster(monkeypatch):
 
 def test_endings_come_back_whether_the_job_returned_or_raised(cluster, capsys):
     done, failed = (
-        Finished(Path(status), status, "" if status == "done" else "It broke.") for status in ("done", "failed")
+        Ending(status, "" if status == "done" else "It broke.", Path(status), label="seed=1")
+        for status in ("done", "failed")
     )
     given = [
         returned(JobStatus.COMPLETED, [done]),
@@ -132,7 +133,7 @@ def test_endings_come_back_whether_the_job_returned_or_raised(cluster, capsys):
     ]
     ended = cluster(*given).launch([[], [], []], 0)
     assert [one.return_value for one in ended[:2]] == [[done], [failed]]  # and none of them raises
-    assert job.current().finished == [done, failed, Finished(None, "failed", "RuntimeError: no such key")]
+    assert job.current().endings == [done, failed, Ending("failed", "RuntimeError: no such key", label="seed=1")]
     assert job.current().many
     assert capsys.readouterr().out == "2 seed=1: failed: It broke.\n3 seed=1: failed: RuntimeError: no such key\n"
 

@@ -10,7 +10,7 @@ import pytest
 from hydra.core.utils import JobReturn, JobStatus
 
 from bench.files import CONF
-from bench.run.ending import Finished
+from bench.run.ending import Ending
 from bench.sweep import job, mirrors
 from bench.tables import store
 from tests.support.ends import SMALL
@@ -43,7 +43,7 @@ def ended(*finished, status=JobStatus.COMPLETED):
 
 
 def test_a_run_as_mirrors_copy_it(directory):
-    loaded = mirrors.load(directory)
+    loaded = mirrors.mirrored(directory)
     objective = store.read(directory)["objective"].to_pylist()
     wanted = {(row["step"], row["elbo"]) for row in objective if row["split"] == "test"}
     assert {(p.step, p.value) for p in loaded.points if p.name == "objective/test/elbo"} == wanted
@@ -54,16 +54,16 @@ def test_a_run_as_mirrors_copy_it(directory):
 
 
 def test_results_alone_are_copied_and_once(directory):
-    endings = [Finished(directory, status, "") for status in ("done", "diverged", "failed", "skipped")]
-    endings += [Finished(directory, "done", "", already=True), Finished(None, "failed", "")]
+    endings = [Ending(status, directory=directory) for status in ("done", "diverged", "failed", "skipped")]
+    endings += [Ending("done", directory=directory, already=True), Ending("failed")]
     for status in (JobStatus.COMPLETED, JobStatus.FAILED):
-        assert mirrors._new(ended(*endings, status=status)._return_value) == [directory, directory]
-    assert mirrors._new(RuntimeError("Hydra's own")) == []
+        assert mirrors.newly_ended(ended(*endings, status=status)._return_value) == [directory, directory]
+    assert mirrors.newly_ended(RuntimeError("Hydra's own")) == []
 
 
 def test_a_tracker_that_fails_is_one_line(directory, capsys):
     mirror = Failing()
-    mirror.on_job_end(None, ended(Finished(directory, "done", "")))
+    mirror.on_job_end(None, ended(Ending("done", directory=directory)))
     assert mirror.seen.row["family"] == "vq"
     assert capsys.readouterr() == ("", "The mirror pandas failed (OSError): no room.\n")
 
@@ -72,7 +72,7 @@ def test_a_package_that_is_missing_is_one_line_and_stops_nothing(directory, caps
     mirror = Failing()
     mirror.package = "wandb_of_nobody"
     mirror.on_multirun_start(None)
-    mirror.on_job_end(None, ended(Finished(directory, "done", "")))
+    mirror.on_job_end(None, ended(Ending("done", directory=directory)))
     assert re.match(r"No mirror: .* pip install 'estimator-bench\[wandb_of_nobody\]'\.\n$", capsys.readouterr().err)
     assert not hasattr(mirror, "seen")
 
@@ -104,7 +104,7 @@ def test_tensorboard(tmp_path):
     [marker] = tmp_path.rglob(store.MARKER)
     events = EventAccumulator(str(tmp_path / "runs" / "tensorboard" / marker.parent.name)).Reload()
     wanted = {}
-    for point in mirrors.load(marker.parent).points:
+    for point in mirrors.mirrored(marker.parent).points:
         wanted.setdefault(point.name, []).append((point.step, pytest.approx(point.value, rel=1e-6)))
     assert len(wanted) > 20
     for name, points in wanted.items():
@@ -122,7 +122,7 @@ def test_mlflow(tmp_path):
     copied = client.search_runs([client.get_experiment_by_name("runs").experiment_id])
     assert sorted(one.data.params["seed"] for one in copied) == ["1", "2", "3"]
     for one in copied:
-        loaded = mirrors.load(tmp_path / "runs" / one.data.tags["run"])
+        loaded = mirrors.mirrored(tmp_path / "runs" / one.data.tags["run"])
         assert one.data.metrics == loaded.final()
         assert one.data.params == {key: str(value) for key, value in loaded.config.items()}
         assert one.info.status == "FINISHED"

@@ -3,7 +3,7 @@
 import pytest
 
 from bench import cli
-from bench.run import seeds as together
+from bench.run import seeds
 from bench.sweep import plan
 from bench.tables import store
 from tests.support.stand_in import stand_in_command
@@ -54,7 +54,7 @@ def test_each_job_is_composed_once(command, monkeypatch):
 
 def test_replicas_of_a_job_are_runs_of_their_own(tmp_path, monkeypatch):
     command = stand_in_command(tmp_path / "out", monkeypatch)
-    monkeypatch.setattr(together, "together", lambda config, many: [])
+    monkeypatch.setattr(seeds, "runs", lambda config, many: [])
     command("-m", "seed=0,5", "replicas=3")
     [planned] = plans(tmp_path)
     assert len({job["run"] for job in planned["jobs"]}) == 6

@@ -13,10 +13,9 @@ import pytest
 
 from bench import cli
 from bench.run import attempt
-from bench.run.ending import Finished
+from bench.run.ending import Ending
 from bench.sweep import job
 from bench.sweep.pool import Pool
-from bench.sweep.worker import Told
 from bench.tables import store
 from tests.support import ends
 from tests.support.packages import ROOT
@@ -122,7 +121,7 @@ def test_fail_fast_starts_nothing_more(sweep, tmp_path, capfd):
 class Over:
     """A process whose job trained three seeds at once in ten seconds."""
 
-    overrides, told = ("replicas=3",), [Told(f"seed={n}", Finished(None, "done", "", seconds=10), 10) for n in range(3)]
+    overrides, endings = ("replicas=3",), [Ending("done", label=f"seed={n}", seconds=10) for n in range(3)]
     end, printed = (lambda self: None), (lambda self: "")
 
     def __init__(self):
@@ -133,7 +132,7 @@ def test_the_seconds_of_seeds_trained_at_once_count_once(capsys):
     pool, over = Pool(1, None, None, 1), Over()
     pool.session, pool.running, pool.free, pool.returned, pool.worked = job.Session(), {over: None}, [], [], []
     pool.total, pool.at_once = 2, 1
-    pool._finish(over)
+    pool.finish(over)
     lines = capsys.readouterr().out.splitlines()
     assert lines[:2] == ["1/2 seed=0: done in 10.0 s", "1/2 seed=1: done in 10.0 s"]
     assert lines[2:] == ["1/2 seed=2: done in 10.0 s; about 10 s left"]

@@ -12,9 +12,11 @@ from bench.files import CONF
 from bench.measure.timing import timed
 from bench.run import resume
 from bench.run.experiment import Experiment
+from bench.run.rows import add_gradient, evaluated
 from bench.run.single import run
 from bench.run.together import Together
 from bench.tables import store
+from bench.tables.schema import OWN
 
 pytestmark = [
     pytest.mark.gpu,
@@ -49,7 +51,7 @@ def test_variances_on_both_devices_agree_within_their_errors(family, estimator):
     rows = {}
     for device in ("cpu", "cuda"):
         experiment = Experiment(config(device, family, estimator, "measure.draws=2048", "measure.at=[0]"))
-        experiment.stop(lambda doing: None)
+        add_gradient(experiment, 0, OWN, 0, experiment.reference)
         rows[device] = {row["part"]: row for row in experiment.rows["gradient"]}
     for part, on_cpu in rows["cpu"].items():
         on_gpu = rows["cuda"][part]
@@ -77,7 +79,7 @@ def test_a_graph_trains_like_eager(family, estimator, optimiser):
         with experiment.noise():
             for step in range(12):  # three as they are written, one captured, and replays
                 if step == 8:
-                    experiment._evaluated("test")  # other work, with noise of its own, between two replays
+                    evaluated(experiment, "test")  # other work, with noise of its own, between two replays
                 experiment.train_step()
             found[name] = [
                 p.detach().clone() for p in (*experiment.model.parameters(), *experiment.estimator.buffers())
@@ -91,7 +93,7 @@ def test_a_graph_trains_like_eager(family, estimator, optimiser):
 def test_replicas_on_the_gpu_are_runs_alone(name):
     whole = config("cuda", "bernoulli", "rloo", "replicas=3", f"engine={name}")
     configs = [replica(whole, number) for number in range(3)]
-    group = Together(configs, [])
+    group = Together(configs)
     for _ in range(12):
         group.engine.step()
     for number, chosen in enumerate(configs):
@@ -118,7 +120,7 @@ def test_a_run_on_the_gpu_continues_where_it_was(tmp_path, monkeypatch, engine):
     with pytest.raises(KeyboardInterrupt):
         run(chosen, tmp_path / "b")
     monkeypatch.undo()
-    assert resume.load(tmp_path / "b", chosen)["step"] == 10
+    assert resume.read_state(tmp_path / "b", chosen)["step"] == 10
     assert run(chosen, tmp_path / "b").status == "done"
     elbos = [store.read(tmp_path / name)["objective"]["elbo"].to_pylist() for name in "ab"]
     assert elbos[0] == pytest.approx(elbos[1], rel=1e-4)  # sums on a GPU may come in any order

@@ -13,7 +13,7 @@ from bench.model.vae import VAE
 from bench.run.experiment import Experiment
 from bench.train.engine import engine, prepare
 from bench.train.replicas import Replicas
-from bench.train.trainer import CHECK_EVERY, Trainer
+from bench.train.trainer import LOSSES_KEPT, Trainer
 from estimators import FAMILIES, Bernoulli, Estimate, Estimator
 from tests.support.small import TRAIN, images, run_config, vae
 
@@ -118,9 +118,9 @@ def test_replicas_compile_as_one_graph(monkeypatch):
 def test_divergence_is_found_for_each_replica():
     replicas = Replicas(trainers("bernoulli", "rloo"), [0, 1], TRAIN, images(4))  # type: ignore[arg-type]
     assert replicas.diverged() == [None, None]
-    for step in range(CHECK_EVERY + 3):
-        replicas.note(torch.tensor([1.0, float("nan") if step == CHECK_EVERY + 1 else 0.0]))
-    assert replicas.diverged() == [None, CHECK_EVERY + 1]
+    for step in range(LOSSES_KEPT + 3):
+        replicas.note(torch.tensor([1.0, float("nan") if step == LOSSES_KEPT + 1 else 0.0]))
+    assert replicas.diverged() == [None, LOSSES_KEPT + 1]
 
 
 class Foreign(Estimator):

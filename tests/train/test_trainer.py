@@ -9,7 +9,8 @@ from torch import Tensor
 from bench.measure.evaluate import evaluate
 from bench.model.objective import Objective
 from bench.run.experiment import Experiment
-from bench.train.trainer import CHECK_EVERY, Trainer
+from bench.run.rows import evaluated
+from bench.train.trainer import LOSSES_KEPT, Trainer
 from estimators.rebar import Rebar
 from estimators.reinforce import Reinforce
 from estimators.rloo import RLOO
@@ -56,18 +57,18 @@ def test_an_unknown_optimiser_is_refused():
         trainer_of(RLOO(), optimiser="lion")
 
 
-@pytest.mark.parametrize("bad", [0, 7, CHECK_EVERY - 1, CHECK_EVERY, CHECK_EVERY + 31])
+@pytest.mark.parametrize("bad", [0, 7, LOSSES_KEPT - 1, LOSSES_KEPT, LOSSES_KEPT + 31])
 @pytest.mark.parametrize("value", [float("inf"), float("nan")])
 def test_divergence_is_found_at_its_step(bad, value):
     def batches() -> Iterator[Tensor]:
-        for step in range(2 * CHECK_EVERY):
+        for step in range(2 * LOSSES_KEPT):
             x = images(2)
             yield x.fill_(value) if step == bad else x
 
     trainer, found = trainer_of(RLOO(2), batches()), []
-    for step in range(2 * CHECK_EVERY):
+    for step in range(2 * LOSSES_KEPT):
         trainer.step()
-        if (step + 1) % CHECK_EVERY == 0:
+        if (step + 1) % LOSSES_KEPT == 0:
             found.append(trainer.diverged())
     assert next(step for step in found if step is not None) == bad
 
@@ -131,7 +132,7 @@ def test_the_measuring_stream_matters_to_measurements_alone():
 
 def test_evaluation_does_not_depend_on_the_estimator():
     rows = [
-        Experiment(run_config("bernoulli", {"_target_": f"estimators.{name}", **hyper}))._evaluated("test")
+        evaluated(Experiment(run_config("bernoulli", {"_target_": f"estimators.{name}", **hyper})), "test")
         for name, hyper in (
             ("rloo.RLOO", {"k": 2}),
             ("rloo.RLOO", {"k": 9}),

@@ -1,0 +1,51 @@
+"""The two clocks of a run: wall-clock time of all its attempts, and seconds of training without the stops."""
+
+import time
+from datetime import UTC, datetime
+
+import torch
+
+from bench import machine
+
+
+class WallClock:
+    """Seconds since the run began, with those of the attempts that it continues."""
+
+    def __init__(self) -> None:
+        self.started = datetime.now(UTC).isoformat(timespec="seconds")
+        self._earlier, self._start = 0.0, time.perf_counter()
+
+    def seconds(self) -> float:
+        """Of this attempt and of those before it."""
+        return self._earlier + time.perf_counter() - self._start
+
+    def go_on(self, started: str, seconds: float) -> None:
+        """Count from an earlier attempt, which began then and took as long."""
+        self.started, self._earlier = started, seconds
+
+
+class TrainingClock:
+    """A context around every training step.
+
+    A GPU works behind the host's back, so a step takes the host only the time to ask for it. `settle` waits for the
+    device and counts the wait. It belongs where the host waits anyway: before a look at the losses, before a stop and
+    before the state is written. Called after every step, it would slow down the training that it times.
+    """
+
+    def __init__(self, device: torch.device):
+        self.device, self.seconds = device, 0.0
+        self._start, self._waiting = 0.0, False
+
+    def __enter__(self) -> None:
+        self._start = time.perf_counter()
+
+    def __exit__(self, *_: object) -> None:
+        self.seconds += time.perf_counter() - self._start
+        self._waiting = True
+
+    def settle(self) -> None:
+        """Let the device finish the steps it was asked for; afterwards `seconds` is that of the training so far."""
+        if self._waiting:
+            with self:
+                machine.wait(self.device)
+            self._waiting = False

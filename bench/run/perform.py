@@ -1,0 +1,89 @@
+"""From configurations to run directories: put the parts together, claim the runs, train, write the tables."""
+
+from collections.abc import Collection
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from bench.errors import Impossible
+from bench.problems import family
+from bench.run import attempt
+from bench.run.device import set_up
+from bench.run.ending import Ending, taken
+from bench.run.experiment import Experiment
+from bench.run.failures import note_failure
+from bench.run.guard import Guard
+from bench.run.loop import train
+from bench.run.provenance import provenance
+from bench.run.record import record
+from bench.run.together import Together
+from bench.run.training import Training, alive
+
+
+def start(configs: list[dict[str, Any]]) -> Training:
+    """The parts of one seed, or of several that are trained as one; nothing is written.
+
+    Raises:
+        BadInput: an earlier run of this process has lost the GPU.
+        Impossible: the parts do not go together, or cannot be trained at once.
+        ValueError: a part asks for what there is not, such as a data file, or a value that the estimator refuses.
+    """
+    set_up(configs[0])
+    if len(configs) > 1:
+        return Together(configs)
+    experiment = Experiment(configs[0])
+    if reason := experiment.impossible():
+        raise Impossible(reason)
+    return experiment
+
+
+def perform(
+    training: Training,
+    directories: list[Path],
+    wanted: dict[int, Any],
+    progress: bool = False,
+    checkpoints: Collection[int] = (),
+) -> dict[int, Ending]:
+    """Claim the wanted seeds, train, and write those down that nobody else works on; how each of them ended.
+
+    What goes wrong is recorded: status `failed`, the reason, and `traceback.txt`. A training that was interrupted
+    continues where it last wrote down its state.
+
+    Args:
+        training: of `start`, as new.
+        directories: of each seed.
+        wanted: which of the seeds, and the version of each directory when it was found wanting.
+        progress: whether to show a bar.
+        checkpoints: steps at which the model is written beside the tables; training is the same.
+    """
+    endings: dict[int, Ending] = {}
+    with ExitStack() as claims:
+        for number, version in wanted.items():
+            directory, step = directories[number], lambda: training.trainer.step_count
+            if reason := claims.enter_context(attempt.claim(directory, about(training, number), step, version)):
+                endings[number] = taken(directories[number], reason)
+        if mine := [number for number in wanted if number not in endings]:
+            guard = Guard(training, directories[mine[-1]], checkpoints)  # the last has resume.pt: it is written last
+            ended = dict.fromkeys(mine, Ending("done"))
+            try:
+                train(training, guard, directories, mine, progress)
+            except Exception as error:
+                ended = {n: Ending("failed", note_failure(error, directories[n])) for n in mine if n in alive(training)}
+            columns = {"started": training.wall.started, "seconds": guard.seconds()}
+            for number in mine:
+                ending = training.endings.get(number) or ended[number]._replace(step=training.trainer.step_count)
+                one, directory = training.experiments[number], directories[number]
+                endings[number] = record(
+                    one.config, directory, ending, estimator=one.estimator, columns=columns, rows=one.rows
+                )
+    return endings
+
+
+def about(training: Training, number: int) -> dict[str, Any]:
+    """What the claim of a run says of it to whoever reads it."""
+    config = training.experiments[number].config
+    return {
+        "command": provenance(config["device"], config["threads"])["command"],
+        "steps": config["train"]["steps"],
+        "label": f"{config['option']} on {family(config)}, seed {config['seed']}",
+    }

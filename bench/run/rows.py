@@ -1,0 +1,96 @@
+"""The rows that a run measures: what is due at a step, and each row with all its columns but the run's id."""
+
+import sys
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+from bench.measure.cost import costs
+from bench.measure.evaluate import evaluate
+from bench.measure.gradient.reference import Reference
+from bench.measure.gradient.rows import measure
+from bench.model.objective import Objective
+from bench.problems import Problem
+from bench.run.experiment import Experiment
+from bench.tables.schema import OWN
+
+
+class Due(NamedTuple):
+    """One thing to do at a stop, and the word for it beside the progress bar."""
+
+    doing: str
+    work: Callable[[], None]
+
+
+def steps_of(config: dict[str, Any], group: str) -> set[int]:
+    """The training steps at which `evaluate` or `measure` is due."""
+    steps = config["train"]["steps"]
+    return {round(fraction * steps) for fraction in config[group]["at"]}
+
+
+def due(experiment: Experiment, step: int) -> list[Due]:
+    """What is to be evaluated and measured at this step, in this order. None of it disturbs the training."""
+    found, seed = [], experiment.config["seeds"]["measure"] + step
+    if step in steps_of(experiment.config, "evaluate"):
+        found.append(Due("evaluating", partial(add_objective, experiment, step)))
+    if step in steps_of(experiment.config, "measure"):
+        work = partial(add_gradient, experiment, step, OWN, seed, experiment.reference)
+        found.append(Due("measuring", work))
+    return found
+
+
+def add_objective(experiment: Experiment, step: int) -> None:
+    """Rows of table `objective`, one for each split, at the model's present parameters."""
+    about = {"seed": experiment.config["seed"], "step": step, "seconds": experiment.clock.seconds}
+    splits = [split for split in ("train", "test") if split in experiment.data.splits]
+    experiment.rows["objective"] += [about | {"split": split} | evaluated(experiment, split) for split in splits]
+
+
+def evaluated(experiment: Experiment, split: str) -> dict[str, Any]:
+    """Bounds of the model on images of a split."""
+    settings, seeds = experiment.config["evaluate"], experiment.config["seeds"]
+    x = experiment.data.fixed(split, settings["examples"], seeds["data"])
+    return evaluate(experiment.model, x, settings["samples"], settings["prior_samples"], seeds["measure"])
+
+
+def add_gradient(
+    experiment: Experiment, step: int, trained_with: str, seed: int, reference: Objective | Reference | None
+) -> None:
+    """Rows of table `gradient`, one for each part, at the model's present parameters; `seed` is that of the draws."""
+    settings, config, model = experiment.config["measure"], experiment.config, experiment.model
+    measured = measure(
+        experiment.objective,
+        experiment.probe,
+        settings["draws"],
+        seed=seed,
+        memory=settings["memory"],
+        layers=settings["layers"],
+        reference=reference,
+        reference_draws=settings["reference_draws"],
+        precision=settings["precision"],
+        max_draws=settings["max_draws"],
+    )
+    about = {"seed": config["seed"], "step": step, "trained_with": trained_with, "estimator": config["option"]}
+    exact = model.variances(experiment.estimator, len(experiment.probe[0])) if isinstance(model, Problem) else {}
+    for row in measured:
+        row |= about | {"variance_exact": exact.get(row["part"])}
+        row |= experiment.moving.columns(row["part"]) if experiment.moving else {}
+        if row["note"]:
+            print(f"Step {step}: {row['note']}", file=sys.stderr)
+    experiment.rows["gradient"] += measured
+
+
+def add_cost(experiment: Experiment) -> None:
+    """Rows of table `cost`: a step and a gradient, timed on a copy of the trainer."""
+    config = experiment.config
+    if not config["timing"]["repetitions"]:
+        return
+    timed = costs(
+        experiment.trainer,
+        experiment.batches("timing"),
+        rounds=experiment.rounds(),
+        seed=config["seeds"]["measure"],
+        name=config["engine"],
+        compiling=experiment.compiling,
+    )
+    experiment.rows["cost"] += [{"estimator": config["option"], **row} for row in timed]

@@ -1,0 +1,65 @@
+"""What the loop over the steps asks of a training: of one seed, or of several as one."""
+
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from bench.run.clock import TrainingClock, WallClock
+from bench.run.ending import Ending
+from bench.run.experiment import Experiment
+from bench.train.trainer import Trainer
+
+
+class Training(Protocol):
+    """An `Experiment`, which trains its one seed, or `Together`, which trains R.
+
+    Attributes:
+        config: of the first seed; those of the others differ from it in `seed` and `seeds` alone.
+        device: of all tensors.
+        wall: since the training was put together.
+        clock: of the steps; every experiment has this one.
+        endings: how the seeds ended that have: number -> status, reason and step.
+    """
+
+    config: dict[str, Any]
+    device: torch.device
+    wall: WallClock
+    clock: TrainingClock
+    endings: dict[int, Ending]
+
+    @property
+    def trainer(self) -> Trainer:
+        """Counts the steps, and has the optimisers and the losses."""
+
+    @property
+    def experiments(self) -> list[Experiment]:
+        """One for each seed: its model, its estimator and its rows."""
+
+    @property
+    def title(self) -> str:
+        """Of the progress bar."""
+
+    def noise(self) -> AbstractContextManager[None]:
+        """Inside, the training's noise is drawn from its own streams."""
+
+    def noise_state(self) -> list[Tensor]:
+        """Where these streams stand."""
+
+    def set_noise_state(self, held: list[Tensor]) -> None:
+        """Put them back to where they stood."""
+
+    def prepare(self) -> None:
+        """Compile what the engine compiles."""
+
+    def train_step(self) -> None:
+        """One step of all seeds, on the training's clock."""
+
+    def diverged(self) -> list[int | None]:
+        """For each seed the first recent step whose loss was not finite, or None. Waits for the device."""
+
+
+def alive(training: Training) -> dict[int, Experiment]:
+    """The seeds that have not ended, by their numbers."""
+    return {number: e for number, e in enumerate(training.experiments) if number not in training.endings}
