@@ -12,7 +12,7 @@ THROTTLED = 0x4 | 0x8 | 0x20 | 0x40 | 0x80
 
 def state(device: str) -> dict[str, Any]:
     """Now: `temperature` (degrees Celsius), `sm_clock` (MHz), whether it is `throttled`; only what is known."""
-    if (found := _gpu(device)) is None:
+    if (found := gpu_handle(device)) is None:
         return {}
     nvml, handle = found
     reasons = getattr(nvml, "nvmlDeviceGetCurrentClocksEventReasons", None)
@@ -27,7 +27,7 @@ def state(device: str) -> dict[str, Any]:
 
 def facts(device: str) -> dict[str, Any]:
     """What stays: version of the `driver`, `power_limit` (W), highest `sm_clock_max` and `memory_clock_max` (MHz)."""
-    if (found := _gpu(device)) is None:
+    if (found := gpu_handle(device)) is None:
         return {}
     nvml, handle = found
     asked = {
@@ -52,7 +52,7 @@ def _text(value: str | bytes) -> str:
 
 
 @cache
-def _gpu(device: str) -> tuple[Any, Any] | None:
+def gpu_handle(device: str) -> tuple[Any, Any] | None:
     """The library and the handle of PyTorch's current GPU, found by its UUID since the numbers of both may differ."""
     if device != "cuda":
         return None

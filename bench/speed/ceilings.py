@@ -108,7 +108,7 @@ def _seconds(product: Product, together: int, device: torch.device) -> float:
         a = torch.randn(together, product.rows, product.inner, device=device)
         b = torch.randn(together, product.inner, product.columns, device=device)
         multiply, out = torch.bmm, a.new_empty(together, product.rows, product.columns)
-    return _alone(lambda: multiply(a, b, out=out), device)
+    return seconds_alone(lambda: multiply(a, b, out=out), device)
 
 
 @cache
@@ -116,10 +116,10 @@ def bandwidth(device: torch.device) -> float:
     """Bytes per second of a copy from and to memory, both counted."""
     source = torch.ones(COPIED // 4, device=device)
     target = torch.empty_like(source)
-    return 2 * COPIED / _alone(lambda: target.copy_(source), device)
+    return 2 * COPIED / seconds_alone(lambda: target.copy_(source), device)
 
 
-def _alone(work: Timed, device: torch.device) -> float:
+def seconds_alone(work: Timed, device: torch.device) -> float:
     """Seconds of one call, of many between two looks at the clock: on a GPU, one look a call would be most of it."""
     rounds = Rounds(most=9, block=BLOCK, calls=CALLS if device.type == "cuda" else 1)
     return interleaved({"": work}, clock_of(device), rounds)[""].seconds

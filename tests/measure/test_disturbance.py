@@ -144,9 +144,9 @@ def gpu(monkeypatch):
     monkeypatch.setitem(sys.modules, "pynvml", library)
     monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda index: SimpleNamespace(uuid=is_.uuid))
-    nvml._gpu.cache_clear()
+    nvml.gpu_handle.cache_clear()
     yield is_
-    nvml._gpu.cache_clear()
+    nvml.gpu_handle.cache_clear()
 
 
 @pytest.mark.parametrize(
@@ -185,6 +185,6 @@ def test_what_stays_is_told_for_the_table_of_runs(gpu):
 
 def test_without_the_library_nothing_is_told(monkeypatch):
     monkeypatch.setitem(sys.modules, "pynvml", None)
-    nvml._gpu.cache_clear()
+    nvml.gpu_handle.cache_clear()
     assert nvml.state("cuda") == nvml.facts("cuda") == {}
-    nvml._gpu.cache_clear()
+    nvml.gpu_handle.cache_clear()

@@ -50,7 +50,7 @@ def test_cotangents_are_pulled_as_one_by_one(case, dtype, bound, as_on_a_gpu):
     made = vae(family, latent, **model).to(dtype)
     pull = EncoderPull(made, images(5).to(dtype))
     cotangents = torch.randn(9, *pull.q.params.shape, dtype=dtype)
-    layers, others = pull._pull(cotangents)
+    layers, others = pull.pulled_through(cotangents)
     wanted = [c.output for c in pull.calls] + [p for _, p in pull.others]
     for r, cotangent in enumerate(cotangents):
         alone = torch.autograd.grad(pull.q.params, wanted, cotangent, retain_graph=True)

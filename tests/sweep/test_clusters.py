@@ -55,7 +55,7 @@ def test_every_command_of_the_page_composes_its_jobs(arguments, monkeypatch, tmp
     monkeypatch.setattr(sys.modules[f"{core}launcher"].BasicLauncher, "launch", record)
     legal = lambda self, batch: _compose(self, batch[:2])  # noqa: E731
     monkeypatch.setattr(sys.modules[f"{core}sweeper"].BasicSweeper, "validate_batch_is_legal", legal)
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1,2,3")
+    monkeypatch.setattr("bench.sweep.slots.visible_gpus", lambda: ["0", "1", "2", "3"])
     monkeypatch.setattr("bench.sweep.mirrors.find_spec", lambda package: None)
     assert cli.main([*arguments, f"output={tmp_path}"]) == 0
     assert len(composed) >= 2

@@ -30,7 +30,7 @@ class EncoderPull:
         self.plan = PLANS[x.device.type]
         self.grams = [inputs @ inputs.mT for inputs in self.inputs]
 
-    def _pull(self, cotangents: Tensor) -> tuple[list[Tensor], dict[str, Tensor]]:
+    def pulled_through(self, cotangents: Tensor) -> tuple[list[Tensor], dict[str, Tensor]]:
         """Cotangents of the linear layers, and gradients `[r, P]` of all other parameters."""
         wanted = [c.output for c in self.calls] + [p for _, p in self.others]
 
@@ -45,7 +45,7 @@ class EncoderPull:
 
     def tally(self, block: Callable[[str], Tally], groups: Tensor, cotangents: Tensor) -> None:
         """Add draws of the encoder's gradient to the tallies `block(name)`; `groups [r]` of the draws."""
-        layers, others = self._pull(cotangents)
+        layers, others = self.pulled_through(cotangents)
         for c, inputs, gram, d in zip(self.calls, self.inputs, self.grams, layers, strict=True):
             if gram_pays(c.inputs, d):
                 block(c.layer).add_cotangents(groups, norms_by_gram(gram, d), inputs, d)
@@ -56,7 +56,7 @@ class EncoderPull:
 
     def constant(self, block: Callable[[str], Tally], cotangent: Tensor) -> None:
         """Give the tallies their constant: what `cotangent [B, *]` contributes to every draw."""
-        layers, others = self._pull(cotangent[None])
+        layers, others = self.pulled_through(cotangent[None])
         for c, inputs, d in zip(self.calls, self.inputs, layers, strict=True):
             tally = block(c.layer)
             tally.constant = (form(inputs, d) if tally.inputs is None else d.flatten(1))[0]
