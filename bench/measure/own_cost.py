@@ -1,6 +1,7 @@
 """Estimators compared on anyone's own cost."""
 
 from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -20,8 +21,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 REPETITIONS, WARMUP = 20, 3  # of the timing
+TUNING_LR = 1e-3
 COLUMNS = (
-    "estimator", "variance", "variance_se", "bias_sq", "bias_sq_se", "reference",
+    "estimator", "variance", "variance_se", "bias_sq", "bias_sq_se", "reference", "tuning_steps",
     "evaluations", "evaluations_backward", "microseconds", "reason",
 )  # fmt: skip
 
@@ -34,12 +36,15 @@ class Own(Problem):
     def __init__(self, cost: Callable[[Tensor], Tensor], q: Latent):
         super().__init__(Parameters(params=q.params))
         self.call, self.q = lambda z: cost(z), q  # a lambda, since a module would become a part of this one
+        self.points = q.event_ndim + 1  # axes of one point of each example, `[B, *]`
 
     def encode(self, x: Tensor) -> Latent:
         return self.q.with_params(self.encoder())
 
     def cost(self, x: Tensor, z: Tensor) -> Tensor:
-        return self.call(z)
+        """Of `z [..., B or 1, *]`; the cost itself is handed `[K, B, *]`."""
+        leading, point = z.shape[: z.ndim - self.points], z.shape[z.ndim - self.points + 1 :]
+        return self.call(z.expand(*leading, len(x), *point).reshape(-1, len(x), *point)).reshape(*leading, len(x))
 
 
 def compare(
@@ -50,18 +55,20 @@ def compare(
     draws: int = 10_000,
     reference: str = "auto",
     reference_draws: int = 100_000,
+    tuning_steps: int = 0,
     seed: int = 0,
 ) -> "pd.DataFrame":
     """One row per estimator of the gradient of the mean over the batch of E cost(z), z ~ q, with respect to q.params.
 
     Columns: `variance` (the trace of the covariance), `bias_sq` (squared distance of the mean from the reference, less
     the noise of both, hence around 0 for an unbiased estimator; it may be negative), each with its standard error,
-    `reference`, `evaluations` of the cost per example and gradient and how many of them go backward to z, the
-    `microseconds` of a gradient of the batch (median of 20), and `reason`: why an estimator cannot differentiate this
-    q, in which case the numbers are missing.
+    `reference`, `tuning_steps` (of the estimator's own parameters and state: 0 is an untrained baseline or control
+    variate, missing where there is nothing to train), `evaluations` of the cost per example and gradient and how many
+    of them go backward to z, the `microseconds` of a gradient of the batch (median of 20), and `reason`: why an
+    estimator cannot differentiate this q, in which case the numbers are missing.
 
     Args:
-        cost: points `z [K, ..., B, *]` -> `[K, ..., B]`; differentiable in z for the estimators that use its slope.
+        cost: points `z [K, B, *]` -> `[K, B]`; differentiable in z for the estimators that use its slope.
         q: `Bernoulli(logits [B, D])`, `Gaussian(params [B, 2 D])`, `Categorical(logits [B, D, C])` or `VQ(...)`.
         estimators: names, or estimators from `bench.estimator("rloo", k=8)`, or a dict of labels to the latter.
         draws: gradients drawn for the variance.
@@ -69,11 +76,12 @@ def compare(
             change nothing, and else a gradient sampled by rloo, which holds for costs that jump too; or the name of an
             unbiased estimator.
         reference_draws: gradients drawn for a sampled reference.
+        tuning_steps: steps of Adam, at 1e-3, that train an estimator's own parameters and state at this q first.
         seed: of all noise; the surrounding random stream is left alone.
 
     Raises:
-        ValueError: an unknown estimator or reference, q without exactly one batch axis, fewer than two draws, or a cost
-            of the wrong shape.
+        ValueError: estimators that are no list, an unknown estimator or reference, q without exactly one batch axis,
+            fewer than two draws, or a cost of the wrong shape.
     """
     import pandas as pd
 
@@ -81,24 +89,33 @@ def compare(
         raise BadInput(f"q needs one batch axis, as params [B, *]; its batch shape is {list(q.batch_shape)}.")
     if min(draws, reference_draws) < 2:
         raise BadInput(f"A variance needs draws and reference_draws of 2 or more; got {draws} and {reference_draws}.")
+    if tuning_steps < 0:
+        raise BadInput(f"tuning_steps needs a whole number, 0 or more; got {tuning_steps}.")
+    labelled = _labelled(estimators)
     problem, x = Own(cost, q.detach()), q.params.new_zeros(len(q.params), 1)
     with noise(seed):
         shape = tuple(cost(q.detach().sample(2)).shape)
         if shape != (2, len(x)):
-            raise BadInput(f"cost(z) of z [K, ..., B, *] must be [K, ..., B]: here (2, {len(x)}), and it is {shape}.")
+            raise BadInput(f"cost(z) of z [K, B, *] must be [K, B]: here (2, {len(x)}), and it is {shape}.")
         truth = _objective(problem, estimator(_auto(q) if reference == "auto" else reference), x)
     if reason := truth.impossible(problem.encode(x)):
         raise BadInput(reason)
     if not truth.estimator.unbiased:
         raise BadInput(f"reference={reference} is not an unbiased estimator; take auto, exact or one that is.")
-    rows = []
-    for label, entry in _labelled(estimators).items():
+    rows: list[dict[str, Any]] = []
+    for label, entry in labelled.items():
         with noise(seed):
-            objective = _objective(problem, estimator(entry) if isinstance(entry, str) else entry, x)
+            made = estimator(entry) if isinstance(entry, str) else deepcopy(entry)  # which may be trained
+            objective = _objective(problem, made, x)
         if reason := objective.impossible(problem.encode(x)):
             rows.append({"estimator": label, "reason": reason})
             continue
-        rows.append({"estimator": label, **_row(objective, x, draws, truth, reference_draws, seed)})
+        steps = _tune(objective, x, tuning_steps, seed)
+        if not all(p.isfinite().all() for p in made.state_dict().values()):
+            rows.append({"estimator": label, "reason": f"It is not finite after {steps} steps of tuning."})
+            continue
+        row = _row(objective, x, draws, truth, reference_draws, seed)
+        rows.append({"estimator": label, "tuning_steps": steps, **row})
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
@@ -108,6 +125,13 @@ def _auto(q: Latent) -> str:
 
 
 def _labelled(estimators: Sequence[str | Estimator] | Mapping[str, Estimator]) -> Mapping[str, str | Estimator]:
+    several = isinstance(estimators, Mapping | Sequence) and not isinstance(estimators, str)
+    entries = list(estimators.values() if isinstance(estimators, Mapping) else estimators) if several else []
+    if not several or not all(isinstance(entry, str | Estimator) for entry in entries):
+        raise BadInput(
+            "estimators needs a list of names or estimators, such as ['rloo', bench.estimator('reinforce')], or a dict "
+            f"of labels to them; got {estimators!r}."
+        )
     if isinstance(estimators, Mapping):
         return estimators
     names = [entry if isinstance(entry, str) else entry.name for entry in estimators]
@@ -125,6 +149,24 @@ def _objective(problem: Own, made: Estimator, x: Tensor) -> Objective:
     if objective.impossible(q) is None:
         objective.estimate(q, x)
     return objective
+
+
+def _tune(objective: Objective, x: Tensor, steps: int, seed: int) -> int | None:
+    """Train the estimator's own parameters and state at this q; the steps, or None where it has neither."""
+    made, q = objective.estimator, objective.model.encode(x).detach()
+    learned = [p for p in made.parameters() if p.requires_grad]
+    if not learned and type(made).update is Estimator.update:
+        return None
+    optimiser = torch.optim.Adam(learned, TUNING_LR) if learned else None
+    with noise(seed):
+        for _ in range(steps):
+            estimate = objective.estimate(q.with_params(q.params.detach().requires_grad_()), x)
+            if optimiser and estimate.tuning is not None:
+                optimiser.zero_grad()
+                estimate.tuning.mean().backward(inputs=learned)
+                optimiser.step()
+            made.update(estimate)
+    return steps
 
 
 def _row(objective: Objective, x: Tensor, draws: int, truth: Objective, reference_draws: int, seed: int) -> dict:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from torch import nn
+from torch.nn.parameter import UninitializedParameter
 
 import bench
 from bench.errors import BadInput
@@ -82,7 +83,7 @@ def test_the_same_seed_gives_the_same_numbers():
 @pytest.mark.parametrize(("change", "sentence"), [
     ({"estimators": ["rlo"]}, "There is no estimator rlo: did you mean rloo?"),
     ({"estimators": ["rloo", "rloo"]}, "Two estimators are called rloo; give them labels"),
-    ({"cost": lambda z: z.sum()}, "must be [K, ..., B]: here (2, 1), and it is ()."),
+    ({"cost": lambda z: z.sum()}, "must be [K, B]: here (2, 1), and it is ()."),
     ({"cost": lambda z: z}, "here (2, 1), and it is (2, 1, 3)."),
     ({"q": Bernoulli(torch.zeros(3))}, "q needs one batch axis, as params [B, *]; its batch shape is []."),
     ({"draws": 1}, "draws and reference_draws of 2 or more; got 1"),
@@ -95,3 +96,57 @@ def test_bad_input_is_one_sentence(change, sentence):
     with pytest.raises(BadInput, match=re.escape(sentence)) as raised:
         bench.compare(**given)
     assert "\n" not in str(raised.value)
+
+
+SHAPES = [
+    (Bernoulli(torch.zeros(2, 3)), (2, 3)), (Gaussian(torch.zeros(2, 6)), (2, 3)),
+    (Categorical(torch.zeros(2, 3, 4)), (2, 3, 4)), (VQ(torch.randn(2, 3, 2), torch.randn(4, 2), 1.0), (2, 3, 4)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("q", "point"), SHAPES, ids=[type(q).__name__ for q, _ in SHAPES])
+def test_a_cost_is_handed_the_promised_shape(q, point):
+    handed = set()
+
+    def cost(z):
+        handed.add(z.shape[1:])
+        assert z.ndim == len(point) + 1
+        return (z.flatten(2) * torch.ones(len(q.params), 1)).square().sum(-1)
+
+    table = bench.compare(cost, q, bench_names(q), **FEW)
+    assert handed == {point}
+    assert table.reason.isna().any()
+    loose = bench.compare(lambda z: z.flatten(-len(point) + 1).square().sum(-1), q, bench_names(q), **FEW)
+    numbers = ["variance", "bias_sq", "evaluations", "evaluations_backward"]
+    assert table[numbers].equals(loose[numbers])  # as those that take any leading axes
+
+
+def bench_names(q):
+    """The options whose estimators take many shapes of points."""
+    return ["rloo", "disarm", "exact", "straight_through", "reparam", "local_expectation", "measure_valued", "relax"]
+
+
+@pytest.mark.parametrize(
+    "estimators", ["rloo", "", bench.estimator("rloo"), type(bench.estimator("rloo")), [3], [None], {"a": 3}, None, 5]
+)
+def test_what_is_no_list_of_estimators(estimators):
+    with pytest.raises(BadInput, match="estimators needs a list of names or estimators") as told:
+        bench.compare(Nonlinear(), three_bits(), estimators, **FEW)
+    assert len(str(told.value).splitlines()) == 1
+
+
+def test_what_learns_is_told_to_be_untrained_and_can_be_trained():
+    network = bench.estimator("reinforce", baseline="network")
+    lazy = [p for p in network.parameters() if isinstance(p, UninitializedParameter)]
+    assert lazy
+    entries = {"relax": bench.estimator("relax"), "network": network, "rloo": bench.estimator("rloo")}
+    untrained = bench.compare(Nonlinear(), three_bits(), entries, **FEW).set_index("estimator")
+    assert untrained.tuning_steps[["relax", "network"]].tolist() == [0, 0]
+    assert untrained.tuning_steps.isna()["rloo"]
+    trained = bench.compare(Nonlinear(), three_bits(), entries, **FEW, tuning_steps=2000).set_index("estimator")
+    assert trained.tuning_steps[["relax", "network"]].tolist() == [2000, 2000]
+    assert trained.variance["network"] < 0.8 * untrained.variance["network"]
+    assert trained.variance["rloo"] == untrained.variance["rloo"]
+    assert all(isinstance(p, UninitializedParameter) for p in lazy)  # the user's own is left alone
+    with pytest.raises(BadInput, match="tuning_steps needs a whole number"):
+        bench.compare(Nonlinear(), three_bits(), entries, **FEW, tuning_steps=-1)

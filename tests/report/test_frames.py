@@ -85,6 +85,36 @@ def test_loading_loads_no_torch(sweep):
     assert done.returncode == 0, done.stderr or "bench.load loads torch"
 
 
+def valid_latex(table):
+    """Environments and braces close, every row has as many cells as the table has columns, and what is a command to
+    LaTeX is escaped."""
+    text = re.sub(r"\\[_&%#$^~{}]", "", table)
+    assert not re.search(r"[_%#$^~]", text)
+    assert text.count("{") == text.count("}")
+    assert re.findall(r"\\begin{(\w+)}", text) == re.findall(r"\\end{(\w+)}", text) == ["tabular"]
+    columns = len(re.match(r"\\begin{tabular}{(\w+)}", text)[1])
+    rows = [line for line in text.splitlines() if line.endswith("\\\\")]
+    assert len(rows) > 2
+    for row in rows:
+        spanned = sum(int(n) - 1 for n in re.findall(r"\\multicolumn{(\d+)}", row))
+        assert row.count("&") + 1 + spanned == columns
+    known = "begin end toprule midrule bottomrule cline multicolumn textasciitilde textasciicircum"  # with booktabs
+    assert {*re.findall(r"\\([a-z]+)", text)} <= {*known.split()}
+
+
+@pytest.mark.parametrize("odd", ["straight_through", "50 %", "a & b", "$x^2$", "{b}", "#1", "~"])
+def test_names_of_all_kinds_in_the_latex_recipe(sweep, tmp_path, monkeypatch, capsys, odd):
+    for seed in (0, 1):
+        place(tmp_path / "outputs" / "quickstart", config("rloo", "bernoulli", seed), estimator=odd)
+    monkeypatch.chdir(tmp_path)
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "notebook.md").read_text(), re.DOTALL)
+    names: dict = {}
+    exec(blocks[0], names)
+    exec(blocks[3], names)
+    out = capsys.readouterr().out
+    valid_latex(out[out.index("\\begin{tabular}") :])
+
+
 def test_the_recipes_of_the_notebook_page_run(sweep, tmp_path, monkeypatch, capsys):
     """As they stand, one after the other, on a sweep with the labels they name."""
     import matplotlib
@@ -101,5 +131,5 @@ def test_the_recipes_of_the_notebook_page_run(sweep, tmp_path, monkeypatch, caps
         exec(block, names)
     out = capsys.readouterr().out
     assert re.search(r"bernoulli .* 2\n", out)
-    assert "\\begin{tabular}" in out
+    valid_latex(out[out.index("\\begin{tabular}") :])
     assert (tmp_path / "noise.pdf").stat().st_size > 1000
