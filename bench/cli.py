@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 COMMANDS = {
     "check": "bench.check",
+    "clean": "bench.clean",
     "list": "bench.list",
     "probe": "bench.probe.command",
     "report": "bench.report.command",
@@ -65,6 +66,7 @@ def launch(arguments: list[str], config_name: str, task: "Task", show: "Callable
 def _launch(arguments: list[str], config_name: str, task: "Task", show: "Callable[[Session], None]") -> int:
     from bench.config.sentences import sentence
     from bench.sweep.job import JobFailed, Session, Stopped, start
+    from bench.sweep.summary import show_gone
 
     session = start(Session())
     try:
@@ -79,7 +81,8 @@ def _launch(arguments: list[str], config_name: str, task: "Task", show: "Callabl
         print(message, file=sys.stderr)
         return 1 if isinstance(error, JobFailed) else 2
     show(session)
-    return 1 if any(ending.status == "failed" for ending in session.endings) else 0
+    failed = any(ending.status == "failed" for ending in session.endings)
+    return 1 if show_gone(session.endings) or failed else 0
 
 
 def _summary(session: "Session") -> None:

@@ -1,5 +1,6 @@
 """`python -m bench.status DIR...`: how far the sweeps in these folders are, why runs failed, what finishes them."""
 
+import json
 import os
 import sys
 from collections import Counter
@@ -29,10 +30,12 @@ class Run(NamedTuple):
 
 @to_its_end
 def main(argv: Sequence[str] | None = None) -> int:
-    """Exit status: 0, or 2 where there is nothing to look at."""
+    """Exit status: 0; 1 while a run is missing, interrupted or failed; 2 where there is nothing to look at."""
     parser = Parser(prog="python -m bench.status", description=(__doc__ or "").partition(": ")[2])
     parser.add_argument("directories", nargs="+", type=Path, metavar="DIR", help="searched for runs, recursively")
-    directories = parser.parse_args(argv).directories
+    parser.add_argument("--json", action="store_true", help="all of it for programs, as one JSON object")
+    options = parser.parse_args(argv)
+    directories = options.directories
     experiments: dict[Path, tuple[dict[str, Run], list[dict[str, Any]]]] = {}
     for directory in directories:
         if not directory.is_dir():
@@ -43,11 +46,25 @@ def main(argv: Sequence[str] | None = None) -> int:
         places = ", ".join(map(str, directories))
         print(f"python -m bench.status: no run lies under {places}; `python -m bench` makes one.", file=sys.stderr)
         return 2
-    show({folder: runs for folder, (runs, _) in experiments.items()})
-    for folder, (runs, plans) in experiments.items():
-        show_reasons(folder, runs)
-        show_commands(runs, plans)
-    return 0
+    if options.json:
+        print(json.dumps({str(folder): _plain(*found) for folder, found in experiments.items()}, indent=1))
+    else:
+        show({folder: runs for folder, (runs, _) in experiments.items()})
+        for folder, (runs, plans) in experiments.items():
+            show_reasons(folder, runs)
+            show_commands(runs, plans)
+    states = {run.state for runs, _ in experiments.values() for run in runs.values()}
+    return 1 if states & {*UNFINISHED} else 0
+
+
+def _plain(runs: dict[str, Run], plans: list[dict[str, Any]]) -> dict[str, Any]:
+    """What `--json` says of an experiment: how many runs are in which state, each run, and what would finish them."""
+    count = Counter(run.state for run in runs.values())
+    return {
+        "states": {state: count[state] for state in STATES},
+        "runs": {name: run._asdict() for name, run in runs.items()},
+        "commands": {command: dict(Counter(states)) for command, states in commands(runs, plans).items()},
+    }
 
 
 def find(directory: Path) -> Iterator[tuple[Path, list[Path], list[Path]]]:
@@ -126,17 +143,24 @@ def show_reasons(folder: Path, runs: dict[str, Run]) -> None:
 
 
 def show_commands(runs: dict[str, Run], plans: list[dict[str, Any]]) -> None:
-    """Print each command that would finish something; a run counts for the latest command that has it."""
-    commands: dict[str, list[str]] = {}
-    for name, run in runs.items():
-        if run.state in UNFINISHED:
-            planned = (p["command"] for p in plans if any(name in named(job) for job in p["jobs"]))
-            if command := next(planned, run.command):
-                commands.setdefault(command, []).append(run.state)
-    for command, states in commands.items():
+    """Print each command that would finish something."""
+    for command, states in commands(runs, plans).items():
         count = Counter(states)
         what = ", ".join(f"{count[state]} {state}" for state in UNFINISHED if count[state])
         print(plain(f"{what}: {command}"))
+
+
+def commands(runs: dict[str, Run], plans: list[dict[str, Any]]) -> dict[str, list[str]]:
+    """Each command that would finish something, with the states of what it would; a run counts for the latest command
+    that has it."""
+    latest: dict[str, str] = {}
+    for planned in reversed(plans):
+        latest |= {name: planned["command"] for job in planned["jobs"] for name in named(job) if name}
+    found: dict[str, list[str]] = {}
+    for name, run in runs.items():
+        if run.state in UNFINISHED and (command := latest.get(name, run.command)):
+            found.setdefault(command, []).append(run.state)
+    return found
 
 
 def _short(path: Path) -> str:

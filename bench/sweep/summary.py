@@ -2,6 +2,7 @@
 
 import json
 import math
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,6 +47,16 @@ def show_unfinished(endings: Iterable["Ending"]) -> None:
         print(plain(f"  {one}{f' and {len(others)} more' if others else ''}: {reason}"))
     if running := sum(ending.status == "running" for ending in endings):
         print(f"{running} left to another process, which works on them.")
+
+
+def show_gone(endings: Iterable["Ending"]) -> int:
+    """Print which runs ended well and are no longer where they were written; how many."""
+    well = (ending.directory for ending in endings if ending.directory and ending.status != "running")
+    gone = [directory for directory in dict.fromkeys(well) if not (directory / store.MARKER).is_file()]
+    if gone:
+        more = f" and {len(gone) - 1} more" if gone[1:] else ""
+        print(f"{gone[0]}{more} is no longer there: the folder was removed or renamed meanwhile.", file=sys.stderr)
+    return len(gone)
 
 
 def summary(directory: Path) -> list[str]:

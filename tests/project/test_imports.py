@@ -22,7 +22,7 @@ FLOORS = """
     check run
     sweep speed
     cli status list mirrors
-    probe
+    clean probe
     __main__
 """
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS.split("\n")) for room in rooms.split()}

@@ -60,7 +60,7 @@ def test_every_state_is_counted_and_explained(command, tmp_path, capsys):
         about = {"step": 7, "steps": 10, "label": "rloo on bernoulli, seed 0"}
         (running / attempt.FILE).write_text(json.dumps(claim | about))
         code, named, lines, err = told(capsys, tmp_path / "out")
-    assert (code, err) == (0, "")
+    assert (code, err) == (1, "")
     assert named == {"out/runs": some(running=1, failed=2, skipped=1, interrupted=1, missing=2)}
     assert lines[0] == (
         f"1 running: process {claim['pid']} of {platform.node()} is at step 7 of 10 "
@@ -114,14 +114,14 @@ def test_what_may_be_damaged_is_told_and_breaks_nothing(command, tmp_path, capsy
     (directory.parent / "sweep_00000000.json").write_text("{}")
     (directory.parent / "sweep_00000001.json").write_text("half")
     code, named, lines, err = told(capsys, "out")
-    assert (code, err, named) == (0, "", {"out/runs": some(failed=2)})
+    assert (code, err, named) == (1, "", {"out/runs": some(failed=2)})
     assert any("runs.parquet is missing, truncated or not as it was written" in line for line in lines)
 
 
 def test_a_job_with_a_bad_value_is_a_failure_that_was_not_started(command, capsys):
     command("-m", "train.steps=1,-1")
     code, named, lines, _ = told(capsys, "out")
-    assert (code, named) == (0, {"out/runs": some(done=1, failed=1)})
+    assert (code, named) == (1, {"out/runs": some(done=1, failed=1)})
     assert lines == ["1 failed: train.steps needs a whole number, 0 or more; got -1. (train.steps=-1: not started)"]
 
 
@@ -167,3 +167,27 @@ def test_a_run_on_another_kind_of_machine_is_not_missing(command, tmp_path, caps
     jobs = [{"overrides": [], "run": "0" * 12, "on_the_other_device": job["run"]} for job in planned["jobs"]]
     file.write_text(json.dumps(planned | {"jobs": [*jobs, {"overrides": ["seed=9"], "run": "1" * 12}]}))
     assert told(capsys, "out")[1] == {"out/runs": some(done=1, diverged=1, missing=1)}
+
+
+def test_for_programs(command, tmp_path, capsys):
+    command("-m", "train.steps=1,2,-1")
+    capsys.readouterr()
+    assert status.main([str(tmp_path / "out"), "--json"]) == 1
+    [(folder, told)] = json.loads(capsys.readouterr().out).items()
+    assert folder == str(tmp_path / "out" / "runs")
+    assert told["states"] == some(done=1, failed=2)
+    assert {run["state"] for run in told["runs"].values()} == {"done", "failed"}
+    assert "It broke." in {run["reason"] for run in told["runs"].values()}
+    output = f"output={tmp_path}/out device=cpu"
+    assert told["commands"] == {
+        f"python -m bench -m train.steps=1,2,-1 {output}": {"failed": 1}
+    }  # the other has no run
+
+
+def test_of_nothing_but_what_is_done_the_status_is_0(command, tmp_path, capsys):
+    command("-m", "train.steps=1,3")
+    capsys.readouterr()
+    assert status.main([str(tmp_path / "out"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)[str(tmp_path / "out" / "runs")]["commands"] == {}
+    (directory_of(tmp_path, 1) / store.MARKER).unlink()
+    assert status.main([str(tmp_path / "out")]) == 1

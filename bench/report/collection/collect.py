@@ -11,6 +11,7 @@ import pyarrow as pa
 from bench.files import replace
 from bench.foreign import parsed
 from bench.report.collection import labels
+from bench.report.collection.fixed import fixed
 from bench.report.collection.saved import read_saved, saved, write_parquet
 from bench.tables.schema import OWN, TABLES, arrow_schema
 from bench.tables.store import MARKER, SchemaError, read
@@ -122,8 +123,12 @@ def _units(tables: dict[str, pa.Table]) -> tuple["pd.DataFrame", list[str]]:
     import pandas as pd
 
     columns = ["run", "estimator", "family", "objective", "seed", "status", "reason", "unbiased", "started"]
-    frame = pd.DataFrame(tables["runs"].select(columns).to_pylist())
-    configs = [labels.flatten(json.loads(text)) for text in tables["runs"]["config"].to_pylist()]
+    mended = fixed(tables["runs"].select([*columns, "config", "command"]).to_pylist())  # their keys name no good run
+    runs = [
+        row for row in tables["runs"].select([*columns, "config", "command"]).to_pylist() if row["run"] not in mended
+    ]
+    frame = pd.DataFrame([{name: row[name] for name in columns} for row in runs])
+    configs = [labels.flatten(json.loads(row["config"])) for row in runs]
     frame["trained_with"] = [config.get("probe.trained_with", OWN) for config in configs]
     frame["checkpoint"] = [config.get("probe.step", OWN_TRAJECTORY) for config in configs]
     frame["setting"] = ""
@@ -154,6 +159,10 @@ def _units(tables: dict[str, pa.Table]) -> tuple["pd.DataFrame", list[str]]:
     kept = frame.sort_values("rank", kind="stable").drop_duplicates([*UNIT, "seed", "seeds"], keep="last").sort_index()
     dropped = sorted(set(frame.run) - set(kept.run))
     lines = [f"Run {run} has the configuration and seed of a later run, which counts in its place." for run in dropped]
+    lines += [
+        f"Run {run} failed and run {good} did not, with another key: it counts in its place."
+        for run, good in sorted(mended.items())
+    ]
     return kept.drop(columns=["seeds", "rank", "started"]).reset_index(drop=True), lines
 
 
