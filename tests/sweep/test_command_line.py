@@ -8,7 +8,7 @@ import pytest
 
 from bench import cli
 from bench.report.command import arguments
-from bench.run import single
+from bench.run import seeds
 from bench.run.ending import require_writable
 from bench.tables import store
 from tests.support.packages import ROOT
@@ -67,7 +67,7 @@ def test_a_link_to_nothing_is_no_place(tmp_path):
 @pytest.mark.parametrize("word", ['output="a\udcff"', "na\udcffme=3", "+estimator.a='\udc80'"])
 def test_bytes_that_are_no_text(capsys, tmp_path, monkeypatch, word):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(single, "run", None)
+    monkeypatch.setattr(seeds, "start", None)
     assert cli.main([word]) == 2
     said = capsys.readouterr()
     assert said.out == ""
