@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 PLACES = ("output", "data.root", "probe.checkpoint")  # paths, in which ~ is the home folder
+ENVIRONMENT = re.compile(r"\$\{\s*oc\.env\s*:")
 SHARED = ("name", "output", "sweep")  # of a sweep as a whole
 
 
@@ -43,6 +44,7 @@ class Loader(ConfigLoaderImpl):
         """As Hydra's. Raises BadInput, with one sentence."""
         cfg = super().load_configuration(config_name, overrides, run_mode, from_shell, validate_sweep_overrides)
         self._check_parts(cfg.hydra)
+        _check_environment(cfg)
         if cfg.hydra.job.chdir:
             raise BadInput("hydra.job.chdir=true would move the places of data and runs; choose them with output.")
         for key in PLACES:
@@ -66,6 +68,17 @@ class Loader(ConfigLoaderImpl):
             raise BadInput(f"hydra.sweeper.max_batch_size needs a whole number, 1 or more; got {size}.")
         for name, node in hydra.callbacks.items():
             _check_callback(f"hydra.callbacks.{name}", _target(node))
+
+
+def _check_environment(cfg: "DictConfig") -> None:
+    """Raise BadInput where a variable of the environment would end in the tables, but for the name of a place."""
+    plain: Any = OmegaConf.to_container(cfg, resolve=False)
+    for key, value in flatten({name: node for name, node in plain.items() if name != "hydra"}):
+        if key not in PLACES and ENVIRONMENT.search(str(value)):
+            raise BadInput(
+                f"{key} takes a variable of the environment, which may be a secret, and every value of a configuration "
+                f"is recorded; write the value itself (only {', '.join(PLACES)} may take one)."
+            )
 
 
 def _target(node: Any) -> str:

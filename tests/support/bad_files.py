@@ -22,6 +22,7 @@ PRESETS = {
     "shell": b"_target_: os.system\ncommand: touch owned\n",
     "nowhere": b"_target_: nowhere.to.be.Found\n",
     "raising": b"_target_: raising.Broken\n",
+    "secret": b"_target_: estimators.reinforce.Reinforce\nbaseline: '${oc.env:HOME}'\n",
     "unbound": b"_target_: owner.Nothing\n",
     "surrogate": b'_target_: estimators.reinforce.Reinforce\nbaseline: "\\ud800"\n',
     "unparsed": b"_target_: unparsed.Broken\n",

@@ -41,6 +41,9 @@ LINES = {
         seed=1000000000000000000000
         seed=${seed}
         seed=${oc.env:NO_SUCH_VARIABLE}
+        name=${oc.env:HOME}
+        output=${oc.env:NO_SUCH_VARIABLE}
+        --config-dir mine estimator=secret
         threads=100000
         engine=jit
         engine=graph device=cpu
