@@ -1,7 +1,18 @@
 """Gradient estimators for expectations over latent variables, and the latent families they differentiate."""
 
 from estimators.base import Cost, Estimate, Estimator, as_loss
-from estimators.latents import FAMILIES, VQ, Bernoulli, Categorical, Discrete, Gaussian, Latent, OneHot
+from estimators.latents import (
+    FAMILIES,
+    VQ,
+    Bernoulli,
+    Categorical,
+    Discrete,
+    Enumerable,
+    Gaussian,
+    Latent,
+    OneHot,
+    Sequence,
+)
 
 __all__ = [
     "FAMILIES",
@@ -10,10 +21,12 @@ __all__ = [
     "Categorical",
     "Cost",
     "Discrete",
+    "Enumerable",
     "Estimate",
     "Estimator",
     "Gaussian",
     "Latent",
     "OneHot",
+    "Sequence",
     "as_loss",
 ]

@@ -63,6 +63,7 @@ class Estimator(nn.Module, ABC, Generic[Q]):
       `"analytic"` for one whose points have no log q(z).
     * `deterministic`: also defined where q is a point mass (VQ at temperature 0).
     * `own_noise`: draws noise beside q's samples, so that it is random even where q is a point mass.
+    * `rewards`: has a signal only where cost(z) is minus a reward: where the mean cost may be below 0.
     * `noiseless`: the same estimate at every call; one draw says everything.
     """
 
@@ -75,6 +76,7 @@ class Estimator(nn.Module, ABC, Generic[Q]):
     kl: ClassVar[str] = "any"
     deterministic: ClassVar[bool] = False
     own_noise: ClassVar[bool] = False
+    rewards: bool = False
     noiseless: ClassVar[bool] = False
 
     def __init_subclass__(cls, **kwargs: Any) -> None:

@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from estimators.base import Cost, Estimate, Estimator
-from estimators.latents import VQ, Bernoulli, Categorical, Gaussian, Latent
+from estimators.latents import VQ, Bernoulli, Categorical, Gaussian, Latent, Sequence
 from estimators.latents.base import finite
 
 
@@ -16,7 +16,7 @@ class Detached(Estimator):
     KL it gets nothing. Cost evaluations per estimate: 1.
     """
 
-    latents = (Gaussian, Bernoulli, Categorical, VQ)
+    latents = (Gaussian, Bernoulli, Categorical, VQ, Sequence)
     unbiased = False
     evaluations = "1 / 0"
     deterministic = True

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from estimators.base import Cost, Estimate, Estimator
-from estimators.latents import VQ, Bernoulli, Categorical, Discrete, Gaussian, Latent
+from estimators.latents import VQ, Bernoulli, Categorical, Enumerable, Gaussian, Latent, Sequence
 from estimators.latents.base import possible
 
 GAUSS = 128  # nodes; beyond, their spacing shrinks too slowly
@@ -41,7 +41,7 @@ class Exact(Estimator):
         ValueError: from `forward`, where there are more points than `limit`.
     """
 
-    latents = (Gaussian, Bernoulli, Categorical, VQ)
+    latents = (Gaussian, Bernoulli, Categorical, VQ, Sequence)
     unbiased = True
     noiseless = True
     evaluations = "C**D or nodes**D / 0 if C else nodes**D"
@@ -60,7 +60,7 @@ class Exact(Estimator):
 
     def points(self, q: Latent) -> int:
         """How many points the sum has."""
-        return q.states if isinstance(q, Discrete) else self.nodes ** (q.params.shape[-1] // 2)
+        return q.states if isinstance(q, Enumerable) else self.nodes ** (q.params.shape[-1] // 2)
 
     def refuses(self, q: Latent) -> str | None:
         if reason := super().refuses(q):
@@ -76,7 +76,7 @@ class Exact(Estimator):
         if reason := self.refuses(q):
             raise ValueError(reason)
         points, chunk = self.points(q), ELEMENTS
-        if isinstance(q, Discrete):
+        if isinstance(q, Enumerable):
             part = partial(enumerated, q, cost)
             chunk //= max(q.params.numel(), x.numel())
         elif isinstance(q, Gaussian):
@@ -91,7 +91,7 @@ class Exact(Estimator):
         return Estimate(loss=loss, cost=loss)
 
 
-def enumerated(q: Discrete, cost: Cost, start: int, stop: int) -> Tensor:
+def enumerated(q: Enumerable, cost: Cost, start: int, stop: int) -> Tensor:
     """The part `[..., B]` of the expectation that states start..stop make up."""
     z = q.enumerate(start, stop)  # [S, 1, ..., 1, *]
     log_q = q.log_prob(z)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from estimators.base import Cost, Estimate, Estimator
-from estimators.latents import VQ, Bernoulli, Categorical, Gaussian, Latent
+from estimators.latents import VQ, Bernoulli, Categorical, Gaussian, Latent, Sequence
 
 SCALES = ("none", "std", "mean")
 
@@ -47,7 +47,7 @@ class GroupRelative(Estimator):
         eps: added to a scale, 0 or more; costs that should be equal and differ by rounding need it.
     """
 
-    latents = (Gaussian, Bernoulli, Categorical, VQ)
+    latents = (Gaussian, Bernoulli, Categorical, VQ, Sequence)
     unbiased = False
     evaluations = "k / 0"
     paper = "Shao et al. 2024; Liu et al. 2025; Tajwar et al. 2026"
@@ -61,6 +61,7 @@ class GroupRelative(Estimator):
         if eps < 0:
             raise ValueError(f"GroupRelative adds eps to a scale, so it needs eps >= 0; got eps={eps}.")
         self.k, self.scale, self.eps = k, scale, eps
+        self.rewards = scale == "mean"
 
     def forward(self, q: Latent, cost: Cost, x: Tensor) -> Estimate:
         z = q.sample(self.k)  # [K, ..., B, *]

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from estimators.base import Cost, Estimate, Estimator
 from estimators.bounds import bound, log_others
-from estimators.latents import VQ, Bernoulli, Categorical, Gaussian, Latent
+from estimators.latents import VQ, Bernoulli, Categorical, Gaussian, Latent, Sequence
 
 
 class OVIS(Estimator):
@@ -34,7 +34,7 @@ class OVIS(Estimator):
         gamma: 0 to 1; the paper's limits are 1 for many effective samples and 0 for about one.
     """
 
-    latents = (Gaussian, Bernoulli, Categorical, VQ)
+    latents = (Gaussian, Bernoulli, Categorical, VQ, Sequence)
     unbiased = False
     objective = "iwae"
     evaluations = "k / 0"
@@ -74,7 +74,7 @@ class OVISMonteCarlo(Estimator):
         draws: S additional samples, shared by all k control variates.
     """
 
-    latents = (Gaussian, Bernoulli, Categorical, VQ)
+    latents = (Gaussian, Bernoulli, Categorical, VQ, Sequence)
     unbiased = True
     objective = "iwae"
     evaluations = "k + draws / 0"

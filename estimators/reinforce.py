@@ -12,7 +12,7 @@ from torch import Tensor
 
 from estimators.base import Cost, Estimate, Estimator
 from estimators.baselines import Baseline, Constant, MovingAverage, Network
-from estimators.latents import VQ, Bernoulli, Categorical, Gaussian, Latent
+from estimators.latents import VQ, Bernoulli, Categorical, Gaussian, Latent, Sequence
 
 
 class Reinforce(Estimator):
@@ -36,7 +36,7 @@ class Reinforce(Estimator):
         normalise: divide by the running root mean square, where that is above 1.
     """
 
-    latents = (Gaussian, Bernoulli, Categorical, VQ)
+    latents = (Gaussian, Bernoulli, Categorical, VQ, Sequence)
     unbiased = True
     evaluations = "k / 0"
     paper = "Williams 1992; Mnih & Gregor 2014"

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from estimators.base import Cost, Estimate, Estimator
-from estimators.latents import VQ, Bernoulli, Categorical, Gaussian, Latent
+from estimators.latents import VQ, Bernoulli, Categorical, Gaussian, Latent, Sequence
 
 
 class ReinforceProbability(Estimator):
@@ -28,7 +28,7 @@ class ReinforceProbability(Estimator):
         k: samples per estimate, 1 or more.
     """
 
-    latents = (Gaussian, Bernoulli, Categorical, VQ)
+    latents = (Gaussian, Bernoulli, Categorical, VQ, Sequence)
     unbiased = False
     evaluations = "k / 0"
     kl = "analytic"  # the cost must be -log p(x|z) alone

@@ -8,7 +8,7 @@
 from torch import Tensor
 
 from estimators.base import Cost, Estimate, Estimator
-from estimators.latents import VQ, Bernoulli, Categorical, Gaussian, Latent
+from estimators.latents import VQ, Bernoulli, Categorical, Gaussian, Latent, Sequence
 
 
 class RLOO(Estimator):
@@ -22,7 +22,7 @@ class RLOO(Estimator):
         k: samples per estimate, 2 or more.
     """
 
-    latents = (Gaussian, Bernoulli, Categorical, VQ)
+    latents = (Gaussian, Bernoulli, Categorical, VQ, Sequence)
     unbiased = True
     evaluations = "k / 0"
     paper = "Kool, van Hoof & Welling 2019"

@@ -7,7 +7,7 @@
 from torch import Tensor
 
 from estimators.base import Cost, Estimate, Estimator
-from estimators.latents import VQ, Bernoulli, Categorical, Gaussian, Latent
+from estimators.latents import VQ, Bernoulli, Categorical, Gaussian, Latent, Sequence
 
 
 class VarGrad(Estimator):
@@ -26,7 +26,7 @@ class VarGrad(Estimator):
     """
 
     name = "vargrad"
-    latents = (Gaussian, Bernoulli, Categorical, VQ)
+    latents = (Gaussian, Bernoulli, Categorical, VQ, Sequence)
     unbiased = True
     evaluations = "k / 0"
     paper = "Richter et al. 2020"

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from estimators.base import Cost, Estimate, Estimator
 from estimators.bounds import bound, log_others
-from estimators.latents import VQ, Bernoulli, Categorical, Gaussian, Latent
+from estimators.latents import VQ, Bernoulli, Categorical, Gaussian, Latent, Sequence
 
 MEANS = ("arithmetic", "geometric")
 
@@ -30,7 +30,7 @@ class VIMCO(Estimator):
         mean: arithmetic or geometric.
     """
 
-    latents = (Gaussian, Bernoulli, Categorical, VQ)
+    latents = (Gaussian, Bernoulli, Categorical, VQ, Sequence)
     unbiased = True
     objective = "iwae"
     evaluations = "k / 0"

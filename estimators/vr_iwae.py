@@ -18,7 +18,7 @@ from torch import Tensor
 
 from estimators.base import Cost, Estimate, Estimator
 from estimators.bounds import bound, log_others
-from estimators.latents import VQ, Bernoulli, Categorical, Gaussian, Latent
+from estimators.latents import VQ, Bernoulli, Categorical, Gaussian, Latent, Sequence
 
 
 class VRIWAE(Estimator[Gaussian]):
@@ -107,7 +107,7 @@ class VRVIMCO(Estimator):
     """
 
     name = "vr_vimco"
-    latents = (Gaussian, Bernoulli, Categorical, VQ)
+    latents = (Gaussian, Bernoulli, Categorical, VQ, Sequence)
     unbiased = False
     objective = "iwae"
     evaluations = "k / 0"

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from estimators.base import Cost, Estimate, Estimator
 from estimators.bounds import bound
-from estimators.latents import VQ, Bernoulli, Categorical, Gaussian, Latent
+from estimators.latents import VQ, Bernoulli, Categorical, Gaussian, Latent, Sequence
 
 
 class ReweightedWakeSleep(Estimator):
@@ -28,7 +28,7 @@ class ReweightedWakeSleep(Estimator):
         k: samples of the bound, 2 or more.
     """
 
-    latents = (Gaussian, Bernoulli, Categorical, VQ)
+    latents = (Gaussian, Bernoulli, Categorical, VQ, Sequence)
     unbiased = False
     objective = "iwae"
     evaluations = "k / 0"

@@ -14,11 +14,12 @@ from bench.check.verdict import Broken, Verdict, demand, info, ok
 from bench.measure import timing
 from bench.measure.gradient.rows import measure
 from bench.model.objective import Objective
-from bench.model.vae import VAE
-from estimators import Discrete, Latent
+from bench.model.vae import VAE, Model
+from bench.problems.tokens import Tokens
+from estimators import Enumerable, Latent
 
 PIXELS = 4
-LATENTS = {
+LATENTS: dict[str, dict[str, Any]] = {
     "gaussian": {"family": "gaussian", "dim": 2},
     "bernoulli": {"family": "bernoulli", "dim": 3},
     "categorical": {"family": "categorical", "dim": 2, "categories": 3},
@@ -26,6 +27,7 @@ LATENTS = {
         "family": "vq", "positions": 2, "dim": 2, "codes": 3, "temperature": 1.5, "codebook": "gradient",
         "codebook_weight": 1.0, "commitment_weight": 0.25, "decay": 0.9, "restart": 0.0,
     },
+    "sequence": {"dim": 2, "categories": 2},
 }  # fmt: skip
 MODEL = {
     "arch": "mlp", "hidden": [5], "activation": "tanh", "slope": 0.01, "init": "torch", "likelihood": "bernoulli",
@@ -35,12 +37,16 @@ MODEL = {
 
 
 def harness(case: Case) -> tuple[Objective, Tensor]:
-    """An objective with this estimator in it, after one update, and one image `[1, X]`."""
+    """An objective with this estimator in it, after one update, and one image (one prompt, of a sequence) `[1, X]`."""
     torch.manual_seed(11)
-    model = VAE(LATENTS[case.family], MODEL, (1, 2, 2), torch.full((PIXELS,), 0.5)).double()
-    for parameter in model.parameters():
-        parameter.data *= 2
-    x = (torch.rand(1, PIXELS, dtype=torch.float64) < 0.5).double()
+    if case.family == "sequence":
+        model: Model = Tokens(vocabulary=2, length=2, prompts=1, policy="own", spread=1.0)
+        x = torch.zeros(1, 1, dtype=torch.float64)
+    else:
+        model = VAE(LATENTS[case.family], MODEL, (1, 2, 2), torch.full((PIXELS,), 0.5)).double()
+        for parameter in model.parameters():
+            parameter.data *= 2
+        x = (torch.rand(1, PIXELS, dtype=torch.float64) < 0.5).double()
     objective = Objective(model, case.subject.make(), case.kinds[0])
     estimate = objective.estimate(model.encode(x), x)  # gives lazy layers their size
     objective.estimator.double().update(estimate)
@@ -94,7 +100,7 @@ def _value(expression: str, names: dict[str, Any]) -> Any:
 
 def _exact_variance(objective: Objective, q: Latent, x: Tensor) -> float | None:
     """Trace of the covariance of the estimate with respect to q's parameters."""
-    if not isinstance(q, Discrete):
+    if not isinstance(q, Enumerable):
         return None
     made = copy.deepcopy(objective.estimator)
 

@@ -11,7 +11,7 @@ from bench.check.problem import Cost, Problem
 from bench.check.quasi import GROUPS, Quasi, dimensions, of_groups
 from bench.check.subject import Case
 from bench.check.subject import gradients as gradients_of
-from estimators import Discrete, Estimator, Latent
+from estimators import Enumerable, Estimator, Latent
 
 OUTCOMES = 2**18  # the most that are enumerated, times the draws of each
 INTEGRATED = 1e-3  # of the norm of the gradient
@@ -84,7 +84,7 @@ def enumerated(made: Estimator, one: Problem, kind: str, constant: float = 0.0) 
     draws = draws_of(call, one.q)
     if draws is None:
         return None
-    if isinstance(one.q, Discrete):
+    if isinstance(one.q, Enumerable):
         most = OUTCOMES / max(1, draws)
         return _weighted(made, one, kind, constant, draws, 0) if one.q.states**draws <= most else None
     slots = draws * (one.q.params.shape[-1] // 2)
@@ -104,7 +104,7 @@ def _weighted(made: Estimator, one: Problem, kind: str, constant: float, draws: 
     outcomes = points(one.q, draws, nodes)
     gradient, cost = _draw(made, one._replace(q=outcomes.q), kind, constant)
     mean = outcomes.weights @ gradient
-    how = f"{len(outcomes.weights)} {'outcomes' if isinstance(one.q, Discrete) else 'nodes'}"
+    how = f"{len(outcomes.weights)} {'outcomes' if isinstance(one.q, Enumerable) else 'nodes'}"
     zero = torch.zeros((), dtype=mean.dtype)
     return Moments(mean, torch.zeros_like(mean), outcomes.weights @ cost, zero, gradient[:KEPT], gradient[:0], how)
 

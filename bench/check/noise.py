@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from estimators import Discrete, Latent
+from estimators import Enumerable, Latent
 
 
 class Mismatch(Exception):
@@ -88,7 +88,7 @@ def draws_of(call: Callable[[Latent], object], q: Latent) -> int | None:
         taken.append(k)
         return drawn.expand(k, *[-1] * drawn.ndim)
 
-    drawn = (q.sample(1) if isinstance(q, Discrete) else q.normal(1))[0]  # type: ignore[attr-defined]
+    drawn = (q.sample(1) if isinstance(q, Enumerable) else q.normal(1))[0]  # type: ignore[attr-defined]
     with Tape() as tape, torch.random.fork_rng([]):
         try:
             call(_with_draws(q, take))
@@ -103,7 +103,7 @@ def points(q: Latent, draws: int, nodes: int) -> Points:
     weights = q.params.new_ones(1)
     if not draws:
         pass
-    elif isinstance(q, Discrete):
+    elif isinstance(q, Enumerable):
         states = q.enumerate()  # [S, 1, *]
         index = _joint(q.states, draws, q.params.device)  # [J, draws]
         noise = states.squeeze(1)[index].movedim(1, 0).unsqueeze(2)  # [draws, J, 1, *]
@@ -137,7 +137,7 @@ def _with_draws(q: Latent, take: Callable[[Latent, int], Tensor]) -> Latent:
             raise _OtherLaw
         return take(self, k)
 
-    method = {"sample": sample} if isinstance(q, Discrete) else {"normal": take}
+    method = {"sample": sample} if isinstance(q, Enumerable) else {"normal": take}
     made: Latent = object.__new__(type(type(q).__name__, (type(q),), method))
     made.__dict__.update(q.__dict__)
     return made

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from bench.check.quasi import GROUPS, Quasi, of_groups
-from estimators import VQ, Bernoulli, Categorical, Discrete, Gaussian, Latent
+from estimators import VQ, Bernoulli, Categorical, Enumerable, Gaussian, Latent, Sequence
 
 DATA = 2  # X
 MOST_SLOTS = 4  # normal numbers that a truth is integrated over; more of them are drawn
@@ -90,6 +90,8 @@ class Cost:
             return (z @ codes if z.shape[-1] == len(codes) else z[..., len(codes) :]).flatten(-2)
         if isinstance(self.q, Categorical):
             return (z @ _values(z.shape[-1]).to(z)).flatten(-2)
+        if isinstance(self.q, Sequence):
+            return _values(self.q.vocabulary).to(self.q.params)[z].flatten(-2)
         return z if self.unit is None else z / self.unit
 
 
@@ -116,6 +118,7 @@ def problem(family: str, setting: Setting = BASE) -> Problem:
         "bernoulli": lambda: Bernoulli(normal(examples, size)),
         "categorical": lambda: Categorical(normal(examples, size, categories)),
         "vq": lambda: VQ(normal(examples, size, 2), codes, temperature=1.5),
+        "sequence": lambda: Sequence(normal(examples, sum(categories**t for t in range(size)), categories)),
     }
     q, unit = latents[family](), None
     features = {"gaussian": size, "bernoulli": size}.get(family, 2 * size)
@@ -164,7 +167,7 @@ def _differentiated(one: Problem, kind: str, bound: int | None, nodes: int) -> T
     params, theta = (t.detach().clone().requires_grad_() for t in (one.q.params, one.theta))
     q = one.q.with_params(params)
     cost = Cost(one._replace(q=q, theta=theta), kind)
-    if isinstance(q, Discrete):
+    if isinstance(q, Enumerable):
         states = q.enumerate()  # [S, 1, *]
         log_q, costs = q.log_prob(states).squeeze(-1), cost(states, q).squeeze(-1)  # [S]
         if bound is None:

@@ -42,6 +42,7 @@ CATEGORICAL, VQ = ("latent.family", "categorical"), ("latent.family", "vq")
 IMAGES = ("problem.name", "vae")
 GAUSSIAN = ("problem.name", "gaussian_quadratic", "gaussian_exp", "gaussian_cosine")
 BITS = ("problem.name", "bernoulli_bits")
+TOKENS = ("problem.name", "tokens")
 
 RULES: dict[str, Rule] = {
     "option": TEXT._replace(optional=True),
@@ -56,7 +57,9 @@ RULES: dict[str, Rule] = {
     "dtype": _one_of("float32", "float64"),
     "precision": _one_of("highest", "tf32"),
     "deterministic": FLAG,
-    "problem.name": _one_of(*IMAGES[1:], *GAUSSIAN[1:], *BITS[1:], "bernoulli_coupled", "logistic_regression"),
+    "problem.name": _one_of(
+        *IMAGES[1:], *GAUSSIAN[1:], *BITS[1:], "bernoulli_coupled", "logistic_regression", "tokens"
+    ),
     "problem.k": _real(only=GAUSSIAN),
     "problem.mean": _real(only=GAUSSIAN),
     "problem.std": POSITIVE._replace(only=GAUSSIAN),
@@ -64,6 +67,11 @@ RULES: dict[str, Rule] = {
     "problem.t": _real(0, 1, only=BITS),
     "problem.power": _real(1, only=BITS),
     "problem.logit": _real(only=BITS),
+    "problem.vocabulary": _whole(2, 64, only=TOKENS),
+    "problem.length": _whole(1, 16, only=TOKENS),
+    "problem.prompts": _whole(1, only=TOKENS),
+    "problem.policy": _one_of("own", "shared", only=TOKENS),
+    "problem.spread": _real(0, only=TOKENS),
     "latent.family": _one_of("gaussian", "bernoulli", "categorical", "vq", only=IMAGES),
     "latent.dim": _whole(1, only=IMAGES),
     "latent.categories": _whole(2, only=CATEGORICAL),

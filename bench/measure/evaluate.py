@@ -17,16 +17,17 @@ ROWS = 2**13  # decoded points at a time
 
 
 @torch.no_grad()
-def evaluate(model: Model, x: Tensor, samples: int, prior_samples: int, seed: int) -> dict:
+def evaluate(model: Model, x: Tensor, samples: int, prior_samples: int, seed: int, prior: bool = True) -> dict:
     """The row of table `objective` for images `x [n, X]`: means over examples in nats, with standard errors.
 
     Args:
         samples: K of the importance-weighted bound; the ELBO averages over the same samples.
         prior_samples: points drawn from the prior to estimate log p(x), shared by all examples; 0: left out.
         seed: of the noise; the surrounding random streams are untouched.
+        prior: whether the objective holds a KL, of a problem whose value is known; else the bound is minus that value.
     """
     if isinstance(model, Problem):
-        return _of_problem(model, x, samples, seed)
+        return _of_problem(model, x, samples, seed, prior)
     with own_stream(seed):
         parts = [_bounds(model, chunk, samples) for chunk in x.split(max(1, ROWS // samples))]
         elbo, reconstruction, kl, iwae = (torch.cat(values) for values in zip(*parts, strict=True))
@@ -42,10 +43,11 @@ def evaluate(model: Model, x: Tensor, samples: int, prior_samples: int, seed: in
     return row
 
 
-def _of_problem(problem: Problem, x: Tensor, samples: int, seed: int) -> dict:
+def _of_problem(problem: Problem, x: Tensor, samples: int, seed: int, prior: bool) -> dict:
     """The bounds alone: -E cost where it is known, else from samples, for all data as one example `x [1, X]`."""
     if (value := problem.value()) is not None:
-        return {"elbo": -value, "reconstruction": -value}
+        kl = {"kl": problem.divergence()} if problem.has_prior else {}
+        return {"elbo": -value - (kl.get("kl", 0.0) if prior else 0.0), "reconstruction": -value, **kl}
     with own_stream(seed):
         values = [float(v) for v in _bounds(problem, x, samples)]
     return dict(zip(("elbo", "reconstruction", "kl", "iwae"), values, strict=True), samples=samples)

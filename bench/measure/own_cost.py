@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 REPETITIONS, WARMUP = 20, 3  # of the timing
 TUNING_LR = 1e-3
+LOOKED_AT = 1024  # samples
 COLUMNS = (
     "estimator", "variance", "variance_se", "bias_sq", "bias_sq_se", "reference", "tuning_steps",
     "evaluations", "evaluations_backward", "microseconds", "reason",
@@ -36,10 +37,15 @@ class Own(Problem):
     def __init__(self, cost: Callable[[Tensor], Tensor], q: Latent):
         super().__init__(Parameters(params=q.params))
         self.call, self.q = lambda z: cost(z), q  # a lambda, since a module would become a part of this one
-        self.points = q.event_ndim + 1  # axes of one point of each example, `[B, *]`
+        self.points = q.point_ndim + 1  # axes of one point of each example, `[B, *]`
 
     def encode(self, x: Tensor) -> Latent:
         return self.q.with_params(self.encoder())
+
+    @property
+    def rewards(self) -> bool:  # type: ignore[override]
+        """Whether any of a few samples costs less than nothing."""
+        return bool((self.call(self.q.sample(LOOKED_AT)) < 0).any())
 
     def cost(self, x: Tensor, z: Tensor) -> Tensor:
         """Of `z [..., B or 1, *]`; the cost itself is handed `[K, B, *]`."""
@@ -69,7 +75,8 @@ def compare(
 
     Args:
         cost: points `z [K, B, *]` -> `[K, B]`; differentiable in z for the estimators that use its slope.
-        q: `Bernoulli(logits [B, D])`, `Gaussian(params [B, 2 D])`, `Categorical(logits [B, D, C])` or `VQ(...)`.
+        q: `Bernoulli(logits [B, D])`, `Gaussian(params [B, 2 D])`, `Categorical(logits [B, D, C])`, `VQ(...)` or
+            `Sequence(logits [B, N, V])`.
         estimators: names, or estimators from `bench.estimator("rloo", k=8)`, or a dict of labels to the latter.
         draws: gradients drawn for the variance.
         reference: auto, which is exact where the states can be enumerated, quadrature for a Gaussian where more nodes

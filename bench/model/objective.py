@@ -44,6 +44,11 @@ class Objective:
         """Whether the KL is a term of the loss with a draw of its own."""
         return self.kl.endswith("_loss")
 
+    @property
+    def noise_of_cost_alone(self) -> bool:
+        """Whether the KL brings no noise and is no part of the cost."""
+        return self.kl == "analytic" or not self.beta
+
     def impossible(self, q: Latent) -> str | None:
         """One sentence saying why this estimator cannot serve this objective, or None."""
         name, needs = self.estimator.name, self.estimator.kl
@@ -51,6 +56,11 @@ class Objective:
             return f"{self.model.name} has no prior, hence no KL: set objective.beta=0."
         if self.estimator.objective == "iwae" and (self.kl != "sampled" or self.beta != 1):
             return f"{name} bounds log p(x) by K samples of -log w(z): set objective.kl=sampled objective.beta=1."
+        if self.estimator.rewards and not (isinstance(self.model, Problem) and self.model.rewards):
+            return (
+                f"{name} divides by the mean reward of a group, and the costs here are no rewards: its signal is 0; "
+                "take problem=tokens, or estimator.scale=none or std."
+            )
         if needs not in ("any", self.kl):
             return f"{name} is defined for the {needs} KL and does nothing of its own here: set objective.kl={needs}."
         if q.deterministic and self.kl != "analytic":

@@ -41,6 +41,9 @@ class LogisticRegression(Problem):
         rows = x.unflatten(-1, (-1, COLUMNS + 1))
         return -ROWS * self.likelihood(rows, z).mean(-1)
 
+    def data(self, device: torch.device, dtype: torch.dtype) -> "Shared":
+        return breast_cancer(device=device, dtype=dtype)
+
 
 class Shared(Data):
     """Rows that share one latent: a batch of B of them is one example, `x [1, B X]`."""

@@ -17,7 +17,7 @@ from bench.measure.clock import Rounds
 from bench.measure.moving import MovingMoments
 from bench.measure.reference import reference_of
 from bench.model.objective import Objective
-from bench.model.vae import VAE, Model
+from bench.model.vae import VAE
 from bench.problems import NoData
 from bench.run.clock import TrainingClock, WallClock
 from bench.run.ending import Ending
@@ -45,10 +45,12 @@ class Experiment:
         self.config, seeds, self.wall = config, config["seeds"], WallClock()
         self.device, dtype = torch.device(config["device"]), getattr(torch, config["dtype"])
         self.clock = TrainingClock(self.device)
-        self.data = data or self._data(dtype)
+        named = config["problem"]["name"] != problems.VAE
+        problem = problems.problem(**config["problem"]) if named else None
+        self.data = data or (problem.data(self.device, dtype) if problem else self._images(dtype))
         self.probe = self.data.probe(config["measure"]["batches"], config["measure"]["batch_size"], seeds["data"])
         with own_stream(seeds["model"]):
-            self.model = self._model().to(self.device, dtype)
+            self.model = (problem or self._vae()).to(self.device, dtype)
             self.estimator = build(config["estimator"]).to(self.device, dtype)
             self.objective = Objective(self.model, self.estimator, **config["objective"])
             with torch.no_grad():  # a graph kept alive would tie the parameters' gradients to this stream
@@ -78,14 +80,10 @@ class Experiment:
         """One sentence saying why these parts do not go together, or None."""
         return self.objective.impossible(self.q)
 
-    def _data(self, dtype: torch.dtype) -> datasets.Data | NoData:
-        if (name := self.config["problem"]["name"]) != problems.VAE:
-            return problems.data(name, self.device, dtype)
+    def _images(self, dtype: torch.dtype) -> datasets.Data:
         return datasets.load(**self.config["data"], device=self.device, dtype=dtype, seed=self.config["seeds"]["data"])
 
-    def _model(self) -> Model:
-        if self.config["problem"]["name"] != problems.VAE:
-            return problems.problem(**self.config["problem"])
+    def _vae(self) -> VAE:
         assert isinstance(self.data, datasets.Data)
         return VAE(self.config["latent"], self.config["model"], self.data.shape, self.data.mean.cpu())
 

@@ -50,7 +50,8 @@ def evaluated(experiment: Experiment, split: str) -> dict[str, Any]:
     """Bounds of the model on images of a split."""
     settings, seeds = experiment.config["evaluate"], experiment.config["seeds"]
     x = experiment.data.fixed(split, settings["examples"], seeds["data"])
-    return evaluate(experiment.model, x, settings["samples"], settings["prior_samples"], seeds["measure"])
+    samples, prior = (settings["samples"], settings["prior_samples"]), experiment.objective.beta > 0
+    return evaluate(experiment.model, x, *samples, seeds["measure"], prior)
 
 
 def add_gradient(
@@ -71,7 +72,8 @@ def add_gradient(
         max_draws=settings["max_draws"],
     )
     about = {"seed": config["seed"], "step": step, "trained_with": trained_with, "estimator": config["option"]}
-    exact = model.variances(experiment.estimator, len(experiment.probe[0])) if isinstance(model, Problem) else {}
+    known = isinstance(model, Problem) and experiment.objective.noise_of_cost_alone
+    exact = model.variances(experiment.estimator, experiment.probe) if known else {}
     for row in measured:
         row |= about | {"variance_exact": exact.get(row["part"])}
         row |= experiment.moving.columns(row["part"]) if experiment.moving else {}

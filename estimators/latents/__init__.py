@@ -4,12 +4,24 @@
 broadcasts over any batch shape, written `...`, whose last axis is B. Log-probabilities and divergences are in nats.
 """
 
-from estimators.latents.base import Discrete, Latent
+from estimators.latents.base import Discrete, Enumerable, Latent
 from estimators.latents.bernoulli import Bernoulli
 from estimators.latents.categorical import Categorical, OneHot
 from estimators.latents.gaussian import Gaussian
+from estimators.latents.sequence import Sequence
 from estimators.latents.vq import VQ
 
-FAMILIES: dict[str, type[Latent]] = {f.family: f for f in (Gaussian, Bernoulli, Categorical, VQ)}
+FAMILIES: dict[str, type[Latent]] = {f.family: f for f in (Gaussian, Bernoulli, Categorical, VQ, Sequence)}
 
-__all__ = ["FAMILIES", "VQ", "Bernoulli", "Categorical", "Discrete", "Gaussian", "Latent", "OneHot"]
+__all__ = [
+    "FAMILIES",
+    "VQ",
+    "Bernoulli",
+    "Categorical",
+    "Discrete",
+    "Enumerable",
+    "Gaussian",
+    "Latent",
+    "OneHot",
+    "Sequence",
+]

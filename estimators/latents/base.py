@@ -58,6 +58,11 @@ class Latent(ABC):
         return self.params.shape[: self.params.ndim - self.event_ndim]
 
     @property
+    def point_ndim(self) -> int:
+        """Axes of z after the batch shape."""
+        return self.event_ndim
+
+    @property
     def natural(self) -> Tensor:
         """What `as_loss` differentiates: the parameters, or the logits computed from them."""
         return self.params
@@ -87,8 +92,27 @@ class Latent(ABC):
         """KL(q || prior) `[..., B]`; `prior`: same family, broadcastable parameters; by default `standard()`."""
 
 
-class Discrete(Latent):
-    """Finite families. Noise added to logits decides a sample, `harden(perturbed(k))`; `soften` relaxes that."""
+class Enumerable(Latent):
+    """Families with finitely many states."""
+
+    @property
+    @abstractmethod
+    def states(self) -> int:
+        """Number of joint states of one example's latent."""
+
+    @abstractmethod
+    def score(self, z: Tensor) -> Tensor:
+        """d log q(z) / d logits `[K, ..., B, *]` of samples z, without gradient; of coordinates z - probs, right to the
+        last digits however close to 1 a probability is."""
+
+    @abstractmethod
+    def enumerate(self, start: int = 0, stop: int | None = None) -> Tensor:
+        """States `start..stop` `[S, 1, ..., 1, *]`, broadcastable over the batch shape."""
+
+
+class Discrete(Enumerable):
+    """Independent coordinates of finitely many values. Noise added to logits decides a sample,
+    `harden(perturbed(k))`; `soften` relaxes that."""
 
     @property
     @abstractmethod
@@ -107,16 +131,6 @@ class Discrete(Latent):
     @abstractmethod
     def probs(self) -> Tensor:
         """Probabilities, shaped as z without its K axis."""
-
-    @property
-    @abstractmethod
-    def states(self) -> int:
-        """Number of joint states of one example's latent."""
-
-    @abstractmethod
-    def score(self, z: Tensor) -> Tensor:
-        """d log q(z) / d logits `[K, ..., B, *]` of samples z, without gradient: z - probs, right to the last digits
-        however close to 1 a probability is."""
 
     @abstractmethod
     def jacobian(self, slope: Tensor) -> Tensor:
@@ -138,10 +152,6 @@ class Discrete(Latent):
     @abstractmethod
     def harden(self, perturbed: Tensor) -> Tensor:
         """The sample that perturbed logits (or a relaxed sample, through its logits) decide for, without gradient."""
-
-    @abstractmethod
-    def enumerate(self, start: int = 0, stop: int | None = None) -> Tensor:
-        """States `start..stop` `[S, 1, ..., 1, *]`, broadcastable over the batch shape."""
 
     def sample(self, k: int) -> Tensor:
         return self.harden(self.perturbed(k).detach())

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from estimators import Discrete, Estimator, Gaussian, Latent
+from estimators import Enumerable, Estimator, Gaussian, Latent
 
 
 class Moments(NamedTuple):
@@ -34,7 +34,7 @@ def outcomes(q: Latent, draws: int, nodes: int = 20) -> tuple[Tensor, Tensor]:
     The noise is that of `q.sample` for a discrete family, of `q.normal` for a Gaussian (Gauss-Hermite nodes).
     """
     (examples,) = q.batch_shape
-    if isinstance(q, Discrete):
+    if isinstance(q, Enumerable):
         states = q.enumerate()  # [S, 1, *]
         index = joint(q.states, draws * examples).view(-1, draws, examples)
         noise = states.squeeze(1)[index].movedim(1, 0)
@@ -53,7 +53,7 @@ def replay(q: Latent, noise: Tensor) -> Latent:
     def take(self: Latent, k: int) -> Tensor:
         return torch.stack([next(draws) for _ in range(k)])
 
-    source = "sample" if isinstance(q, Discrete) else "normal"
+    source = "sample" if isinstance(q, Enumerable) else "normal"
     fixed = type("Fixed", (type(q),), {source: take})
     params = q.params.detach().expand(noise.shape[1], *q.params.shape).clone().requires_grad_()
     replicas = fixed.__new__(fixed)
@@ -77,7 +77,7 @@ def true_gradient(q: Latent, cost: Callable[..., Tensor], nodes: int = 60) -> Mo
     """The gradient of E cost(z, q), with variance 0."""
     live = q.with_params(q.params.detach().clone().requires_grad_())
     noise, weights = outcomes(q.with_params(q.params[:1]), 1, nodes)
-    if isinstance(live, Discrete):
+    if isinstance(live, Enumerable):
         points = noise[0]  # [S, 1, *]: every example meets every state
         weights = live.log_prob(points).exp()  # [S, B]
     else:

@@ -1,0 +1,123 @@
+"""Sequences of tokens, each drawn given all before it."""
+
+import math
+from typing import Any, Self
+
+import torch
+from torch import Tensor
+
+from estimators.latents.base import Enumerable, finite, relative_entropy, ruled_out
+from estimators.latents.categorical import log_probabilities
+
+
+class Sequence(Enumerable):
+    """An autoregressive policy: L tokens out of V, each drawn given its whole prefix.
+
+    `params [..., B, N, V]`: a row of logits for each of the N = 1 + V + ... + V^(L-1) prefixes, short ones first, and
+    those of one length in the order of their tokens, the first token counting most. z `[K, ..., B, L]`: the tokens,
+    whole numbers from 0 to V - 1. There are fewer sequences than parameters, so a table of them is always affordable.
+
+    A logit of -inf rules its token out after that prefix; each row keeps at least one token. With one token it is the
+    categorical variable of one coordinate.
+
+    Raises:
+        ValueError: fewer than two tokens, or rows that are not those of all prefixes.
+    """
+
+    family = "sequence"
+    event_ndim = 2
+    point_ndim = 1
+
+    def __init__(self, params: Tensor):
+        super().__init__(params)
+        rows, self.vocabulary = params.shape[-2:]
+        if self.vocabulary < 2:
+            raise ValueError(f"A sequence needs two tokens to choose from, or more; params have {self.vocabulary}.")
+        self.length, prefixes = 0, 0
+        while prefixes < rows:
+            prefixes += self.vocabulary**self.length
+            self.length += 1
+        if prefixes != rows or not rows:
+            raise ValueError(
+                f"A sequence of {self.vocabulary} tokens has a row of logits for each prefix: 1, "
+                f"{1 + self.vocabulary}, {1 + self.vocabulary + self.vocabulary**2} and so on; params have {rows} rows."
+            )
+
+    @property
+    def logits(self) -> Tensor:
+        """`[..., B, N, V]`, finite."""
+        return finite(self.params)
+
+    @property
+    def states(self) -> int:
+        return self.vocabulary**self.length
+
+    def levels(self, rows: Tensor) -> list[Tensor]:
+        """What belongs to the prefixes, `[..., N, *]`, split by their length: L tensors `[..., V^t, *]`."""
+        return list(rows.split([self.vocabulary**t for t in range(self.length)], -2))
+
+    def along_paths(self, terms: Tensor) -> list[Tensor]:
+        """Sums of terms `[..., N, V]` of (prefix, next token) along the way to every prefix, and at last to every
+        sequence: L + 1 tensors `[..., V^t]`."""
+        sums = [terms.new_zeros(*terms.shape[:-2], 1)]
+        for level in self.levels(terms):
+            sums.append((sums[-1].unsqueeze(-1) + level).flatten(-2))
+        return sums
+
+    def log_probs(self) -> Tensor:
+        """Of every sequence `[..., B, V^L]`, in the order of `enumerate`; finite also where one is impossible."""
+        return self.along_paths(log_probabilities(self.logits))[-1]
+
+    def numbers(self, z: Tensor) -> Tensor:
+        """Which of the sequences `z [..., L]` are, `[...]`: their place in the order of `enumerate`."""
+        powers = self.vocabulary ** torch.arange(self.length - 1, -1, -1, device=z.device)
+        return (z * powers).sum(-1)
+
+    def tokens(self, numbers: Tensor) -> Tensor:
+        """The sequences `[..., L]` with these numbers `[...]`."""
+        powers = self.vocabulary ** torch.arange(self.length - 1, -1, -1, device=numbers.device)
+        every = torch.arange(self.states, device=numbers.device)[:, None] // powers % self.vocabulary  # [V^L, L]
+        return every[numbers]
+
+    def uniform(self, k: int) -> Tensor:
+        """Uniform noise `[K, ..., B]`: one number from [0, 1) decides a sequence."""
+        return torch.rand(k, *self.batch_shape, dtype=self.params.dtype, device=self.params.device)
+
+    def sample(self, k: int) -> Tensor:
+        cumulative = self.log_probs().detach().exp().cumsum(-1)
+        cumulative = cumulative / cumulative[..., -1:]  # 1 at the end, so that noise below 1 is below it
+        noise = self.uniform(k).movedim(0, -1).contiguous()  # [..., B, K]
+        return self.tokens(torch.searchsorted(cumulative, noise, right=True).movedim(-1, 0))
+
+    def log_prob(self, z: Tensor) -> Tensor:
+        log_q, numbers = self.log_probs(), self.numbers(z)  # [..., B, V^L], [K, ..., B]
+        shape = torch.broadcast_shapes(self.batch_shape, numbers.shape[1:])
+        numbers = numbers.expand(-1, *shape).movedim(0, -1)
+        total = log_q.expand(*shape, -1).gather(-1, numbers).movedim(-1, 0)
+        return total.masked_fill(ruled_out(total), -math.inf)
+
+    def score(self, z: Tensor) -> Tensor:
+        """d log q(z) / d params `[K, ..., B, N, V]` of samples, without gradient: on the way of a sequence its token,
+        one-hot, less the probabilities; 0 elsewhere."""
+        probs = self.logits.detach().softmax(-1)
+        numbers, rows = self.numbers(z)[..., None], []  # [K, ..., B, 1]
+        for t, level in enumerate(self.levels(probs)):
+            after = numbers // self.vocabulary ** (self.length - 1 - t)  # prefix and next token in one number
+            chosen = after == torch.arange(self.vocabulary ** (t + 1), device=z.device)
+            chosen = chosen.unflatten(-1, (-1, self.vocabulary))  # [K, ..., B, V^t, V]
+            rows.append((chosen.to(probs.dtype) - level) * chosen.any(-1, keepdim=True))
+        return torch.cat(rows, -2)
+
+    def standard(self) -> Self:
+        return type(self)(torch.zeros_like(self.params[..., :1, :, :]))
+
+    def kl(self, prior: Any = None) -> Tensor:
+        # Row by row, each as likely as its prefix: no row counts that cannot be reached.
+        log_p = log_probabilities(self.logits)
+        rows = relative_entropy(log_p, log_probabilities((self.standard() if prior is None else prior).logits)).sum(-1)
+        reached = torch.cat(self.along_paths(log_p)[:-1], -1)  # [..., B, N]
+        return (reached.exp() * rows.masked_fill(ruled_out(reached), 0)).sum(-1)
+
+    def enumerate(self, start: int = 0, stop: int | None = None) -> Tensor:
+        numbers = torch.arange(start, self.states if stop is None else stop, device=self.params.device)
+        return self.tokens(numbers).view(-1, *[1] * len(self.batch_shape), self.length)
