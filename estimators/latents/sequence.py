@@ -84,7 +84,10 @@ class Sequence(Enumerable):
         return torch.rand(k, *self.batch_shape, dtype=self.params.dtype, device=self.params.device)
 
     def sample(self, k: int) -> Tensor:
-        cumulative = self.log_probs().detach().exp().cumsum(-1)
+        chances = self.params.new_ones(*self.batch_shape, 1)
+        for level in self.levels(self.logits.detach().softmax(-1)):
+            chances = (chances.unsqueeze(-1) * level).flatten(-2)
+        cumulative = chances.cumsum(-1)  # [..., B, V^L]
         cumulative = cumulative / cumulative[..., -1:]  # 1 at the end, so that noise below 1 is below it
         noise = self.uniform(k).movedim(0, -1).contiguous()  # [..., B, K]
         return self.tokens(torch.searchsorted(cumulative, noise, right=True).movedim(-1, 0))
