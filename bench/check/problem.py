@@ -151,7 +151,7 @@ class Truth(NamedTuple):
 def truth(problem: Problem, kind: str, bound: int | None = None) -> Truth:
     """Of the expected cost of the first example, or of the bound of `bound` samples: -E log 1/K sum_k exp(-cost)."""
     one = problem.first()
-    if isinstance(one.q, Discrete):
+    if isinstance(one.q, Enumerable):
         return _differentiated(one, kind, bound, 0)
     slots = (bound or 1) * (one.q.params.shape[-1] // 2)
     if slots > MOST_SLOTS:

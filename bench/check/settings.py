@@ -9,7 +9,7 @@ from bench.check.problem import Setting, tuples
 from bench.check.subject import Case, Subject
 from bench.check.tags import documented
 from bench.check.verdict import Verdict, demand, ok
-from estimators import Discrete
+from estimators import Enumerable
 
 DRAWS = 2**15  # at most, in a setting whose noise cannot be enumerated
 TERMS = 2**23  # of the enumeration of a bound
@@ -88,7 +88,7 @@ def _cases(case: Case) -> Iterator[tuple[Row, Case]]:
 def _has_truth(case: Case) -> bool:
     """Whether its bound can be enumerated, if it has one."""
     q, samples = case.problem.q, case.bound
-    if samples is None or not isinstance(q, Discrete):
+    if samples is None or not isinstance(q, Enumerable):
         return True
     return q.states * tuples(q.states, samples) <= TERMS
 
@@ -115,7 +115,7 @@ def _changed(subject: Subject, name: str, value: int) -> Subject:
 
 def _words(row: Row, case: Case) -> str:
     q, changed = case.problem.q, case.subject.arguments()
-    size = case.problem.q.params.shape[-1] // (1 if isinstance(q, Discrete) else 2)
+    size = case.problem.q.params.shape[-1] // (1 if isinstance(q, Enumerable) else 2)
     words: list[Any] = [f"D={size}"] if case.family in ("gaussian", "bernoulli") else []
     if not words:
         words.append("D={}, C={}".format(*row.categories))

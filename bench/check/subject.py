@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from bench.check.problem import BASE, Cost, Problem, Setting, problem
 from bench.config import plugins
 from bench.errors import BadInput, nearest
-from estimators import Discrete, Estimate, Estimator
+from estimators import Enumerable, Estimate, Estimator
 
 PREPARATION = 3  # training steps before the checks, so that running means and learned baselines are not at their start
 LEARNED = 0.3  # how far own parameters go meanwhile: PREPARATION steps of Adam at 0.1
@@ -89,7 +89,7 @@ class Case:
         self.kinds = ("analytic", "sampled") if needs == "any" else (needs,)
 
     def _states(self) -> int:
-        return self.problem.q.states if isinstance(self.problem.q, Discrete) else 0
+        return self.problem.q.states if isinstance(self.problem.q, Enumerable) else 0
 
     def others(self, setting: Setting) -> "Case":
         """The same in another setting."""
