@@ -12,7 +12,7 @@ from bench.speed.handwritten import FUNCTIONS
 from bench.streams import own_stream
 from estimators import FAMILIES, VQ, Estimator, Latent
 
-PARAMS = {"gaussian": (16,), "bernoulli": (8,), "categorical": (4, 4), "vq": (4, 3)}  # 8 coordinates, or 4 of 4 codes
+PARAMS = {"gaussian": (16,), "bernoulli": (8,), "categorical": (4, 4), "vq": (4, 3), "sequence": (5, 4)}  # 4 codes
 
 
 def latent(family: str, replicas: int, device: torch.device) -> Latent:

@@ -10,11 +10,12 @@ from bench.config.plugins import estimator
 from bench.model.objective import Objective
 from bench.problems import PROBLEMS, problem
 from bench.problems.bits import BernoulliBits, BernoulliCoupled
-from estimators import Bernoulli, Gaussian
+from estimators import Bernoulli, Gaussian, Sequence
 
 KS = (0.1, 0.5, 0.8, 0.9, 1.05, 1.2, 2.0, 5.0, 10.0)
 BIT = {"name": "bernoulli_bits", "dim": 1, "t": 0.45, "power": 2.0, "logit": 0.6}
 COUPLED = {"name": "bernoulli_coupled"}
+ONE = torch.zeros(1, 1, 1)  # a probe batch of one example
 
 
 def toy(function: str, k: float, mean: float = 1.0, std: float = 1.0):
@@ -76,7 +77,7 @@ def test_the_exponential_and_the_cosine_have_their_closed_forms(k):
 ])  # fmt: skip
 def test_the_pathwise_derivative_of_the_mean_can_be_the_noisier_one(function, k, worse):
     made = toy(function, k)
-    pathwise, score = (made.variances(estimator(name), 1)["encoder.mean"] for name in ("reparam", "reinforce"))
+    pathwise, score = (made.variances(estimator(name), ONE)["encoder.mean"] for name in ("reparam", "reinforce"))
     assert (pathwise > score) == worse
 
 
@@ -100,7 +101,7 @@ def test_three_coupled_bits_have_their_anchors():
     traces = {"reinforce": 5.8466016479, "rloo": 1.3263941256, "disarm": 0.7575449097}
     for name, trace in traces.items():
         hyper = {"k": 2} if name == "rloo" else {}
-        assert abs(made.variances(estimator(name, **hyper), 1)["latent"] - trace) < 1e-10
+        assert abs(made.variances(estimator(name, **hyper), ONE)["latent"] - trace) < 1e-10
 
 
 @pytest.mark.parametrize("power", [1.0, 1.5, 2.0, 3.0])
@@ -150,16 +151,16 @@ def test_what_is_not_known_is_not_claimed():
     bit, line = problem(**BIT), toy("cosine", 1.0)
     for name in ("rebar", "gumbel_softmax", "nvil", "straight_through_identity", "straight_through_annealed"):
         changes = {"temperature": 0.7} if name == "straight_through_annealed" else {}
-        assert bit.variances(estimator(name, **changes), 1) == {}, name
+        assert bit.variances(estimator(name, **changes), ONE) == {}, name
     for name in ("reparam_cv", "lax", "nvil"):
-        assert line.variances(estimator(name), 1) == {}, name
+        assert line.variances(estimator(name), ONE) == {}, name
     regression = problem("logistic_regression")
     assert (regression.value(), regression.gradient(), regression.variance(estimator("reparam"))) == (None, None, None)
 
 
 def test_a_batch_divides_the_variance():
     made = toy("quadratic", 0.0)
-    one, ten = (made.variances(estimator("reparam"), examples) for examples in (1, 10))
+    one, ten = (made.variances(estimator("reparam"), torch.zeros(1, n, 1)) for n in (1, 10))
     assert one.keys() == {"latent", "encoder", "encoder.mean", "encoder.log_std"}
     assert one["encoder"] == pytest.approx(one["encoder.mean"] + one["encoder.log_std"])
     assert all(ten[part] == pytest.approx(one[part] / 10) for part in one)
@@ -180,5 +181,5 @@ def test_a_function_that_has_no_mean_is_refused_in_a_sentence():
 
 
 def test_every_problem_has_a_family_and_a_name_of_its_own():
-    assert {cls.family for cls in PROBLEMS.values()} == {Bernoulli, Gaussian}
+    assert {cls.family for cls in PROBLEMS.values()} == {Bernoulli, Gaussian, Sequence}
     assert all(cls.name == name for name, cls in PROBLEMS.items())

@@ -52,6 +52,12 @@ LINES = {
         latent.dim=3 problem=gaussian_exp
         latent.dim=1000000000000
         estimator=disarm latent=gaussian
+        estimator=maxrl
+        problem=tokens estimator=disarm
+        problem=tokens estimator=exact problem.length=8
+        problem=tokens problem.length=9
+        problem=tokens problem.length=17
+        problem=tokens problem.vocabulary=1
         measure.at=[0.5,half]
         measure.precision=1e-6
         measure.precision=1e-200
