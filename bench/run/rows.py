@@ -72,8 +72,9 @@ def add_gradient(
         max_draws=settings["max_draws"],
     )
     about = {"seed": config["seed"], "step": step, "trained_with": trained_with, "estimator": config["option"]}
-    known = isinstance(model, Problem) and experiment.objective.noise_of_cost_alone
-    exact = model.variances(experiment.estimator, experiment.probe) if known else {}
+    exact: dict[str, float] = {}
+    if isinstance(model, Problem) and experiment.objective.noise_of_cost_alone:
+        exact = model.variances(experiment.estimator, experiment.probe)
     for row in measured:
         row |= about | {"variance_exact": exact.get(row["part"])}
         row |= experiment.moving.columns(row["part"]) if experiment.moving else {}

@@ -123,7 +123,7 @@ def perform(command: str, ran: list) -> int:
         case "speed":
             speed_arguments(arguments)  # a wrong one exits; what is measured is tests of its own
             return 0
-        case "tests.support.kills" | "tests.support.kill_points" | "tests.support.error_bars":
+        case "tests.support.kills" | "tests.support.kill_points" | "tests.support.error_bars" | "tests.support.policy":
             importlib.import_module(name).arguments(arguments)  # the same
             return 0
         case "schema" | "keys":
