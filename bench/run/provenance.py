@@ -1,5 +1,6 @@
 """Where a number comes from: code, versions, device and command."""
 
+import os
 import platform
 import shlex
 import subprocess
@@ -12,22 +13,27 @@ import torch
 from bench import nvml
 from bench.files import ROOT
 from bench.machine import device_name
+from bench.terminal import plain
 from bench.version import __version__
+
+COMMIT = "ESTIMATOR_BENCH_COMMIT"  # the variable that names the commit of a copy without .git
 
 
 @cache
 def commit() -> str | None:
-    """The git commit of the tree this code lies in, with + where the tree was changed; None outside a checkout."""
+    """The git commit of the tree this code lies in, with + where the tree was changed. Outside a checkout what the
+    variable `COMMIT` says, and None without it."""
 
     def git(*words: str) -> str:
         return subprocess.run(["git", "-C", ROOT, *words], capture_output=True, text=True, check=True).stdout.strip()
 
+    named = plain(os.environ.get(COMMIT, "").strip()) or None
     try:
         if Path(git("rev-parse", "--show-toplevel")) != ROOT:
-            return None
+            return named
         return git("rev-parse", "--short=12", "HEAD") + ("+" if git("status", "--porcelain", "-uno") else "")
     except (OSError, subprocess.CalledProcessError):
-        return None
+        return named
 
 
 def provenance(device: str, threads: int) -> dict:

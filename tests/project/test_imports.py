@@ -23,6 +23,7 @@ FLOORS = """
     sweep speed
     cli status list mirrors
     clean probe
+    gpu
     __main__
 """
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS.split("\n")) for room in rooms.split()}

@@ -1,0 +1,108 @@
+"""`python -m bench.gpu`: everything that only a GPU can show, in one sitting.
+
+Each part is a command under its own limit, with what it prints in a file of its own; `parts.json` says how each ended,
+after each. The same command does what is not done yet. On the CPU the parts are as small as they can be.
+"""
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from bench.files import ROOT, replace
+from bench.gpu.parts import Part, parts
+from bench.run.provenance import commit
+from bench.terminal import Parser, to_its_end
+
+STATE = "parts.json"
+NEVER = {"status": "not begun", "seconds": 0.0}
+
+
+@to_its_end
+def main(argv: list[str] | None = None) -> int:
+    """Exit status: 0; 1 where a part that was asked for is not done; 2 at bad arguments; 130 where interrupted."""
+    chosen = arguments(argv)
+    out, about = chosen.out.absolute(), {"device": chosen.device, "commit": commit()}
+    end, state = time.monotonic() + chosen.seconds, earlier(out, about)
+    every = parts(chosen.device, out, chosen.data.absolute())
+    asked = [part for part in every if chosen.only in (None, part.name)]
+    try:
+        for part in asked:
+            if state.get(part.name, NEVER)["status"] == "done":
+                continue
+            print(f"{part.name}: at most {max(0.0, min(part.limit, end - time.monotonic())):.0f} s", flush=True)
+            state[part.name] = do(part, out, end - time.monotonic())
+            replace(out / STATE, json.dumps(about | {"parts": state}, indent=1).encode())
+    except KeyboardInterrupt:
+        print("Interrupted: what is done is kept, and the same command goes on.")
+        return 130
+    print(f"{'part':10} {'seconds':>7}  status")
+    for part in every:
+        how = state.get(part.name, NEVER)
+        see = f", see {chosen.out / part.name}.log" if (out / f"{part.name}.log").exists() else ""
+        print(f"{part.name:10} {how['seconds']:7.0f}  {how['status']}{see}")
+    return 0 if all(state[part.name]["status"] == "done" for part in asked) else 1
+
+
+def arguments(argv: list[str] | None) -> argparse.Namespace:
+    """What was asked, checked."""
+    parser = Parser(prog="python -m bench.gpu", description=__doc__)
+    parser.add_argument("--out", type=Path, default=Path("outputs/gpu"), help="folder of all results")
+    parser.add_argument("--seconds", type=float, default=540, help="after which no part goes on, default 540")
+    parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda", help="cpu: the smallest sizes, to try it")
+    parser.add_argument("--data", type=Path, default=Path("data"), help="folder of MNIST, which is not downloaded")
+    names = [part.name for part in parts("cuda", Path("."))]
+    parser.add_argument("--only", choices=names, help="one part alone")
+    chosen = parser.parse_args(argv)
+    if chosen.device == "cuda" and not torch.cuda.is_available():
+        parser.error("this machine has no CUDA device; --device cpu tries the commands at the smallest sizes.")
+    if chosen.only and chosen.only not in [part.name for part in parts(chosen.device, Path("."))]:
+        parser.error(f"--only {chosen.only} needs a GPU.")
+    if not chosen.seconds > 0:
+        parser.error(f"--seconds {chosen.seconds:g} is too few; it needs a number above 0.")
+    try:
+        chosen.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        parser.error(f"--out {chosen.out} cannot be made a directory: {error.strerror}.")
+    return chosen
+
+
+def do(part: Part, out: Path, left: float) -> dict[str, Any]:
+    """Run a part for as long as it may take and `left` allows; how it ended. It ends with all that it has started."""
+    start, limit = time.monotonic(), min(part.limit, left)
+    if limit <= 0:
+        return {"status": "no time was left", "seconds": 0.0}
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    around = os.environ | {"PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
+    with open(out / f"{part.name}.log", "wb") as log:
+        process = subprocess.Popen(part.command, stdout=log, stderr=log, env=around, start_new_session=True)
+        try:
+            code = process.wait(limit)
+            status = "done" if code == 0 else f"ended with exit status {code}"
+        except subprocess.TimeoutExpired:
+            status = f"reached its limit of {limit:.0f} s"
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+    return {"status": status, "seconds": time.monotonic() - start}
+
+
+def earlier(out: Path, about: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """How the parts ended in earlier calls, of the same code and for the same device; nothing where that is unknown."""
+    try:
+        found = json.loads((out / STATE).read_text())
+        if any(found[key] != value for key, value in about.items()):
+            return {}
+        return {
+            name: {"status": str(how["status"]), "seconds": float(how["seconds"])}
+            for name, how in found["parts"].items()
+        }
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return {}

@@ -1,0 +1,132 @@
+"""The sitting at a GPU, dry on the CPU: every part leaves its results, what is done stays done, limits hold."""
+
+import importlib
+import json
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from bench.gpu import command
+from bench.gpu.parts import Part, parts, quoted
+
+MAINS = {"bench": "bench.cli", "bench.speed": "bench.speed.command", "bench.probe": "bench.probe.command"}
+LEFT = {
+    "versions": "versions.log",
+    "options": "options.csv",
+    "speed": "speed/speed.csv",
+    "steps": "steps/*/complete.json",
+    "shared": "shared/*/complete.json",
+}
+DRY = ["--device", "cpu", "--out"]
+
+
+def planted(monkeypatch, **programs: str) -> None:
+    """Parts that are these programs, each for 30 seconds at the most."""
+    made = [Part(name, 30, "timeit", ["-n", "1", "-r", "1", program]) for name, program in programs.items()]
+    monkeypatch.setattr(command, "parts", lambda *_: made)
+
+
+def ended(out: Path) -> dict[str, str]:
+    found = json.loads((out / command.STATE).read_text())["parts"]
+    return {name: how["status"] for name, how in found.items()}
+
+
+def test_what_is_done_stays_done_and_the_rest_is_done_again(tmp_path, monkeypatch, capsys):
+    add = f"open({str(tmp_path / 'count')!r}, 'a').write('x')"
+    planted(monkeypatch, good=add, bad="raise SystemExit")
+    words, out = [*DRY, str(tmp_path / "out")], tmp_path / "out"
+    assert command.main(words) == 1
+    assert ended(out) == {"good": "done", "bad": "ended with exit status 1"}
+    assert f"ended with exit status 1, see {out / 'bad.log'}\n" in capsys.readouterr().out
+    planted(monkeypatch, good=add, bad="print('now')")
+    assert command.main(words) == 0
+    assert (tmp_path / "count").read_text() == "x"
+    assert (out / "bad.log").read_text().startswith("now\n")
+
+
+def test_parts_of_other_code_or_another_device_are_done_again(tmp_path, monkeypatch, capsys):
+    add = f"open({str(tmp_path / 'count')!r}, 'a').write('x')"
+    planted(monkeypatch, good=add)
+    for commit in ("a", "b", "b"):
+        monkeypatch.setattr(command, "commit", lambda commit=commit: commit)
+        assert command.main([*DRY, str(tmp_path)]) == 0
+    assert (tmp_path / "count").read_text() == "xx"
+    state = json.loads((tmp_path / command.STATE).read_text())
+    (tmp_path / command.STATE).write_text(json.dumps(state | {"device": "cuda"}))
+    assert command.main([*DRY, str(tmp_path)]) == 0
+    assert (tmp_path / "count").read_text() == "xxx"
+    capsys.readouterr()
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"device": "cpu", "commit": null, "parts": [1]}'])
+def test_a_damaged_state_is_no_state(tmp_path, content):
+    (tmp_path / command.STATE).write_text(content)
+    assert command.earlier(tmp_path, {"device": "cpu", "commit": None}) == {}
+
+
+def test_a_part_ends_at_the_limit_and_later_ones_are_told(tmp_path, monkeypatch, capsys):
+    planted(monkeypatch, slow="import time; time.sleep(60)", late="print(1)")
+    start = time.monotonic()
+    assert command.main([*DRY, str(tmp_path), "--seconds", "0.5"]) == 1
+    assert time.monotonic() - start < 20
+    assert ended(tmp_path) == {"slow": "reached its limit of 0 s", "late": "no time was left"}
+    capsys.readouterr()
+
+
+def test_one_part_alone_leaves_the_others_for_later(tmp_path, monkeypatch, capsys):
+    planted(monkeypatch, one="print(1)", other="print(2)")
+    assert command.main([*DRY, str(tmp_path), "--only", "other"]) == 0
+    assert "one              0  not begun\n" in capsys.readouterr().out
+    assert ended(tmp_path) == {"other": "done"}
+
+
+@pytest.mark.slow
+def test_a_part_is_a_process_that_works(tmp_path, capsys):
+    assert command.main([*DRY, str(tmp_path), "--only", "versions"]) == 0, capsys.readouterr().out
+    assert "torch" in json.loads((tmp_path / "versions.log").read_text())
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::UserWarning:hydra")
+def test_every_part_runs_dry_on_the_cpu(tmp_path, monkeypatch, capsys):
+    """In this process, since importing takes most of the time."""
+    every = parts("cpu", tmp_path)
+    assert [part.name for part in every] == list(LEFT)
+    for part in every[1:]:
+        monkeypatch.setattr(sys, "argv", [part.module, *part.words])
+        main = importlib.import_module(MAINS.get(part.module, part.module)).main
+        assert main(part.words) == 0, (part.name, capsys.readouterr())
+        assert list(tmp_path.glob(LEFT[part.name])), part.name
+
+
+def test_the_parts_of_a_gpu_train_on_mnist_and_run_the_tests_that_need_one(tmp_path):
+    every = {part.name: part for part in parts("cuda", tmp_path, Path("with 'a' quote"))}
+    assert list(every) == ["versions", "options", "tests", "speed", "steps", "shared"]
+    assert any(word.endswith("test_gpu.py") for word in every["tests"].words)
+    assert "engine=eager,compile,graph" in every["steps"].words
+    assert r"data.root='with \'a\' quote'" in every["shared"].words
+
+
+def test_paths_are_values_of_hydra():
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    for name in ("a b", "it's", "a,b=[c]", "{x}", "é"):
+        [override] = OverridesParser.create().parse_overrides([f"output={quoted(Path(name))}"])
+        assert override.value() == name
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("--seconds 0 --device cpu", "--seconds 0 is too few; it needs a number above 0."),
+        ("--only nothing", "argument --only: invalid choice: 'nothing' (choose from"),
+        ("--only tests --device cpu", "--only tests needs a GPU."),
+    ],
+)
+def test_bad_arguments_are_one_sentence(words, sentence, capsys):
+    with pytest.raises(SystemExit) as refused:
+        command.main(words.split())
+    assert refused.value.code == 2
+    assert capsys.readouterr().err.startswith(f"python -m bench.gpu: {sentence}")
