@@ -126,6 +126,9 @@ def perform(command: str, ran: list) -> int:
         case "tests.support.kills" | "tests.support.kill_points" | "tests.support.error_bars" | "tests.support.policy":
             importlib.import_module(name).arguments(arguments)  # the same
             return 0
+        case "tests.support.damages":
+            importlib.import_module(name).arguments(arguments)  # the same
+            return 0
         case "schema" | "keys":
             return int(bool(arguments))  # the pages they make are tests of their own
     if name == "report" and "--only" not in arguments:

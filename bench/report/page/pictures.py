@@ -56,7 +56,7 @@ def galleries(collection: Collection, order: list[tuple]) -> list[Gallery]:
         rows, data = [], None
         first: list[Any] = list(panel.sort_values("seed").drop_duplicates("label").itertuples())  # one seed of each
         for unit in sorted(first, key=lambda u: ranks.get((*key, u.label), len(ranks))):
-            if (images := _read(collection.directories.get(unit.run))) is None:
+            if (images := read(collection.directories.get(unit.run))) is None:
                 continue
             data = data or _strip(images["data"], "test images")
             strips = [_strip(images[kind], f"{KINDS[kind]}, {unit.label}") for kind in ("reconstruction", "prior")]
@@ -66,7 +66,7 @@ def galleries(collection: Collection, order: list[tuple]) -> list[Gallery]:
     return found
 
 
-def _read(directory: Path | None) -> dict[str, np.ndarray] | None:
+def read(directory: Path | None) -> dict[str, np.ndarray] | None:
     """The arrays of `images.npz`; None where there is none that can be read."""
     if directory is None or not (directory / "images.npz").is_file():
         return None
