@@ -5,17 +5,27 @@ from contextlib import contextmanager
 
 import torch
 
+TRAINING = "training"  # the purpose of the estimator's noise while a model is trained
+
+
+def derived(seed: int, purpose: str) -> int:
+    """The seed, of 63 bits, of the stream that belongs to this seed and this purpose alone.
+
+    A hash, since PyTorch's generator of the CPU takes only the lowest 32 bits of a seed, and since neighbouring seeds
+    and purposes must not meet.
+    """
+    return int.from_bytes(hashlib.sha256(f"{purpose} {seed}".encode()).digest()[:8], "big") >> 1
+
 
 def generator(seed: int, purpose: str, device: torch.device | str = "cpu") -> torch.Generator:
     """A generator whose stream belongs to this seed and this purpose alone."""
-    digest = hashlib.sha256(f"{purpose} {seed}".encode()).digest()
-    return torch.Generator(device).manual_seed(int.from_bytes(digest[:8], "big") >> 1)  # seeds have 63 bits
+    return torch.Generator(device).manual_seed(derived(seed, purpose))
 
 
 @contextmanager
-def own_stream(seed: int):
-    """Noise of one's own inside; the surrounding random streams go on as if nothing had happened."""
+def own_stream(seed: int, purpose: str):
+    """The stream of this seed and this purpose inside; the surrounding ones go on as if nothing had happened."""
     devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else []
     with torch.random.fork_rng(devices):
-        torch.manual_seed(seed)
+        torch.manual_seed(derived(seed, purpose))
         yield

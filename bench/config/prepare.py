@@ -51,6 +51,9 @@ def check(config: dict[str, Any]) -> None:
                 raise BadInput(f"{key} needs a finite number below {MOST}; got {value!r}.")
             if isinstance(number, str) and not text(number):
                 raise BadInput(f"{key} needs text that is UTF-8 and has no zero byte; got {value!r}.")
+    for key in ("seed", *(f"seeds.{stream}" for stream in config["seeds"])):
+        if (last := leaves[key] + leaves["replicas"] - 1) >= MOST:
+            raise BadInput(f"replicas={leaves['replicas']} would take {key} up to {last}, which must be below {MOST}.")
     betas = leaves["train.betas"]
     if len(betas) != 2 or max(betas) >= 1:
         raise BadInput(f"train.betas needs two numbers from 0 to below 1; got {betas}.")

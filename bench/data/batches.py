@@ -21,11 +21,11 @@ class Batches(Iterator[Tensor]):
         DataError: batch_size is not in 1..N.
     """
 
-    def __init__(self, data: Data, batch_size: int, seed: int):
+    def __init__(self, data: Data, batch_size: int, seed: int, purpose: str = "training"):
         check_batch_size(data, batch_size)
         self.data = data
         self.batch_size = batch_size
-        self.generator = generator(seed, "batches", data.train.device)
+        self.generator = generator(seed, f"batches of {purpose}", data.train.device)
         self.order = self._shuffle()  # [N]
         self.start = 0  # of the next batch in `order`
 

@@ -73,7 +73,7 @@ def costs(
 ) -> list[dict]:
     """Rows for a training step and for a gradient (all of a step but the optimisers and the state), as of `Subject`;
     `seed` is that of all noise."""
-    with own_stream(seed):
+    with own_stream(seed, "timing"):
         subject = Subject(trainer, batches, name, compiling)
         return subject.rows(in_turn(subject.works, subject.device, rounds))
 

@@ -28,7 +28,7 @@ def evaluate(model: Model, x: Tensor, samples: int, prior_samples: int, seed: in
     """
     if isinstance(model, Problem):
         return _of_problem(model, x, samples, seed, prior)
-    with own_stream(seed):
+    with own_stream(seed, "evaluation"):
         parts = [_bounds(model, chunk, samples) for chunk in x.split(max(1, ROWS // samples))]
         elbo, reconstruction, kl, iwae = (torch.cat(values) for values in zip(*parts, strict=True))
         row: dict[str, Any] = {"examples": len(x), "samples": samples, "prior_samples": prior_samples}
@@ -48,7 +48,7 @@ def _of_problem(problem: Problem, x: Tensor, samples: int, seed: int, prior: boo
     if (value := problem.value()) is not None:
         kl = {"kl": problem.divergence()} if problem.has_prior else {}
         return {"elbo": -value - (kl.get("kl", 0.0) if prior else 0.0), "reconstruction": -value, **kl}
-    with own_stream(seed):
+    with own_stream(seed, "evaluation"):
         values = [float(v) for v in _bounds(problem, x, samples)]
     return dict(zip(("elbo", "reconstruction", "kl", "iwae"), values, strict=True), samples=samples)
 

@@ -100,7 +100,7 @@ def compare(
         raise BadInput(f"tuning_steps needs a whole number, 0 or more; got {tuning_steps}.")
     labelled = _labelled(estimators)
     problem, x = Own(cost, q.detach()), q.params.new_zeros(len(q.params), 1)
-    with noise(seed):
+    with noise(seed, "compare"):
         shape = tuple(cost(q.detach().sample(2)).shape)
         if shape != (2, len(x)):
             raise BadInput(f"cost(z) of z [K, B, *] must be [K, B]: here (2, {len(x)}), and it is {shape}.")
@@ -111,7 +111,7 @@ def compare(
         raise BadInput(f"reference={reference} is not an unbiased estimator; take auto, exact or one that is.")
     rows: list[dict[str, Any]] = []
     for label, entry in labelled.items():
-        with noise(seed):
+        with noise(seed, "compare"):
             made = estimator(entry) if isinstance(entry, str) else deepcopy(entry)  # which may be trained
             objective = _objective(problem, made, x)
         if reason := objective.impossible(problem.encode(x)):
@@ -165,7 +165,7 @@ def _tune(objective: Objective, x: Tensor, steps: int, seed: int) -> int | None:
     if not learned and type(made).update is Estimator.update:
         return None
     optimiser = torch.optim.Adam(learned, TUNING_LR) if learned else None
-    with noise(seed):
+    with noise(seed, "compare"):
         for _ in range(steps):
             estimate = objective.estimate(q.with_params(q.params.detach().requires_grad_()), x)
             if optimiser and estimate.tuning is not None:
@@ -186,7 +186,7 @@ def _row(objective: Objective, x: Tensor, draws: int, truth: Objective, referenc
         loss = objective.estimate(q.with_params(leaf), x).loss.mean()
         return torch.autograd.grad(loss, [leaf], allow_unused=True)
 
-    with noise(seed):
+    with noise(seed, "compare"):
         forward, backward = evaluations(objective, objective.model.encode(x), x)
         seconds = timed(gradient, x.device, REPETITIONS, WARMUP)["seconds"]
     return {

@@ -23,7 +23,7 @@ from bench.run.ending import Ending, taken
 from bench.run.experiment import Experiment
 from bench.run.failures import note_failure
 from bench.run.record import record
-from bench.streams import generator, own_stream
+from bench.streams import derived, own_stream
 from bench.tables import store
 from estimators import Estimator
 
@@ -125,7 +125,7 @@ class SharedCheckpoint:
         seeds, identity = self.config["seeds"], json.dumps(experiment.config["estimator"], sort_keys=True)
         trainer, step = experiment.trainer, self.checkpoint.step
         if trainer.tuned or type(trainer.estimator).update is not Estimator.update:
-            with own_stream(stream(seeds["estimator"], f"tuning {identity}")):
+            with own_stream(seeds["estimator"], f"shared tuning {identity}"):
                 for done in range(self.tuning_steps):
                     advance(done, "tuning")
                     trainer.tune()
@@ -135,16 +135,11 @@ class SharedCheckpoint:
         if experiment.reference is not None and self.reference is None:
             settings = self.config["measure"]
             draws, memory = settings["reference_draws"], settings["memory"]
-            with own_stream(stream(seeds["measure"], "reference")):
+            with own_stream(seeds["measure"], "shared reference"):
                 self.reference = draw_reference(experiment.reference, experiment.probe, draws, memory=memory)
         reference = None if experiment.reference is None else self.reference
-        seed = stream(seeds["measure"], identity)
+        seed = derived(seeds["measure"], f"shared {identity}")
         rows.add_gradient(experiment, step, self.origin["trained_with"], seed, reference)
         advance(self.tuning_steps, "timing")
         rows.add_cost(experiment)
         return None
-
-
-def stream(seed: int, purpose: str) -> int:
-    """The seed of the random stream that belongs to this seed and this purpose alone."""
-    return generator(seed, f"shared {purpose}").initial_seed()

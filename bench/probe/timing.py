@@ -23,7 +23,7 @@ def time_together(measured: Mapping[Path, Experiment], sizes: list[int]) -> None
     if not measured or not next(iter(measured.values())).config["timing"]["repetitions"]:
         return
     first = next(iter(measured.values()))
-    with own_stream(first.config["seeds"]["measure"]):
+    with own_stream(first.config["seeds"]["measure"], "timing"):
         subjects = dict(filter(None, (_subject(directory, made) for directory, made in measured.items())))
         works = {(d, what): work for d, subject in subjects.items() for what, work in subject.works.items()}
         found = _timed(works, first)

@@ -21,7 +21,7 @@ from bench.model.vae import VAE
 from bench.problems import NoData
 from bench.run.clock import TrainingClock, WallClock
 from bench.run.ending import Ending
-from bench.streams import own_stream
+from bench.streams import TRAINING, own_stream
 from bench.train.capture import obstacle
 from bench.train.engine import Engine, engine, prepare
 from bench.train.trainer import Trainer
@@ -49,7 +49,7 @@ class Experiment:
         problem = problems.problem(**config["problem"]) if named else None
         self.data = data or (problem.data(self.device, dtype) if problem else self._images(dtype))
         self.probe = self.data.probe(config["measure"]["batches"], config["measure"]["batch_size"], seeds["data"])
-        with own_stream(seeds["model"]):
+        with own_stream(seeds["model"], "weights"):
             self.model = (problem or self._vae()).to(self.device, dtype)
             self.estimator = build(config["estimator"]).to(self.device, dtype)
             self.objective = Objective(self.model, self.estimator, **config["objective"])
@@ -110,14 +110,14 @@ class Experiment:
 
     def batches(self, purpose: str) -> Iterator[Tensor]:
         """Endless images `[B, X]`; those of `training` have a stream of their own."""
-        seed = self.config["seeds"]["data"] + (purpose != "training")
+        seed = self.config["seeds"]["data"]
         if isinstance(self.data, NoData):
             return repeat(self.data.probe(1, self.config["train"]["batch_size"], seed)[0])
-        return Batches(self.data, self.config["train"]["batch_size"], seed)
+        return Batches(self.data, self.config["train"]["batch_size"], seed, purpose)
 
     def noise(self) -> AbstractContextManager[None]:
         """The random stream of the training."""
-        return own_stream(self.config["seeds"]["estimator"])
+        return own_stream(self.config["seeds"]["estimator"], TRAINING)
 
     def noise_state(self) -> list[Tensor]:
         """Where that stream stands, inside it."""

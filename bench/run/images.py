@@ -24,7 +24,7 @@ def write_images(directory: Path, experiment: Experiment) -> None:
     if not settings["images"] or not isinstance(model, VAE) or not isinstance(data, Data):
         return
     x = data.fixed("test", settings["examples"], seeds["data"])
-    with own_stream(seeds["measure"]):
+    with own_stream(seeds["measure"], "images"):
         found = pictures(model, x, settings["images"], data.shape)
     content = io.BytesIO()
     np.savez_compressed(content, allow_pickle=False, **found)

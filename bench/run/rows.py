@@ -12,6 +12,7 @@ from bench.measure.gradient.rows import measure
 from bench.model.objective import Objective
 from bench.problems import Problem
 from bench.run.experiment import Experiment
+from bench.streams import derived
 from bench.tables.schema import OWN
 
 
@@ -30,7 +31,7 @@ def steps_of(config: dict[str, Any], group: str) -> set[int]:
 
 def due(experiment: Experiment, step: int) -> list[Due]:
     """What is to be evaluated and measured at this step, in this order. None of it disturbs the training."""
-    found, seed = [], experiment.config["seeds"]["measure"] + step
+    found, seed = [], derived(experiment.config["seeds"]["measure"], f"measurement at step {step}")
     if step in steps_of(experiment.config, "evaluate"):
         found.append(Due("evaluating", partial(add_objective, experiment, step)))
     if step in steps_of(experiment.config, "measure"):

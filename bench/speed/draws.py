@@ -37,7 +37,7 @@ def draws_rows(device: torch.device, options: Iterable[Option], counts: list[int
                 def plain(objective=objective, x=x, draws=draws, parameters=parameters):
                     return plain_draws(objective, x, draws, parameters)
 
-                with own_stream(1):
+                with own_stream(1, "speed"):
                     row = compare(ours, plain, device, rounds)
                 floor = least.seconds(draws, device)
                 yield {
@@ -57,7 +57,7 @@ def memory_rows(device: torch.device, counts: list[int]) -> Iterator[dict]:
         return lambda: take(objective, x, draws)
 
     for draws in sorted(counts):
-        with own_stream(1):
+        with own_stream(1, "speed"):
             peak = peak_memory(drawn(draws), device, drawn(min(counts)))
         fewest = fewest or peak
         yield {

@@ -19,7 +19,7 @@ def gradient_rows(
     chosen = {name: (family, hyper) for name, family, hyper in [LEAD, *options]}
     for size in sizes:
         works = {name: _gradient(device, name, *about, size) for name, about in chosen.items()}
-        with own_stream(1):
+        with own_stream(1, "speed"):
             found = in_turn(works, device, rounds)
         reference = found[LEAD[0]]
         for name, (family, _) in chosen.items():

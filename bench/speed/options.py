@@ -35,7 +35,7 @@ def _option(
     name: str, estimator: Estimator, family: str, device: torch.device, counts: list[int], rounds: Rounds
 ) -> Iterator[dict]:
     x = torch.zeros(1, 4, device=device)
-    with own_stream(0):
+    with own_stream(0, "speed"):
         for replicas in counts:
             q = latent(family, replicas, device)
             cost = _cost(q)

@@ -46,7 +46,7 @@ def problem(
     device: torch.device, name: str = "rloo", family: str = "bernoulli", hyper: dict[str, Any] | None = None
 ) -> tuple[Objective, Tensor]:
     """An objective and its images `[100, 784]`; the same weights and images every time."""
-    with own_stream(0):
+    with own_stream(0, "speed"):
         x = (torch.rand(100, 784) < 0.13).float().to(device)
         model = VAE(LATENTS[family], MODEL, (1, 28, 28), x.mean(0).cpu()).to(device)
         return Objective(model, estimator(name, **(hyper or {})).to(device)), x

@@ -56,7 +56,7 @@ def prepare(executed: Engine, x: Tensor) -> float | None:
         return None
     streams = executed.trainer.generators()
     states, start = [stream.get_state() for stream in streams], time.perf_counter()
-    with own_stream(0):
+    with own_stream(0, "compiling"):
         executed.gradient(x)
     for stream, state in zip(streams, states, strict=True):
         stream.set_state(state)

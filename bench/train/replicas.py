@@ -10,6 +10,7 @@ from torch.func import functional_call, vmap
 
 from bench.data.batches import StackedBatches
 from bench.errors import Impossible
+from bench.streams import TRAINING, generator
 from bench.train.noise import Draw, Recorded, Replayed, drawn
 from bench.train.snapshot import attributes, changed
 from bench.train.trainer import LOSSES_KEPT, Drawn, Trainer, make_optimiser
@@ -39,7 +40,7 @@ class Replicas(Trainer):
         self.batches = StackedBatches([trainer.batches for trainer in trainers])
         self.one = _One(first)
         device = first.learned[0].device
-        self.streams = [torch.Generator(device).manual_seed(seed) for seed in seeds]
+        self.streams = [generator(seed, TRAINING, device) for seed in seeds]
         self._forward_noise, self._update_noise = self._recorded(first, example)
         self.state = self._stacked(trainers)
         self.learned, self.tuned = self._leaves("model."), self._leaves("estimator.")

@@ -107,7 +107,7 @@ def test_timed_gives_quartiles_of_the_repetitions_alone():
 
 
 def trainer() -> Trainer:
-    with own_stream(0):
+    with own_stream(0, "a test"):
         objective = Objective(vae("bernoulli", prior="learned"), Rebar().double())
         made = Trainer(objective, iter([images(4) for _ in range(20)]), TRAIN)
     made.step()

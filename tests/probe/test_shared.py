@@ -8,13 +8,14 @@ import pytest
 import torch
 
 from bench.config.identity import identity
-from bench.probe.shared import SharedCheckpoint, stream
+from bench.probe.shared import SharedCheckpoint
 from bench.run import attempt
 from bench.run.checkpoint import Checkpoint, path_of, read_checkpoint
 from bench.run.ending import Ending
 from bench.run.experiment import Experiment
 from bench.run.rows import add_gradient
 from bench.run.single import run
+from bench.streams import derived
 from bench.tables import store
 from tests.support.probes import config, node
 from tests.support.runs import numbers
@@ -87,7 +88,7 @@ def test_the_model_measured_is_that_of_the_checkpoint(checkpoint, tmp_path):
 
 def test_every_estimator_has_noise_of_its_own():
     purposes = [f"{kind}{name}" for kind in ("", "tuning ") for name in ("rloo", "rebar")]
-    seeds = [stream(seed, purpose) for seed in (0, 1) for purpose in purposes]
+    seeds = [derived(seed, f"shared {purpose}") for seed in (0, 1) for purpose in purposes]
     assert len(set(seeds)) == len(seeds)
 
 

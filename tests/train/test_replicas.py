@@ -11,6 +11,7 @@ from bench.errors import Impossible
 from bench.model.objective import Objective
 from bench.model.vae import VAE
 from bench.run.experiment import Experiment
+from bench.streams import TRAINING, own_stream
 from bench.train.engine import engine, prepare
 from bench.train.replicas import Replicas
 from bench.train.trainer import LOSSES_KEPT, Trainer
@@ -47,9 +48,9 @@ def differences(family: str, name: str, latent: dict | None = None, seeds: tuple
     assert alone is not None
     assert stacked is not None
     for trainer, seed in zip(alone, SEEDS, strict=True):
-        torch.manual_seed(seed)
-        for _ in range(3):
-            trainer.step()
+        with own_stream(seed, TRAINING):
+            for _ in range(3):
+                trainer.step()
     replicas = Replicas(stacked, list(seeds), TRAIN, images(4))
     for _ in range(3):
         replicas.step()

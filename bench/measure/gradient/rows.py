@@ -42,7 +42,7 @@ def measure(
         return [take(objective, x, number, memory=memory) for x in probe]
 
     note = None
-    with own_stream(seed):
+    with own_stream(seed, "gradient"):
         if precision is None:
             taken = take_more(draws)
         else:

@@ -42,7 +42,7 @@ def losses(trainer: Trainer, name: str) -> tuple[list[float], list[list[str]]]:
     """Losses of a copy that trains by this engine, and what was seen of the last step as it is written."""
     executed = engine(twin := copy.deepcopy(trainer, {id(trainer.batches): trainer.batches}), name)
     seen: list[Seen] = []
-    with own_stream(1):
+    with own_stream(1, "take"):
         for step in range(STEPS):
             if step in (WARM_UP - 1, WARM_UP):  # the last as it is written, and the one that a graph captures
                 with Watch() as watch:
@@ -71,7 +71,7 @@ def pair(option: str, family: str) -> dict[str, Any] | None:
         "take": lambda: take(trainer.objective, x, 6),
         "evaluate": lambda: evaluate(trainer.model, x, 3, 4, 0),
     }.items():
-        with Watch() as watch, own_stream(2):
+        with Watch() as watch, own_stream(2, "step"):
             work()
         row[name], row[f"{name} kernels"] = [list(s) for s in watch.seen], watch.kernels.total()
     return row
