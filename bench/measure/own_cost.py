@@ -136,8 +136,7 @@ def _labelled(estimators: Sequence[str | Estimator] | Mapping[str, Estimator]) -
     entries = list(estimators.values() if isinstance(estimators, Mapping) else estimators) if several else []
     if not several or not all(isinstance(entry, str | Estimator) for entry in entries):
         raise BadInput(
-            "estimators needs a list of names or estimators, such as ['rloo', bench.estimator('reinforce')], or a dict "
-            f"of labels to them; got {estimators!r}."
+            f"estimators needs a list of names or estimators, or a dict of labels to them; got {estimators!r}."
         )
     if isinstance(estimators, Mapping):
         return estimators
