@@ -5,10 +5,10 @@ interrupted run left, which the same command could still continue; temporary fil
 """
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from bench.report.collection.fixed import fixed
 from bench.run import attempt
@@ -95,7 +95,7 @@ def remove(leftover: Leftover) -> None:
         leftover.directory.rmdir()
 
 
-def _rank(row: dict) -> tuple[bool, str]:
+def _rank(row: Mapping[str, Any]) -> tuple[bool, str]:
     """As of the report: of two copies, the later that ended well."""
     return row["status"] == "done", row["started"] or ""
 

@@ -1,6 +1,7 @@
 """Streams of random numbers: each belongs to one seed and one purpose, and none disturbs another."""
 
 import hashlib
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
@@ -23,7 +24,7 @@ def generator(seed: int, purpose: str, device: torch.device | str = "cpu") -> to
 
 
 @contextmanager
-def own_stream(seed: int, purpose: str):
+def own_stream(seed: int, purpose: str) -> Iterator[None]:
     """The stream of this seed and this purpose inside; the surrounding ones go on as if nothing had happened."""
     devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else []
     with torch.random.fork_rng(devices):

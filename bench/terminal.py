@@ -4,7 +4,7 @@ import argparse
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import wraps
 from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TextIO
@@ -47,7 +47,7 @@ def cell(text: object) -> "Text":
 
 
 @contextmanager
-def progress_bar(description: str, total: int, shown: bool):
+def progress_bar(description: str, total: int, shown: bool) -> Iterator[Callable[..., None]]:
     """Yields `advance(done, doing)`, which does nothing where the bar is not shown."""
     if not shown:
         yield lambda done, doing="": None

@@ -4,9 +4,13 @@ import argparse
 import sys
 import time
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from bench.errors import BadInput, nearest
 from bench.terminal import Parser, to_its_end
+
+if TYPE_CHECKING:
+    from bench.check.subject import Subject
 
 STYLES = {"ok": "green", "FAILED": "bold red", "info": "cyan", "skipped": "dim"}
 
@@ -34,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return _show(subjects, options)
 
 
-def _show(subjects: list, options: argparse.Namespace) -> int:
+def _show(subjects: "list[Subject]", options: argparse.Namespace) -> int:
     from rich.console import Console
     from rich.text import Text
 

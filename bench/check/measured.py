@@ -16,10 +16,11 @@ from bench.measure.gradient.rows import measure
 from bench.model.objective import Objective
 from bench.model.vae import VAE, Model
 from bench.problems.tokens import Tokens
+from bench.settings import LatentGroup, ModelGroup
 from estimators import Enumerable, Latent
 
 PIXELS = 4
-LATENTS: dict[str, dict[str, Any]] = {
+LATENTS: dict[str, LatentGroup] = {
     "gaussian": {"family": "gaussian", "dim": 2},
     "bernoulli": {"family": "bernoulli", "dim": 3},
     "categorical": {"family": "categorical", "dim": 2, "categories": 3},
@@ -27,9 +28,9 @@ LATENTS: dict[str, dict[str, Any]] = {
         "family": "vq", "positions": 2, "dim": 2, "codes": 3, "temperature": 1.5, "codebook": "gradient",
         "codebook_weight": 1.0, "commitment_weight": 0.25, "decay": 0.9, "restart": 0.0,
     },
-    "sequence": {"dim": 2, "categories": 2},
+    "sequence": {"family": "sequence", "dim": 2, "categories": 2},
 }  # fmt: skip
-MODEL = {
+MODEL: ModelGroup = {
     "arch": "mlp", "hidden": [5], "activation": "tanh", "slope": 0.01, "init": "torch", "likelihood": "bernoulli",
     "std": 0.7, "learn_std": False, "prior": "fixed", "center_input": False, "signed_latent": False,
     "output_bias": "none",

@@ -6,7 +6,7 @@ that the kit has never seen.
 
 import sys
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -34,7 +34,7 @@ class Tape(TorchDispatchMode):
         self.noise: list[Tensor] = []
         self.foreign = False
 
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **(kwargs or {}))
         if torch.Tag.nondeterministic_seeded in func.tags and isinstance(out, Tensor):
             self.foreign |= not _inside_latent()

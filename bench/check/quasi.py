@@ -7,6 +7,7 @@ that their spread gives the error. A. B. Owen, Monte Carlo, Quasi-Monte Carlo, a
 
 from collections.abc import Callable
 from functools import cache
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -41,7 +42,7 @@ class Quasi(TorchDispatchMode):
         shift = torch.rand(groups, 1, dimensions, generator=torch.Generator().manual_seed(seed), dtype=net.dtype)
         self.points = ((net + shift) % 1).clamp(EDGE, 1 - EDGE).view(self.replicas, dimensions)
 
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **(kwargs or {}))
         if torch.Tag.nondeterministic_seeded in func.tags and isinstance(out, Tensor):
             name = func.overloadpacket.__name__

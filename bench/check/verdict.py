@@ -3,7 +3,7 @@
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class Verdict(NamedTuple):
@@ -49,7 +49,7 @@ def skipped(reason: str) -> Verdict:
     return Verdict("skipped", "", reason)
 
 
-def verdict(check: Callable[..., Verdict], *arguments, family: str = "-") -> Verdict:
+def verdict(check: Callable[..., Verdict], *arguments: Any, family: str = "-") -> Verdict:
     """Run a check; whatever is raised is a failure, never a traceback. The rule is the check's docstring."""
     broken = " ".join((check.__doc__ or "").split("\n\n")[0].split())
     try:

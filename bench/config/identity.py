@@ -3,11 +3,12 @@
 import hashlib
 import json
 import math
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, cast
 
 from bench.config.rules import RULES
 from bench.errors import BadInput
+from bench.settings import Config, Described, Seeds
 from bench.tables.schema import SCHEMA
 
 NUMBERS = 4  # raise whenever the same configuration gives other numbers than before
@@ -21,7 +22,7 @@ LABELS = ("option", "name", "output", "data.root", "data.download", "evaluate.im
 LATER = {"precision": "highest", "deterministic": False, "timing.block": 0.05, "timing.error": 0.01}
 
 
-def flatten(config: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def flatten(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """(dotted key, value) of every leaf; lists are leaves."""
     for key, value in config.items():
         if isinstance(value, dict):
@@ -30,7 +31,7 @@ def flatten(config: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any
             yield f"{prefix}{key}", value
 
 
-def identity(config: dict[str, Any]) -> str:
+def identity(config: Described) -> str:
     """12 hexadecimal digits that depend on every value that may change a number, and on nothing else."""
     content = {
         key: value
@@ -44,13 +45,13 @@ def identity(config: dict[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def replica(config: dict[str, Any], number: int) -> dict[str, Any]:
+def replica(config: Config, number: int) -> Config:
     """The configuration of one of the seeds: `number` more in `seed` and in each of `seeds`."""
-    seeds = {stream: seed + number for stream, seed in config["seeds"].items()}
+    seeds = cast(Seeds, {stream: seed + number for stream, seed in flatten(config["seeds"])})
     return config | {"seed": config["seed"] + number, "seeds": seeds}
 
 
-def typed(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+def typed(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return {key: typed(value, f"{prefix}{key}.") if isinstance(value, dict) else _cast(f"{prefix}{key}", value)
             for key, value in config.items()}  # fmt: skip
 

@@ -26,6 +26,7 @@ from bench.config.named import named
 from bench.config.nodes import node, path
 from bench.errors import BadInput, nearest
 from bench.files import CONF
+from bench.settings import EstimatorGroup
 from estimators import Estimator
 
 GROUP = "estimator_bench.estimators"
@@ -98,7 +99,7 @@ def estimator(name: str, **hyper: Any) -> Estimator:
     raise BadInput(f"There is no estimator {name}: {nearest(name, [*registry(), *_preset_names()])}")
 
 
-def build(config: dict[str, Any]) -> Estimator:
+def build(config: EstimatorGroup) -> Estimator:
     """The estimator of a config node: `_target_` and hyper-parameters. Raises BadInput with one sentence."""
     hyper = complete(config)
     cls = target(hyper.pop("_target_"))
@@ -108,7 +109,7 @@ def build(config: dict[str, Any]) -> Estimator:
         raise BadInput(str(error)) from error
 
 
-def complete(config: dict[str, Any] | None) -> dict[str, Any]:
+def complete(config: EstimatorGroup | None) -> EstimatorGroup:
     """The node with every hyper-parameter, each of the type that the constructor declares."""
     if not config or "_target_" not in config:
         raise BadInput("The configuration has no estimator; choose one with estimator=<name>.")
@@ -184,7 +185,7 @@ def _preset_names() -> list[str]:
     return sorted(file.stem for file in (CONF / "estimator").glob("*.yaml"))
 
 
-def composed(name: str) -> dict[str, Any]:
+def composed(name: str) -> EstimatorGroup:
     """The estimator node of a preset, interpolations resolved against the default configuration."""
     register()
     outer, GlobalHydra.instance().hydra = GlobalHydra.instance().hydra, None  # this may run inside a job

@@ -4,18 +4,20 @@ The estimator's hyper-parameters are checked by its constructor's signature (`be
 """
 
 import math
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, cast
 
 from bench.config.identity import finite, flatten, typed
 from bench.config.rules import RULES, Rule
 from bench.errors import BadInput, nearest, nearest_key
+from bench.settings import Config
 
 MOST = 2**53  # whole numbers below are exact in every format that holds them, and seeds of every generator
 MEMORY = {"cpu": 256, "cuda": 4096}  # MiB; fixed, since noise is drawn by the chunk
 MILDEST = 1e-3  # kurtosis - 1 of a gradient with thousands of independent coordinates: no fewer draws will ever do
 
 
-def prepare(config: dict[str, Any]) -> dict[str, Any]:
+def prepare(config: Mapping[str, Any]) -> Config:
     """The configuration with its device decided, the estimator's defaults filled in, and every value of its type.
 
     Raises BadInput where `check` does.
@@ -31,17 +33,17 @@ def prepare(config: dict[str, Any]) -> dict[str, Any]:
             f"precision={prepared['precision']} is of a GPU's float32 products, and this run is on the CPU; "
             "precision=highest runs."
         )
-    return on_device(prepared, prepared["device"])
+    return on_device(cast(Config, prepared), prepared["device"])
 
 
-def on_device(config: dict[str, Any], device: str) -> dict[str, Any]:
+def on_device(config: Config, device: str) -> Config:
     """The configuration on this device, with what it leaves to the device decided."""
     measure = config["measure"]
     memory = MEMORY[device] if measure["memory"] is None else measure["memory"]
     return config | {"device": device, "measure": measure | {"memory": memory}}
 
 
-def check(config: dict[str, Any]) -> None:
+def check(config: Mapping[str, Any]) -> None:
     """Raise BadInput, with one sentence, at the first key that is unknown, missing, or holds what it cannot."""
     leaves = {key: value for key, value in flatten(config) if not key.startswith("estimator.")}
     check_keys(leaves, RULES)
@@ -67,7 +69,7 @@ def check(config: dict[str, Any]) -> None:
         )
 
 
-def check_keys(leaves: dict[str, Any], rules: dict[str, Rule]) -> None:
+def check_keys(leaves: Mapping[str, Any], rules: Mapping[str, Rule]) -> None:
     """Raise BadInput at the first dotted key that the rules do not have, or whose value they refuse."""
     known = {k: r for k, r in rules.items() if r.only is None or leaves.get(r.only[0]) in r.only[1:]}
     for key, value in leaves.items():
@@ -114,7 +116,7 @@ def _check_reference(name: str) -> None:
         raise BadInput(f"measure.reference={name} is not an unbiased estimator: {nearest(name, options)}")
 
 
-def _check_precision(leaves: dict[str, Any]) -> None:
+def _check_precision(leaves: Mapping[str, Any]) -> None:
     precision, draws, most = (leaves[f"measure.{key}"] for key in ("precision", "draws", "max_draws"))
     if precision is None:
         return

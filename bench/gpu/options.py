@@ -29,6 +29,7 @@ from bench.run.device import set_up
 from bench.run.experiment import Experiment
 from bench.run.failures import explain, lost_gpu
 from bench.run.provenance import commit
+from bench.settings import Config
 from bench.terminal import Parser, plain
 from bench.train.engine import WARM_UP
 from estimators import FAMILIES
@@ -126,7 +127,7 @@ def pair(option: str, family: str, device: str, data: Any = None) -> tuple[dict[
     return row | {"seconds": round(time.perf_counter() - start, 2)}, data
 
 
-def configured(option: str, family: str, kl: str, device: str) -> dict[str, Any]:
+def configured(option: str, family: str, kl: str, device: str) -> Config:
     """A small run on the built-in digits. Raises BadInput where the option has no default for a value."""
     plugins.register()
     words = [f"device={device}", f"latent={family}_small", f"estimator={option}", f"objective.kl={kl}"]

@@ -8,14 +8,17 @@ between two CUDA events on a GPU, which the device reaches when it has done what
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from statistics import NormalDist
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import torch
 
+from bench.tables.rows import CostRow
+
 Work = Callable[[], object]
+Name = TypeVar("Name", bound=Hashable)  # of what is timed
 
 
 class Rounds(NamedTuple):
@@ -54,10 +57,10 @@ class Timing(NamedTuple):
     def seconds_se(self) -> float | None:
         return standard_error(self.blocks)
 
-    def columns(self) -> dict[str, float | int | None]:
+    def columns(self) -> CostRow:
         """Columns of table `cost`."""
         q1, median, q3 = np.quantile(self.blocks, [0.25, 0.5, 0.75]).tolist()
-        found = {"seconds": median, "seconds_se": self.seconds_se, "seconds_q1": q1, "seconds_q3": q3}
+        found: CostRow = {"seconds": median, "seconds_se": self.seconds_se, "seconds_q1": q1, "seconds_q3": q3}
         return found | {"repetitions": len(self.blocks), "calls": self.calls}
 
 
@@ -97,11 +100,11 @@ def clock_of(device: torch.device) -> Clock:
 
 
 def interleaved(
-    works: Mapping[str, Work], clock: Clock, rounds: Rounds, look: Callable[[], object] = lambda: None
-) -> dict[str, Timing]:
+    works: Mapping[Name, Work], clock: Clock, rounds: Rounds, look: Callable[[], object] = lambda: None
+) -> dict[Name, Timing]:
     """Time all pieces of work in turn, with a `look` after every round; the same names."""
     calls = {name: _calls(work, clock, rounds) for name, work in works.items()}
-    blocks: dict[str, list[float]] = {name: [] for name in works}
+    blocks: dict[Name, list[float]] = {name: [] for name in works}
     least, spent = min(rounds.least, rounds.most), 0.0
     for number in range(rounds.most):
         for name in reversed([*works]) if number % 2 else works:

@@ -3,16 +3,16 @@
 import copy
 import time
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from bench.machine import device_name
-from bench.measure.clock import Rounds, Work, clock_of, interleaved
+from bench.measure.clock import Name, Rounds, Work, clock_of, interleaved
 from bench.measure.disturbance import Watch
 from bench.measure.timing import evaluations, kernels, peak_memory
 from bench.streams import own_stream
+from bench.tables.rows import CostRow
 from bench.train.engine import WARM_UP, engine, prepare
 from bench.train.trainer import Trainer
 
@@ -42,20 +42,23 @@ class Subject:
             compiling = sum(_total(work, self.device, WARM_UP + 1) for work in self.works.values())
         else:
             compiling = compiling or prepare(executed, x)
-        self.about: dict[str, Any] = {"evaluations_forward": float(forward), "evaluations_backward": float(backward)}
+        self.about: CostRow = {
+            "seconds_compile": compiling,
+            "evaluations_forward": float(forward),
+            "evaluations_backward": float(backward),
+        }
         self.about |= {"device": self.device.type, "device_name": device_name(self.device.type)}
-        self.compiling = compiling
 
     def of_size(self, batch_size: int) -> Work:
         """A gradient of so many examples, by engine eager; those of the batch are repeated where there are fewer."""
         x = self.x[torch.arange(batch_size, device=self.x.device) % len(self.x)]
         return lambda: self.twin.gradient(x)
 
-    def rows(self, timed: Mapping[str, dict[str, Any]]) -> list[dict]:
+    def rows(self, timed: Mapping[str, CostRow]) -> list[CostRow]:
         """Of what was timed of it."""
-        rows = []
+        rows: list[CostRow] = []
         for what, columns in timed.items():
-            row = {"what": what, "engine": self.name, "batch_size": len(self.x), "seconds_compile": self.compiling}
+            row: CostRow = {"what": what, "engine": self.name, "batch_size": len(self.x)}
             # Warm, since what is allocated once is there; a graph holds its memory all the time.
             memory = None if self.name == "graph" else peak_memory(self.works[what], self.device)
             rows.append(row | self.about | columns | {"peak_memory": memory})
@@ -70,7 +73,7 @@ def costs(
     seed: int,
     name: str = "eager",
     compiling: float | None = None,
-) -> list[dict]:
+) -> list[CostRow]:
     """Rows for a training step and for a gradient (all of a step but the optimisers and the state), as of `Subject`;
     `seed` is that of all noise."""
     with own_stream(seed, "timing"):
@@ -78,14 +81,19 @@ def costs(
         return subject.rows(in_turn(subject.works, subject.device, rounds))
 
 
-def in_turn(works: Mapping[str, Work], device: torch.device, rounds: Rounds) -> dict[str, dict[str, Any]]:
+def in_turn(works: Mapping[Name, Work], device: torch.device, rounds: Rounds) -> dict[Name, CostRow]:
     """Columns of table `cost` that say how long each piece of work takes, and whether anything disturbed that."""
     threads = torch.get_num_threads()
     with Watch(threads, device.type, PAUSE * rounds.block) as watch:
         timings = interleaved(works, clock_of(device), rounds, watch.look)
-    found = {}
+    found: dict[Name, CostRow] = {}
     for name, timing in timings.items():
-        row = {**timing.columns(), **kernels(works[name], device), "threads": threads, "interleaved": len(works)}
+        row: CostRow = {
+            **timing.columns(),
+            **kernels(works[name], device),
+            "threads": threads,
+            "interleaved": len(works),
+        }
         if (seconds := row["seconds_device"]) is not None:
             row["overhead"] = 1 - seconds / timing.seconds
         found[name] = row | watch.columns()

@@ -6,10 +6,11 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from bench import nvml
 from bench.machine import cores, undisturbed
+from bench.tables.rows import CostRow
 
 SHARE = 0.95  # of the time that who times must have had a core
 SPARE = 0.1  # cores that others may keep busy beyond those that nobody here needs
@@ -93,7 +94,7 @@ class Watch:
         self.rest(self.pause)
         return load(start, self.now())
 
-    def columns(self) -> dict[str, Any]:
+    def columns(self) -> CostRow:
         start, end = self.start, self.end
         seconds = max(end.wall - start.wall, 1e-9)
         # On the CPU this thread takes part in all work; on a GPU another one may launch the kernels of a backward pass.
@@ -106,7 +107,7 @@ class Watch:
         found |= {f"{name}_after": after.get(name) for name in ("temperature", "sm_clock")}
         throttled = [state["throttled"] for state in self.states if state.get("throttled") is not None]
         found["throttled"] = any(throttled) if throttled else None
-        return found | {"valid": self._valid(found)}
+        return cast(CostRow, found | {"valid": self._valid(found)})
 
     def _valid(self, found: dict[str, Any]) -> bool:
         spare = max(0, cores() - self.threads) + SPARE

@@ -1,7 +1,6 @@
 """What a model is worth: bounds on log p(x) with true samples of q, whatever estimator trained it."""
 
 import math
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -10,6 +9,7 @@ from bench.model.codebook import perplexity
 from bench.model.vae import VAE, Model
 from bench.problems import Problem
 from bench.streams import own_stream
+from bench.tables.rows import ObjectiveRow
 from estimators import VQ, Discrete, Gaussian, Latent
 
 ACTIVE = 0.01  # a unit is active if its posterior mean varies over x by more: Burda et al. 2016, arXiv:1509.00519
@@ -17,7 +17,7 @@ ROWS = 2**13  # decoded points at a time
 
 
 @torch.no_grad()
-def evaluate(model: Model, x: Tensor, samples: int, prior_samples: int, seed: int, prior: bool = True) -> dict:
+def evaluate(model: Model, x: Tensor, samples: int, prior_samples: int, seed: int, prior: bool = True) -> ObjectiveRow:
     """The row of table `objective` for images `x [n, X]`: means over examples in nats, with standard errors.
 
     Args:
@@ -31,11 +31,14 @@ def evaluate(model: Model, x: Tensor, samples: int, prior_samples: int, seed: in
     with own_stream(seed, "evaluation"):
         parts = [_bounds(model, chunk, samples) for chunk in x.split(max(1, ROWS // samples))]
         elbo, reconstruction, kl, iwae = (torch.cat(values) for values in zip(*parts, strict=True))
-        row: dict[str, Any] = {"examples": len(x), "samples": samples, "prior_samples": prior_samples}
-        row |= {"reconstruction": _mean(reconstruction), "kl": _mean(kl), **_with_error("elbo", elbo)}
-        row |= _with_error("iwae", iwae) | {"bits_per_dim": -_mean(elbo) / (x.shape[1] * math.log(2))}
+        row: ObjectiveRow = {"examples": len(x), "samples": samples, "prior_samples": prior_samples}
+        row |= {"reconstruction": _mean(reconstruction), "kl": _mean(kl)}
+        row["elbo"], row["elbo_se"] = _with_error(elbo)
+        row["iwae"], row["iwae_se"] = _with_error(iwae)
+        row["bits_per_dim"] = -row["elbo"] / (x.shape[1] * math.log(2))
         if prior_samples:
-            row |= _with_error("log_prior_sampling", _prior_sampling(model, x, prior_samples))
+            sampled = _prior_sampling(model, x, prior_samples)
+            row["log_prior_sampling"], row["log_prior_sampling_se"] = _with_error(sampled)
     q = model.encode(x)
     row["active_units"] = _active_units(q)
     if isinstance(q, VQ):
@@ -43,14 +46,17 @@ def evaluate(model: Model, x: Tensor, samples: int, prior_samples: int, seed: in
     return row
 
 
-def _of_problem(problem: Problem, x: Tensor, samples: int, seed: int, prior: bool) -> dict:
+def _of_problem(problem: Problem, x: Tensor, samples: int, seed: int, prior: bool) -> ObjectiveRow:
     """The bounds alone: -E cost where it is known, else from samples, for all data as one example `x [1, X]`."""
     if (value := problem.value()) is not None:
-        kl = {"kl": problem.divergence()} if problem.has_prior else {}
-        return {"elbo": -value - (kl.get("kl", 0.0) if prior else 0.0), "reconstruction": -value, **kl}
+        row: ObjectiveRow = {"elbo": -value, "reconstruction": -value}
+        if problem.has_prior:
+            row["kl"] = problem.divergence()
+            row["elbo"] -= row["kl"] if prior else 0.0
+        return row
     with own_stream(seed, "evaluation"):
-        values = [float(v) for v in _bounds(problem, x, samples)]
-    return dict(zip(("elbo", "reconstruction", "kl", "iwae"), values, strict=True), samples=samples)
+        elbo, reconstruction, kl, iwae = (float(v) for v in _bounds(problem, x, samples))
+    return {"elbo": elbo, "reconstruction": reconstruction, "kl": kl, "iwae": iwae, "samples": samples}
 
 
 def _bounds(model: Model, x: Tensor, samples: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -96,6 +102,7 @@ def _mean(values: Tensor) -> float:
     return float(values.double().mean())
 
 
-def _with_error(name: str, values: Tensor) -> dict[str, float]:
+def _with_error(values: Tensor) -> tuple[float, float]:
+    """The mean, and its standard error."""
     error = float(values.double().std()) / math.sqrt(len(values)) if len(values) > 1 else math.nan
-    return {name: _mean(values), f"{name}_se": error}
+    return _mean(values), error

@@ -15,6 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from bench.tables.rows import GradientRow
+
 DECAY = 0.999
 
 
@@ -53,7 +55,7 @@ class MovingMoments:
             own.copy_(held)
         self.steps = state["steps"]
 
-    def columns(self, part: str) -> dict[str, float]:
+    def columns(self, part: str) -> GradientRow:
         """The columns `ema_*` of a row for this part; none for other parts, or before the first step."""
         if not self.steps or part not in ("encoder", "decoder"):
             return {}

@@ -175,7 +175,9 @@ def _tune(objective: Objective, x: Tensor, steps: int, seed: int) -> int | None:
     return steps
 
 
-def _row(objective: Objective, x: Tensor, draws: int, truth: Objective, reference_draws: int, seed: int) -> dict:
+def _row(
+    objective: Objective, x: Tensor, draws: int, truth: Objective, reference_draws: int, seed: int
+) -> dict[str, float | str | None]:
     measured = measure(objective, x[None], draws, seed=seed, reference=truth, reference_draws=reference_draws)
     (latent,) = (row for row in measured if row["part"] == "latent")
     q = objective.model.encode(x).detach()

@@ -4,10 +4,11 @@ from bench.config.plugins import estimator
 from bench.errors import Impossible
 from bench.model.objective import Objective
 from bench.problems import Known, Problem
+from bench.settings import Config
 from estimators import Estimator, Gaussian, Latent
 
 
-def reference_of(objective: Objective, q: Latent, config: dict) -> Objective | None:
+def reference_of(objective: Objective, q: Latent, config: Config) -> Objective | None:
     """The reference that `measure.reference` asks for; `auto` is exact where that is possible, and what a problem knows
     of itself is exact.
 

@@ -3,7 +3,7 @@
 import math
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from bench.measure.clock import Rounds, Work, clock_of, interleaved, standard_error
 from bench.model.objective import Objective
+from bench.tables.rows import CostRow
 from estimators import Latent
 
 PEAK = "peak memory"  # marks what is measured among the profiler's events
@@ -28,11 +29,11 @@ class _Counted(torch.autograd.Function):
         return z.clone()
 
     @staticmethod
-    def setup_context(ctx, inputs, output):
+    def setup_context(ctx: Any, inputs: Any, output: Tensor) -> None:
         ctx.count, ctx.report = inputs[0].shape[0], inputs[1]  # a list would arrive as a copy inside torch.func
 
     @staticmethod
-    def backward(ctx, grad: Tensor):
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
         ctx.report(ctx.count)
         return grad, None
 
@@ -55,7 +56,7 @@ def evaluations(objective: Objective, q: Latent, x: Tensor) -> tuple[int, int]:
     return forward_count, sum(backward)
 
 
-def timed(work: Work, device: torch.device, repetitions: int, warmup: int) -> dict:
+def timed(work: Work, device: torch.device, repetitions: int, warmup: int) -> CostRow:
     """Columns of table `cost` for single calls of `work` after warm-up."""
     rounds = Rounds(most=repetitions, least=repetitions, block=0, warmup=warmup, seconds=math.inf)
     return interleaved({"": work}, clock_of(device), rounds)[""].columns()
@@ -73,7 +74,7 @@ def compare(ours: Work, plain: Work, device: torch.device, rounds: Rounds) -> di
     return row | {"ratio": median, "ratio_se": standard_error(ratios), "q1": q1, "q3": q3}
 
 
-def kernels(work: Work, device: torch.device, calls: int = 3) -> dict[str, float | None]:
+def kernels(work: Work, device: torch.device, calls: int = 3) -> CostRow:
     """Columns `seconds_device` and `launches` of one call on a GPU: the time of its kernels and copies, which leave out
     what the device waits for, and how many there are; both null on the CPU."""
     if device.type != "cuda":
@@ -119,7 +120,7 @@ def peak_memory(work: Callable[[], object], device: torch.device, before_it: Cal
 
 
 @contextmanager
-def _quiet():
+def _quiet() -> Iterator[None]:
     """Silence the profiler, which writes to the process's standard error behind Python's back."""
     sys.stderr.flush()
     kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)

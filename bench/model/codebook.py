@@ -5,6 +5,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from bench.settings import LatentGroup
 from estimators import VQ
 
 MARGIN = 1e-3  # of the outermost level, which the bound of fsq stays within
@@ -41,7 +42,7 @@ class Codebook(nn.Module):
     remainders: Tensor
     levels: Tensor
 
-    def __init__(self, latent: dict):
+    def __init__(self, latent: LatentGroup):
         super().__init__()
         self.config, self.rule = latent, latent["codebook"]
         if reason := contradiction(latent):
@@ -149,7 +150,7 @@ def corners(dim: int) -> Tensor:
     return torch.cartesian_prod(*[torch.tensor([-1.0, 1.0])] * dim).view(-1, dim)
 
 
-def contradiction(latent: dict) -> str | None:
+def contradiction(latent: LatentGroup) -> str | None:
     """One sentence saying which values of the `latent` group do not go together, or None."""
     rule, dim, codes = latent["codebook"], latent["dim"], latent["codes"]
     if rule in ("fsq", "lfq"):

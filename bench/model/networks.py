@@ -6,6 +6,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from bench.settings import ModelGroup
+
 
 class Trunk(nn.Module):
     """Image to `units` values, or `units` values to an image.
@@ -14,11 +16,10 @@ class Trunk(nn.Module):
     holds channels, each convolution halving the image (kernel 4, stride 2), and a linear layer joins it to the units.
     """
 
-    def __init__(self, model: dict, shape: tuple[int, int, int], units: int, to_image: bool):
+    def __init__(self, model: ModelGroup, shape: tuple[int, int, int], units: int, to_image: bool):
         super().__init__()
-        hidden, pixels = list(model["hidden"]), math.prod(shape)
         build = _convolutional if model["arch"] == "conv" else _fully_connected
-        self.net = nn.Sequential(*build(hidden, shape, pixels, units, to_image, model))
+        self.net = nn.Sequential(*build(model, shape, units, to_image))
         if model["init"] == "glorot":
             for layer in self.net:
                 if isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
@@ -39,7 +40,7 @@ class Trunk(nn.Module):
             bias.add_(level if dense else level.mean())  # type: ignore[operator]
 
 
-def _activation(model: dict) -> nn.Module:
+def _activation(model: ModelGroup) -> nn.Module:
     match model["activation"]:
         case "relu":
             return nn.ReLU()
@@ -50,8 +51,8 @@ def _activation(model: dict) -> nn.Module:
     raise ValueError(f"There is no activation {model['activation']!r}; there are relu, tanh, leaky_relu.")
 
 
-def _fully_connected(hidden, shape, pixels, units, to_image, model) -> list[nn.Module]:
-    widths = [pixels, *hidden, units]
+def _fully_connected(model: ModelGroup, shape: tuple[int, int, int], units: int, to_image: bool) -> list[nn.Module]:
+    widths = [math.prod(shape), *model["hidden"], units]
     if to_image:
         widths.reverse()
     layers: list[nn.Module] = []
@@ -60,8 +61,8 @@ def _fully_connected(hidden, shape, pixels, units, to_image, model) -> list[nn.M
     return layers[:-1]
 
 
-def _convolutional(hidden, shape, pixels, units, to_image, model) -> list[nn.Module]:
-    channels, height, width = shape
+def _convolutional(model: ModelGroup, shape: tuple[int, int, int], units: int, to_image: bool) -> list[nn.Module]:
+    hidden, (channels, height, width) = model["hidden"], shape
     shrink = 2 ** len(hidden)
     if not hidden or height % shrink or width % shrink:
         raise ValueError(

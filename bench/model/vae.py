@@ -9,10 +9,11 @@ from torch import Tensor, nn
 from bench.model.codebook import Codebook
 from bench.model.networks import Trunk
 from bench.problems import Problem
+from bench.settings import LatentGroup, ModelGroup
 from estimators import FAMILIES, VQ, Bernoulli, Categorical, Latent
 
 
-def units(latent: dict) -> tuple[tuple[int, ...], int]:
+def units(latent: LatentGroup) -> tuple[tuple[int, ...], int]:
     """Shape of q.params after the batch, and the number of values the decoder reads, for a latent config."""
     match latent["family"]:
         case "gaussian":
@@ -39,7 +40,7 @@ class VAE(nn.Module):
     centre: Tensor
     output_offset: Tensor
 
-    def __init__(self, latent: dict, model: dict, shape: tuple[int, int, int], mean: Tensor):
+    def __init__(self, latent: LatentGroup, model: ModelGroup, shape: tuple[int, int, int], mean: Tensor):
         super().__init__()
         self.latent, self.config = latent, model
         self.params_shape, inputs = units(latent)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
     from bench.run.ending import Ending
+    from bench.settings import Config
     from bench.sweep.job import Session
 
 
@@ -132,7 +133,7 @@ def estimators(cfg: "DictConfig", wanted: list[str]) -> dict[str, tuple[str, dic
     return found
 
 
-def _trajectory(config: dict[str, Any], place: Path, at: list[float], shown: bool) -> "tuple[Ending, list[Path]]":
+def _trajectory(config: "Config", place: Path, at: list[float], shown: bool) -> "tuple[Ending, list[Path]]":
     """Train the reference trajectory, unless it is there with all its checkpoints."""
     from bench.config.identity import identity
     from bench.errors import BadInput

@@ -4,9 +4,9 @@ batches as all others, with noise of its own."""
 import json
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 
@@ -23,8 +23,10 @@ from bench.run.ending import Ending, taken
 from bench.run.experiment import Experiment
 from bench.run.failures import note_failure
 from bench.run.record import record
+from bench.settings import Config, EstimatorGroup, Measurement
 from bench.streams import derived, own_stream
 from bench.tables import store
+from bench.tables.rows import RunRow
 from estimators import Estimator
 
 UNUSED = ("evaluate", "sweep")  # groups of the configuration that no measurement depends on
@@ -42,7 +44,7 @@ class SharedCheckpoint:
         BadInput: the checkpoint is of another latent or another model.
     """
 
-    def __init__(self, config: dict, checkpoint: Checkpoint, tuning_steps: int):
+    def __init__(self, config: Config, checkpoint: Checkpoint, tuning_steps: int):
         checkpoint.require(config)
         self.config, self.checkpoint, self.tuning_steps = config, checkpoint, tuning_steps
         self.origin = checkpoint.origin()
@@ -50,17 +52,22 @@ class SharedCheckpoint:
         self.reference: Reference | None = None
         self.measured: dict[Path, Experiment] = {}  # what is to be timed together
 
-    def described(self, option: str, estimator: dict) -> dict[str, Any]:
+    def described(self, option: str, estimator: EstimatorGroup) -> Measurement:
         """The configuration that is the identity of one estimator's measurement: all that changes a number of it."""
-        config = {group: values for group, values in self.config.items() if group not in UNUSED}
-        train = {key: value for key, value in config["train"].items() if key not in ("steps", "lr")}
-        measure = {key: value for key, value in config["measure"].items() if key != "at"}
+        whole: Mapping[str, Any] = self.config
+        config = {group: values for group, values in whole.items() if group not in UNUSED}
+        train = {key: value for key, value in whole["train"].items() if key not in ("steps", "lr")}
+        measure = {key: value for key, value in whole["measure"].items() if key != "at"}
         config |= {"option": option, "estimator": estimator, "seed": self.checkpoint.config["seed"]}
         probe = self.origin | {"tuning_steps": self.tuning_steps}
-        return config | {"train": train, "measure": measure, "probe": probe}
+        return cast(Measurement, config | {"train": train, "measure": measure, "probe": probe})
 
     def probe(
-        self, option: str, estimator: dict, directory: Path, advance: Callable[..., None] = lambda done, doing="": None
+        self,
+        option: str,
+        estimator: EstimatorGroup,
+        directory: Path,
+        advance: Callable[..., None] = lambda done, doing="": None,
     ) -> Ending:
         """Tune, measure and time one estimator, and write its run directory.
 
@@ -95,7 +102,7 @@ class SharedCheckpoint:
                     ending = Ending("done", step=step)
             except Exception as error:
                 ending = Ending("failed", note_failure(error, directory), step=step)
-            columns = {"command": command, "started": wall.started, "seconds": wall.seconds()}
+            columns: RunRow = {"command": command, "started": wall.started, "seconds": wall.seconds()}
             if isinstance(experiment, Exception):
                 return record(described, directory, ending, columns=columns)
             if ending.status == "done":
@@ -108,10 +115,10 @@ class SharedCheckpoint:
         time_together(self.measured, sizes)
         self.measured = {}
 
-    def at_checkpoint(self, described: dict[str, Any]) -> Experiment | Exception:
+    def at_checkpoint(self, described: Mapping[str, Any]) -> Experiment | Exception:
         """An experiment with this option, estimator and seed; or what kept it from being made."""
         try:
-            experiment = Experiment(self.config | described, self.data)
+            experiment = Experiment(cast(Config, {**self.config, **described}), self.data)
             self.data = experiment.data
             self.checkpoint.load_into(experiment.model)
         except (BadInput, DataError):

@@ -3,17 +3,19 @@
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 
+from bench.measure.clock import Work
 from bench.measure.cost import Subject, in_turn
 from bench.run import attempt
 from bench.run.experiment import Experiment
 from bench.run.failures import explain
 from bench.streams import own_stream
 from bench.tables import store
+from bench.tables.rows import CostRow
 
+Key = tuple[Path, str]  # a run directory, and what is timed of it
 LONGEST, LARGEST = 2.0, 4 * 2**30  # seconds and bytes that a gradient of another batch size may be expected to take
 
 
@@ -36,8 +38,8 @@ def time_together(measured: Mapping[Path, Experiment], sizes: list[int]) -> None
             if left := [measured[d].config["option"] for d in subjects if d not in fits]:
                 print(f"Too long or too large to be timed with {size} examples: {', '.join(left)}.", file=sys.stderr)
             for (d, what), row in _timed({(d, "scaling"): s.of_size(size) for d, s in fits.items()}, first).items():
-                about = {"what": what, "engine": "eager", "batch_size": size, **subjects[d].about}
-                rows[d].append(about | row)
+                about: CostRow = {"what": what, "engine": "eager", "batch_size": size}
+                rows[d].append(about | subjects[d].about | row)
     for directory, timed in rows.items():
         _write(directory, [{"estimator": measured[directory].config["option"], **row} for row in timed])
 
@@ -53,7 +55,7 @@ def _subject(directory: Path, experiment: Experiment) -> tuple[Path, Subject] | 
         return None
 
 
-def _timed(works: dict[Any, Any], first: Experiment) -> dict[Any, dict[str, Any]]:
+def _timed(works: dict[Key, Work], first: Experiment) -> dict[Key, CostRow]:
     """Columns of all works that run; the others are told."""
     for key, work in [*works.items()]:
         try:
@@ -64,7 +66,7 @@ def _timed(works: dict[Any, Any], first: Experiment) -> dict[Any, dict[str, Any]
     return in_turn(works, first.device, first.rounds()) if works else {}
 
 
-def _fits(rows: list[dict], size: int) -> bool:
+def _fits(rows: list[CostRow], size: int) -> bool:
     """Whether a gradient of so many examples may be expected to, by that of the training's batch."""
     row = next((row for row in rows if row["what"] == "gradient"), None)
     if row is None:
@@ -75,7 +77,7 @@ def _fits(rows: list[dict], size: int) -> bool:
     return times * row["seconds"] <= LONGEST and times * (row["peak_memory"] or 0) <= memory
 
 
-def _write(directory: Path, rows: list[dict]) -> None:
+def _write(directory: Path, rows: list[CostRow]) -> None:
     """In place of the table `cost` of a run directory, unless another process works on it."""
     try:
         tables = {name: table.to_pylist() for name, table in store.read(directory).items()}

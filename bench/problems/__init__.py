@@ -7,6 +7,7 @@ from bench.problems.bits import BernoulliBits, BernoulliCoupled
 from bench.problems.gaussian import GaussianCosine, GaussianExp, GaussianQuadratic
 from bench.problems.logistic import LogisticRegression
 from bench.problems.tokens import Tokens
+from bench.settings import Described
 
 __all__ = ["PROBLEMS", "VAE", "Known", "NoData", "Problem", "family", "problem"]
 
@@ -30,7 +31,7 @@ def problem(name: str, **parameters: Any) -> Problem:
     return PROBLEMS[name](**parameters).double()
 
 
-def family(config: dict[str, Any]) -> str:
+def family(config: Described) -> str:
     """The latent family of a run."""
     name = config["problem"]["name"]
     return config["latent"]["family"] if name == VAE else PROBLEMS[name].family.family

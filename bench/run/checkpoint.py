@@ -16,6 +16,7 @@ from bench.errors import BadInput
 from bench.files import replace
 from bench.model.vae import Model
 from bench.run.sealed import opened, sealed
+from bench.settings import Config
 
 FORMAT = "estimator-bench model 2"
 TRAJECTORY = ("estimator", "train", "objective", "problem", "data", "seeds")  # the groups that decide what was trained
@@ -46,7 +47,7 @@ class Checkpoint(NamedTuple):
         trained_with = self.config["option"]
         return {"trained_with": trained_with, "step": self.step, "digest": self.digest, "trajectory": trajectory}
 
-    def require(self, config: dict[str, Any]) -> None:
+    def require(self, config: Config) -> None:
         """BadInput unless the configuration describes the same problem, the same latent and the same model."""
         for group in ("problem", "latent", "model"):
             held, asked = (dict(flatten({group: c.get(group, {})})) for c in (self.config, config))
@@ -76,7 +77,7 @@ def path_of(directory: Path, step: int) -> Path:
     return directory / f"model_step_{step}.pt"
 
 
-def write_checkpoint(directory: Path, model: Model, config: dict[str, Any], step: int) -> None:
+def write_checkpoint(directory: Path, model: Model, config: Config, step: int) -> None:
     """Write the model as it is now behind a digest, whole or not at all."""
     tensors = {name: tensor.detach().cpu() for name, tensor in model.state_dict().items()}
     content = {"format": FORMAT, "step": step, "config": json.dumps(config, sort_keys=True), "model": tensors}

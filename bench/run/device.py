@@ -1,14 +1,14 @@
 """The device of a run: threads, precision of products, and whether there is a GPU left to use."""
 
 import os
-from typing import Any
 
 import torch
 
 from bench.run.failures import require_gpu
+from bench.settings import Config
 
 
-def set_up(config: dict[str, Any]) -> None:
+def set_up(config: Config) -> None:
     """Set what belongs to the whole process, before anything of the run is on the device.
 
     Raises:

@@ -2,11 +2,12 @@
 
 import os
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from bench.config.identity import identity
 from bench.errors import BadInput, Impossible
 from bench.run import attempt
+from bench.settings import Config
 from bench.tables import store
 
 
@@ -29,7 +30,7 @@ def line(label: str, ending: Ending) -> str:
     return f"{label}: {status}{f': {ending.reason}' if ending.reason else ''}"
 
 
-def earlier(config: dict[str, Any], directory: Path, many: bool) -> Ending | None:
+def earlier(config: Config, directory: Path, many: bool) -> Ending | None:
     """How the run ended earlier, or that another process works on it; None where it is to be run.
 
     Raises:
@@ -65,7 +66,7 @@ def recorded(directory: Path) -> Ending | None:
     return Ending(row["status"], row["reason"] or "", directory, already=True, step=row["step"])
 
 
-def place(config: dict[str, Any]) -> Path:
+def place(config: Config) -> Path:
     """The run directory of a resolved configuration."""
     return Path(config["output"]) / config["name"] / identity(config)
 

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from itertools import repeat
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -21,7 +20,9 @@ from bench.model.vae import VAE
 from bench.problems import NoData
 from bench.run.clock import TrainingClock, WallClock
 from bench.run.ending import Ending
+from bench.settings import Config
 from bench.streams import TRAINING, own_stream
+from bench.tables.rows import Rows
 from bench.train.capture import obstacle
 from bench.train.engine import Engine, engine, prepare
 from bench.train.trainer import Trainer
@@ -41,7 +42,7 @@ class Experiment:
         ValueError: a part asks for what there is not, or the estimator breaks its interface.
     """
 
-    def __init__(self, config: dict[str, Any], data: datasets.Data | NoData | None = None):
+    def __init__(self, config: Config, data: datasets.Data | NoData | None = None):
         self.config, seeds, self.wall = config, config["seeds"], WallClock()
         self.device, dtype = torch.device(config["device"]), getattr(torch, config["dtype"])
         self.clock = TrainingClock(self.device)
@@ -62,7 +63,7 @@ class Experiment:
         averaged = config["measure"]["papers"]
         self.moving = MovingMoments(self.model, config["train"]["batch_size"]) if averaged else None
         self.reference = None if self.impossible() else reference_of(self.objective, self.q, config)
-        self.rows: dict[str, list[dict[str, Any]]] = {"objective": [], "gradient": [], "cost": []}
+        self.rows: Rows = {"objective": [], "gradient": [], "cost": []}
         self.compiling: float | None = None  # seconds
         self.endings: dict[int, Ending] = {}
 

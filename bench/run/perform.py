@@ -18,9 +18,11 @@ from bench.run.provenance import provenance
 from bench.run.record import record
 from bench.run.together import Together
 from bench.run.training import Training, alive
+from bench.settings import Config
+from bench.tables.rows import RunRow
 
 
-def start(configs: list[dict[str, Any]]) -> Training:
+def start(configs: list[Config]) -> Training:
     """The parts of one seed, or of several that are trained as one; nothing is written.
 
     Raises:
@@ -69,7 +71,7 @@ def perform(
                 train(training, guard, directories, mine, progress)
             except Exception as error:
                 ended = {n: Ending("failed", note_failure(error, directories[n])) for n in mine if n in alive(training)}
-            columns = {"started": training.wall.started, "seconds": guard.seconds()}
+            columns: RunRow = {"started": training.wall.started, "seconds": guard.seconds()}
             for number in mine:
                 ending = training.endings.get(number) or ended[number]._replace(step=training.trainer.step_count)
                 one, directory = training.experiments[number], directories[number]

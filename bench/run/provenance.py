@@ -7,12 +7,14 @@ import subprocess
 import sys
 from functools import cache
 from pathlib import Path
+from typing import cast
 
 import torch
 
 from bench import nvml
 from bench.files import ROOT
 from bench.machine import device_name
+from bench.tables.rows import RunRow
 from bench.terminal import plain
 from bench.version import __version__
 
@@ -36,9 +38,9 @@ def commit() -> str | None:
         return named
 
 
-def provenance(device: str, threads: int) -> dict:
+def provenance(device: str, threads: int) -> RunRow:
     """Columns of `runs` that say what computed it."""
-    return {
+    columns = {
         "device": device,
         "device_name": device_name(device),
         "threads": threads,
@@ -50,3 +52,4 @@ def provenance(device: str, threads: int) -> dict:
         "commit": commit(),
         "command": shlex.join(["python", "-m", "bench", *sys.argv[1:]]),
     }
+    return cast(RunRow, columns)  # what `facts` gives has names of its own

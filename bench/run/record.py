@@ -3,7 +3,6 @@
 import json
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from bench.config.identity import identity
 from bench.config.plugins import build
@@ -11,21 +10,21 @@ from bench.problems import family
 from bench.run import attempt
 from bench.run.ending import Ending, recorded
 from bench.run.provenance import provenance
+from bench.settings import Config, Described
 from bench.tables import store
+from bench.tables.rows import Rows, RunRow, by_table
 from bench.tables.schema import SCHEMA
 from estimators import Estimator
 
-Row = dict[str, Any]  # column -> value
-
 
 def record(
-    config: dict[str, Any],
+    config: Described,
     directory: Path,
     ending: Ending,
     *,
     estimator: Estimator | None = None,
-    columns: Row | None = None,
-    rows: dict[str, list[Row]] | None = None,
+    columns: RunRow | None = None,
+    rows: Rows | None = None,
 ) -> Ending:
     """Write the tables of a run, whole or not at all, and then their marker; the ending, with its directory.
 
@@ -43,7 +42,7 @@ def record(
     """
     estimator = estimator or build(config["estimator"])
     run_id = identity(config)
-    about = {
+    about: RunRow = {
         "run": run_id,
         "name": config["name"],
         "status": ending.status,
@@ -60,8 +59,9 @@ def record(
         "config": json.dumps(config, sort_keys=True),
     }
     about |= provenance(config["device"], config["threads"]) | (columns or {})
-    tables = {name: [{"run": run_id} | row for row in table] for name, table in (rows or {}).items()}
-    store.write(directory, {"runs": [about], **tables})
+    measured = by_table(rows) if rows else {}
+    tables = {name: [{"run": run_id} | row for row in table] for name, table in measured.items()}
+    store.write(directory, {"runs": [dict(about)], **tables})
     if ending.status != "failed":
         for left in ("traceback.txt", attempt.RESUME):
             with suppress(OSError):
@@ -69,7 +69,7 @@ def record(
     return ending._replace(directory=directory)
 
 
-def record_lost(config: dict[str, Any], directory: Path, reason: str) -> Ending:
+def record_lost(config: Config, directory: Path, reason: str) -> Ending:
     """Write the failed row of a run whose process is gone; called by the launcher that started the process.
 
     What the process had finished, or another one works on, stays as it is. `resume.pt` stays too. Where the process was
@@ -88,5 +88,5 @@ def record_lost(config: dict[str, Any], directory: Path, reason: str) -> Ending:
     if (ending := recorded(directory)) and ending.status != "failed":
         return ending._replace(already=False)  # by the process that is gone, for this command
     (directory / "traceback.txt").unlink(missing_ok=True)
-    columns = {"started": last["started"]} if "started" in last else {}
+    columns: RunRow = {"started": last["started"]} if "started" in last else {}
     return record(config, directory, Ending("failed", reason, step=last.get("step")), columns=columns)

@@ -7,6 +7,7 @@ the run, the code and the PyTorch that wrote it; anything else is told in one li
 import hashlib
 import inspect
 import sys
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,18 +20,19 @@ from bench.config.identity import identity
 from bench.files import replace
 from bench.run.attempt import RESUME
 from bench.run.sealed import opened, sealed
+from bench.settings import Config
 from bench.version import __version__
 
 FORMAT = "estimator-bench resume 2"
 
 
-def write_state(directory: Path, config: dict[str, Any], content: dict[str, Any]) -> None:
+def write_state(directory: Path, config: Config, content: Mapping[str, Any]) -> None:
     """Write tensors, numbers and text, whole or not at all. Raises OSError where that is not possible."""
     directory.mkdir(parents=True, exist_ok=True)
     replace(directory / RESUME, sealed(_made_with(config) | {"content": content}))
 
 
-def read_state(directory: Path, config: dict[str, Any]) -> dict[str, Any] | None:
+def read_state(directory: Path, config: Config) -> dict[str, Any] | None:
     """What `write_state` wrote for the same run, code and PyTorch; else None, and a line on standard error if there is
     a file."""
     path = directory / RESUME
@@ -53,7 +55,7 @@ def ignore(path: Path, error: Exception) -> None:
     print(f"{path} is not used, since {' '.join(str(reason).split())}; the run starts anew.", file=sys.stderr)
 
 
-def _made_with(config: dict[str, Any]) -> dict[str, str]:
+def _made_with(config: Config) -> dict[str, str]:
     """What a continued run must have in common with its beginning. The identity has the versions of the numbers."""
     made_with = {"format": FORMAT, "run": identity(config), "torch": str(torch.__version__), "suite": __version__}
     return made_with | {"code of the estimators": _sources(config["estimator"]["_target_"])}

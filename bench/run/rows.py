@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Literal, NamedTuple
 
 from bench.measure.cost import costs
 from bench.measure.evaluate import evaluate
@@ -12,7 +12,9 @@ from bench.measure.gradient.rows import measure
 from bench.model.objective import Objective
 from bench.problems import Problem
 from bench.run.experiment import Experiment
+from bench.settings import Config
 from bench.streams import derived
+from bench.tables.rows import GradientRow, ObjectiveRow
 from bench.tables.schema import OWN
 
 
@@ -23,7 +25,7 @@ class Due(NamedTuple):
     work: Callable[[], None]
 
 
-def steps_of(config: dict[str, Any], group: str) -> set[int]:
+def steps_of(config: Config, group: Literal["evaluate", "measure"]) -> set[int]:
     """The training steps at which `evaluate` or `measure` is due."""
     steps = config["train"]["steps"]
     return {round(fraction * steps) for fraction in config[group]["at"]}
@@ -42,12 +44,12 @@ def due(experiment: Experiment, step: int) -> list[Due]:
 
 def add_objective(experiment: Experiment, step: int) -> None:
     """Rows of table `objective`, one for each split, at the model's present parameters."""
-    about = {"seed": experiment.config["seed"], "step": step, "seconds": experiment.clock.seconds}
+    about: ObjectiveRow = {"seed": experiment.config["seed"], "step": step, "seconds": experiment.clock.seconds}
     splits = [split for split in ("train", "test") if split in experiment.data.splits]
     experiment.rows["objective"] += [about | {"split": split} | evaluated(experiment, split) for split in splits]
 
 
-def evaluated(experiment: Experiment, split: str) -> dict[str, Any]:
+def evaluated(experiment: Experiment, split: str) -> ObjectiveRow:
     """Bounds of the model on images of a split."""
     settings, seeds = experiment.config["evaluate"], experiment.config["seeds"]
     x = experiment.data.fixed(split, settings["examples"], seeds["data"])
@@ -72,12 +74,12 @@ def add_gradient(
         precision=settings["precision"],
         max_draws=settings["max_draws"],
     )
-    about = {"seed": config["seed"], "step": step, "trained_with": trained_with, "estimator": config["option"]}
+    about: GradientRow = {"seed": config["seed"], "step": step, "estimator": config["option"]}
     exact: dict[str, float] = {}
     if isinstance(model, Problem) and experiment.objective.noise_of_cost_alone:
         exact = model.variances(experiment.estimator, experiment.probe)
     for row in measured:
-        row |= about | {"variance_exact": exact.get(row["part"])}
+        row |= about | {"trained_with": trained_with, "variance_exact": exact.get(row["part"])}
         row |= experiment.moving.columns(row["part"]) if experiment.moving else {}
         if row["note"]:
             print(f"Step {step}: {row['note']}", file=sys.stderr)

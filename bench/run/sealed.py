@@ -3,6 +3,7 @@
 import hashlib
 import io
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -10,7 +11,7 @@ import torch
 DIGEST = 32  # bytes of a SHA-256
 
 
-def sealed(content: dict[str, Any]) -> bytes:
+def sealed(content: Mapping[str, Any]) -> bytes:
     """The digest, then the content as PyTorch stores it."""
     buffer = io.BytesIO()
     torch.save(content, buffer)

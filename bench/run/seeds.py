@@ -2,17 +2,17 @@
 
 import sys
 import time
-from typing import Any
 
 from bench.config.identity import replica
 from bench.run.ending import Ending, earlier, place, require_writable
 from bench.run.failures import not_started
 from bench.run.perform import perform, start
 from bench.run.record import record
+from bench.settings import Config
 from bench.tables import store
 
 
-def runs(config: dict[str, Any], many: bool) -> list[Ending]:
+def runs(config: Config, many: bool) -> list[Ending]:
     """Make the run directory of each seed of `config`, unless all are there; how each ended, in order.
 
     Called for every job of `python -m bench`. A seed that is there and did not fail stays as it is, and so does one

@@ -2,14 +2,14 @@
 
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any
 
 from bench.run.ending import Ending
 from bench.run.perform import perform, start
+from bench.settings import Config
 from bench.tables import store
 
 
-def run(config: dict[str, Any], directory: Path, progress: bool = False, checkpoints: Collection[int] = ()) -> Ending:
+def run(config: Config, directory: Path, progress: bool = False, checkpoints: Collection[int] = ()) -> Ending:
     """Train, measure, evaluate and time as `config` says, and write the tables, whatever lies there.
 
     Args:

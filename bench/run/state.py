@@ -12,6 +12,7 @@ from bench.data.batches import Batches
 from bench.run.ending import Ending
 from bench.run.experiment import Experiment
 from bench.run.training import Training
+from bench.tables.rows import by_table
 from bench.train.snapshot import MACHINERY
 
 
@@ -30,9 +31,8 @@ class State:
 
     def look(self) -> None:
         """Take note of what moves between the steps: the rows measured so far, and where the random streams stand."""
-        self.rows = [
-            {name: len(rows) for name, rows in experiment.rows.items()} for experiment in self.training.experiments
-        ]
+        measured = [by_table(experiment.rows) for experiment in self.training.experiments]
+        self.rows = [{name: len(rows) for name, rows in tables.items()} for tables in measured]
         self.noise = self.training.noise_state()
 
     def take(self) -> dict[str, Any]:
@@ -86,7 +86,7 @@ class State:
 def of_seed(experiment: Experiment, rows: dict[str, int]) -> dict[str, Any]:
     """What a seed has of its own, of its rows the first so many: model, estimator, data order, averages, rows."""
     trainer = experiment.trainer
-    kept = {name: found[: rows[name]] for name, found in experiment.rows.items()}
+    kept = {name: found[: rows[name]] for name, found in by_table(experiment.rows).items()}
     return {
         "model": trainer.model.state_dict(),
         "estimator": _held(trainer.estimator),

@@ -1,7 +1,6 @@
 """The training of several seeds as one."""
 
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
 
 from torch import Tensor
 
@@ -12,6 +11,7 @@ from bench.run.clock import TrainingClock, WallClock
 from bench.run.ending import Ending
 from bench.run.experiment import Experiment
 from bench.run.training import alive
+from bench.settings import Config
 from bench.train.engine import engine, prepare
 from bench.train.replicas import Replicas
 
@@ -27,7 +27,7 @@ class Together:
         ValueError: a part asks for what there is not.
     """
 
-    def __init__(self, configs: list[dict[str, Any]]):
+    def __init__(self, configs: list[Config]):
         self.config, self.wall = configs[0], WallClock()
         first = Experiment(self.config)
         if reason := first.impossible():

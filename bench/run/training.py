@@ -1,7 +1,7 @@
 """What the loop over the steps asks of a training: of one seed, or of several as one."""
 
 from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -9,6 +9,7 @@ from torch import Tensor
 from bench.run.clock import TrainingClock, WallClock
 from bench.run.ending import Ending
 from bench.run.experiment import Experiment
+from bench.settings import Config
 from bench.train.trainer import Trainer
 
 
@@ -23,7 +24,7 @@ class Training(Protocol):
         endings: how the seeds ended that have: number -> status, reason and step.
     """
 
-    config: dict[str, Any]
+    config: Config
     device: torch.device
     wall: WallClock
     clock: TrainingClock

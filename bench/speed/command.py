@@ -81,7 +81,7 @@ def main(argv: list[str] | None = None) -> int:
         rows, name = options(device, chosen), "options"
     else:
         rows, name = against_plain(device, chosen), "speed"
-    done: list[dict] = []
+    done: list[dict[str, Any]] = []
     for row in rows:  # the table is there after every row, whatever ends the command
         done.append(row | where)
         paths = write(done, chosen.out, name)
@@ -95,7 +95,7 @@ def rounds_of(chosen: argparse.Namespace) -> Rounds:
     return Rounds(most=chosen.repetitions, warmup=1, block=0 if chosen.quick else 0.05, seconds=20)
 
 
-def against_plain(device: torch.device, chosen: argparse.Namespace) -> Iterator[dict]:
+def against_plain(device: torch.device, chosen: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """Gradient draws, training steps, gradients by batch size and peak memory, printed as they come."""
     sizes, rounds = chosen.sizes, rounds_of(chosen)
     print(f"A copy moves {bandwidth(device) / 1e9:.1f} GB/s.")
@@ -121,7 +121,7 @@ def against_plain(device: torch.device, chosen: argparse.Namespace) -> Iterator[
         yield r
 
 
-def options(device: torch.device, chosen: argparse.Namespace) -> Iterator[dict]:
+def options(device: torch.device, chosen: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """What every option costs, printed as it comes."""
     print("Microseconds a draw of one example, its cost nearly free; ratio = ours / a hand-written function, if any")
     heads = "".join(f"{f'R = {count:,}':>14}{'ratio':>7}" for count in chosen.replicas)

@@ -1,14 +1,17 @@
 """Gradient draws against the plain loop and against the measured ceilings, and their memory."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from bench.measure.clock import Rounds
 from bench.measure.gradient.draws import take
 from bench.measure.gradient.parts import noise_alone, parts
 from bench.measure.timing import compare, peak_memory
+from bench.model.objective import Objective
 from bench.speed.ceilings import work
 from bench.speed.plain import plain_draws
 from bench.speed.problems import LEAD, problem
@@ -18,7 +21,9 @@ Option = tuple[str, str, dict[str, Any]]
 PARTS = {"encoder": ("encoder",), "encoder + decoder": ("encoder", "decoder")}
 
 
-def draws_rows(device: torch.device, options: Iterable[Option], counts: list[int], rounds: Rounds) -> Iterator[dict]:
+def draws_rows(
+    device: torch.device, options: Iterable[Option], counts: list[int], rounds: Rounds
+) -> Iterator[dict[str, Any]]:
     """The trace of the covariance of each option's gradient, encoder's and full, by `take` and by the plain loop."""
     for name, family, hyper in options:
         objective, x = problem(device, name, family, hyper)
@@ -28,15 +33,8 @@ def draws_rows(device: torch.device, options: Iterable[Option], counts: list[int
             parameters = [p for n, p in named if p.requires_grad and (decoder or n.startswith("encoder."))]
             least = work(objective, x, decoder)
             for draws in counts:
-
-                def ours(objective=objective, x=x, draws=draws, measured=measured):
-                    tallies = take(objective, x, draws, decoder="decoder" in measured)
-                    blocks = parts(tallies, False)
-                    return noise_alone(tallies, [name for part in measured for name in blocks[part]])
-
-                def plain(objective=objective, x=x, draws=draws, parameters=parameters):
-                    return plain_draws(objective, x, draws, parameters)
-
+                ours = partial(_ours, objective, x, draws, measured)
+                plain = partial(plain_draws, objective, x, draws, parameters)
                 with own_stream(1, "speed"):
                     row = compare(ours, plain, device, rounds)
                 floor = least.seconds(draws, device)
@@ -47,7 +45,13 @@ def draws_rows(device: torch.device, options: Iterable[Option], counts: list[int
                 }  # fmt: skip
 
 
-def memory_rows(device: torch.device, counts: list[int]) -> Iterator[dict]:
+def _ours(objective: Objective, x: Tensor, draws: int, measured: Sequence[str]) -> float:
+    tallies = take(objective, x, draws, decoder="decoder" in measured)
+    blocks = parts(tallies, False)
+    return noise_alone(tallies, [name for part in measured for name in blocks[part]])
+
+
+def memory_rows(device: torch.device, counts: list[int]) -> Iterator[dict[str, Any]]:
     """Peak memory of full-gradient draws; the reference is that of the fewest."""
     name, family, hyper = LEAD
     objective, x = problem(device, name, family, hyper)

@@ -1,6 +1,7 @@
 """A gradient of several batch sizes, options in turn: where launching takes the time, it says nothing of the work."""
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import torch
 
@@ -14,7 +15,7 @@ from bench.streams import own_stream
 
 def gradient_rows(
     device: torch.device, options: Iterable[Option], sizes: Iterable[int], rounds: Rounds
-) -> Iterator[dict]:
+) -> Iterator[dict[str, Any]]:
     """Each option's gradient of `size` examples, by engine eager; the reference is RLOO's on Bernoulli latents."""
     chosen = {name: (family, hyper) for name, family, hyper in [LEAD, *options]}
     for size in sizes:
@@ -32,7 +33,7 @@ def gradient_rows(
             }  # fmt: skip
 
 
-def _gradient(device: torch.device, name: str, family: str, hyper: dict, size: int) -> Work:
+def _gradient(device: torch.device, name: str, family: str, hyper: dict[str, Any], size: int) -> Work:
     objective, x = problem(device, name, family, hyper)
     batch = x[torch.arange(size, device=device) % len(x)]
     return lambda: _all_gradients(objective, batch)

@@ -1,6 +1,7 @@
 """What every option costs per draw, on tensors so small that the cost itself is nearly free."""
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -21,7 +22,7 @@ def latent(family: str, replicas: int, device: torch.device) -> Latent:
     return VQ(params, torch.randn(4, 3, device=device)) if family == "vq" else FAMILIES[family](params)
 
 
-def rows(device: torch.device, counts: list[int], rounds: Rounds) -> Iterator[dict]:
+def rows(device: torch.device, counts: list[int], rounds: Rounds) -> Iterator[dict[str, Any]]:
     """For each option and each number of replicas: microseconds a draw, and the ratio to a hand-written function."""
     for name in plugins.registry():
         estimator = plugins.estimator(name).to(device)
@@ -33,21 +34,23 @@ def rows(device: torch.device, counts: list[int], rounds: Rounds) -> Iterator[di
 
 def _option(
     name: str, estimator: Estimator, family: str, device: torch.device, counts: list[int], rounds: Rounds
-) -> Iterator[dict]:
+) -> Iterator[dict[str, Any]]:
     x = torch.zeros(1, 4, device=device)
     with own_stream(0, "speed"):
         for replicas in counts:
             q = latent(family, replicas, device)
             cost = _cost(q)
 
-            def ours(q=q, cost=cost) -> None:
+            def ours(q: Latent = q, cost: Callable[..., Tensor] = cost) -> None:
                 torch.autograd.grad(estimator(q, cost, x).loss.sum(), q.params, allow_unused=True)
 
             row = {"option": name, "family": family, "replicas": replicas}
             if name in FUNCTIONS:
                 function = FUNCTIONS[name][1]
 
-                def plain(q=q, cost=cost, function=function) -> None:
+                def plain(
+                    q: Latent = q, cost: Callable[..., Tensor] = cost, function: Callable[..., Tensor] = function
+                ) -> None:
                     torch.autograd.grad(function(q.params, cost).sum(), q.params)
 
                 found = compare(ours, plain, device, rounds)

@@ -8,14 +8,15 @@ from torch import Tensor
 from bench.config.plugins import estimator
 from bench.model.objective import Objective
 from bench.model.vae import VAE
+from bench.settings import LatentGroup, ModelGroup, TrainGroup
 from bench.streams import own_stream
 
-MODEL = {
+MODEL: ModelGroup = {
     "arch": "mlp", "hidden": [200, 200], "activation": "leaky_relu", "slope": 0.3, "init": "glorot",
     "likelihood": "bernoulli", "std": 1.0, "learn_std": False, "prior": "fixed", "center_input": False,
     "signed_latent": False, "output_bias": "none",
 }  # fmt: skip
-LATENTS: dict[str, dict[str, Any]] = {  # the decoder reads 200 values of each
+LATENTS: dict[str, LatentGroup] = {  # the decoder reads 200 values of each
     "bernoulli": {"family": "bernoulli", "dim": 200},
     "gaussian": {"family": "gaussian", "dim": 200},
     "categorical": {"family": "categorical", "dim": 20, "categories": 10},
@@ -24,7 +25,9 @@ LATENTS: dict[str, dict[str, Any]] = {  # the decoder reads 200 values of each
         "codebook_weight": 1.0, "commitment_weight": 0.25, "decay": 0.9, "restart": 0.0,
     },
 }  # fmt: skip
-TRAIN: dict[str, Any] = {
+TRAIN: TrainGroup = {
+    "steps": 1000,
+    "batch_size": 100,
     "optimiser": "adam",
     "lr": 1e-3,
     "tuning_lr": 1e-3,

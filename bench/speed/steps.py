@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from itertools import repeat
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 
@@ -41,7 +41,7 @@ def step_of(way: Way, device: torch.device) -> Callable[[], object]:
     return engine(trainers[0] if len(trainers) == 1 else Replicas(trainers, seeds, TRAIN, x), way.engine).step
 
 
-def step_rows(device: torch.device, rounds: Rounds) -> Iterator[dict]:
+def step_rows(device: torch.device, rounds: Rounds) -> Iterator[dict[str, Any]]:
     """20 steps of each way; the reference is the bare loop, once per replica."""
     name, family, hyper = LEAD
     for way in ways(device):
@@ -51,11 +51,11 @@ def step_rows(device: torch.device, rounds: Rounds) -> Iterator[dict]:
             twin, x = problem(device, name, family, hyper)
             bare.append(BareLoop(twin.model.encoder, twin.model.get_submodule("decoder"), repeat(x), TRAIN["lr"]))
 
-        def ours(step=step):
+        def ours(step: Callable[[], object] = step) -> None:
             for _ in range(STEPS):
                 step()
 
-        def plain(bare=bare):
+        def plain(bare: list[BareLoop] = bare) -> None:
             for _ in range(STEPS):
                 for loop in bare:
                     loop.step()

@@ -1,7 +1,7 @@
 """The table of a run of `bench.speed`, and its figure."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -43,7 +43,7 @@ COLUMNS = {
 }
 
 
-def write(rows: list[dict], directory: Path, name: str) -> list[Path]:
+def write(rows: list[dict[str, Any]], directory: Path, name: str) -> list[Path]:
     """`<name>.parquet` and `<name>.csv`, each whole or not at all."""
     frame = _frame(rows, name)
     paths = [directory / f"{name}.parquet", directory / f"{name}.csv"]
@@ -52,7 +52,7 @@ def write(rows: list[dict], directory: Path, name: str) -> list[Path]:
     return paths
 
 
-def draw(rows: list[dict], directory: Path, name: str) -> list[Path]:
+def draw(rows: list[dict[str, Any]], directory: Path, name: str) -> list[Path]:
     """The figure of `speed`, where all its parts were timed; else nothing."""
     frame = _frame(rows, name)
     if name != "speed" or not all(frame.what.str.contains(part).any() for part in ("draws", "steps", "peak")):
@@ -60,7 +60,7 @@ def draw(rows: list[dict], directory: Path, name: str) -> list[Path]:
     return write_figure(figure(frame), directory, name)
 
 
-def _frame(rows: list[dict], name: str) -> pd.DataFrame:
+def _frame(rows: list[dict[str, Any]], name: str) -> pd.DataFrame:
     frame = pd.DataFrame(rows)
     return frame.reindex(columns=list(COLUMNS)) if name == "speed" else frame
 

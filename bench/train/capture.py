@@ -1,6 +1,7 @@
 """What a CUDA graph cannot record of a training step, found without a GPU: the step runs on tensors without memory."""
 
 import copy
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -75,7 +76,7 @@ class _Watch(TorchDispatchMode):
         super().__init__()
         self.sent = ""
 
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **(kwargs or {}))
         made = isinstance(out, Tensor) and out.device == META
         host = [a for a in tree_leaves((args, kwargs)) if isinstance(a, Tensor) and a.device != META]
@@ -93,7 +94,7 @@ class _Asked(TorchFunctionMode):
         super().__init__()
         self.sent = self.waiting = ""
 
-    def __torch_function__(self, func, types, args=(), kwargs=None):
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **(kwargs or {}))
         given = [a for a in tree_leaves((args, kwargs)) if isinstance(a, Tensor)]
         there = any(a.device == META for a in given)

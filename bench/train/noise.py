@@ -35,7 +35,9 @@ def _randint(high: int) -> Callable[[Tensor, torch.Generator], None]:
     return fill
 
 
-FILLS: dict[Any, Callable[[tuple], Callable[[Tensor, torch.Generator], object]]] = {  # by the arguments of the call
+FILLS: dict[
+    Any, Callable[[tuple[Any, ...]], Callable[[Tensor, torch.Generator], object]]
+] = {  # by the arguments of the call
     torch.rand: lambda args: _rand,
     torch.randn: lambda args: _randn,
     torch.Tensor.exponential_: lambda args: _exponential,
@@ -50,7 +52,7 @@ class Recorded(TorchFunctionMode):
         super().__init__()
         self.draws: list[Draw] = []
 
-    def __torch_function__(self, func, types, args=(), kwargs=None):
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **(kwargs or {}))
         if func in FILLS:
             self.draws.append(Draw(FILLS[func](args), torch.empty_like(out, memory_format=torch.contiguous_format)))
@@ -65,7 +67,7 @@ class Replayed(TorchFunctionMode):
         super().__init__()
         self.noise, self.next = noise, 0
 
-    def __torch_function__(self, func, types, args=(), kwargs=None):
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func in FILLS:
             self.next += 1
             return self.noise[self.next - 1]

@@ -10,6 +10,7 @@ from torch.func import functional_call, vmap
 
 from bench.data.batches import StackedBatches
 from bench.errors import Impossible
+from bench.settings import TrainGroup
 from bench.streams import TRAINING, generator
 from bench.train.noise import Draw, Recorded, Replayed, drawn
 from bench.train.snapshot import attributes, changed
@@ -34,7 +35,7 @@ class Replicas(Trainer):
         Impossible: this estimator or model does not survive `torch.func.vmap`, or has noise of its own.
     """
 
-    def __init__(self, trainers: list[Trainer], seeds: list[int], config: dict, example: Tensor):
+    def __init__(self, trainers: list[Trainer], seeds: list[int], config: TrainGroup, example: Tensor):
         self.trainers, first, self.config = trainers, trainers[0], config
         self.objective, self.model, self.estimator = first.objective, first.model, first.estimator
         self.batches = StackedBatches([trainer.batches for trainer in trainers])
@@ -103,7 +104,7 @@ class Replicas(Trainer):
                 "replicas=1 and sweep over seed."
             )
 
-    def inputs(self, x: Tensor) -> tuple:
+    def inputs(self, x: Tensor) -> tuple[Any, ...]:
         return self.state, x, drawn(self._forward_noise, self.streams)
 
     def compute(self, state: dict[str, Tensor], x: Tensor, noise: list[Tensor]) -> Drawn:  # type: ignore[override]
@@ -166,6 +167,6 @@ class _One(nn.Module):
         super().__init__()
         self.model, self.estimator = trainer.model, trainer.estimator
 
-    def forward(self, method: Callable[..., Any], trainer: Trainer, args: tuple, noise: list[Tensor]) -> Any:
+    def forward(self, method: Callable[..., Any], trainer: Trainer, args: tuple[Any, ...], noise: list[Tensor]) -> Any:
         with Replayed(noise):
             return method(trainer, *args)

@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from bench.model.objective import Objective
+from bench.settings import TrainGroup
 from estimators import Estimate
 
 LOSSES_KEPT = 100  # of the last steps. Looking at them waits for the device, so the loop looks once in as many steps
@@ -30,7 +31,7 @@ class Trainer:
         config: the `train` group. With schedule cosine the learning rates fall as cos(pi/2 step/steps).
     """
 
-    def __init__(self, objective: Objective, batches: Iterator[Tensor], config: dict):
+    def __init__(self, objective: Objective, batches: Iterator[Tensor], config: TrainGroup):
         self.objective, self.batches = objective, batches
         self.model, self.estimator, self.config = objective.model, objective.estimator, config
         self.learned = [p for p in self.model.parameters() if p.requires_grad]
@@ -45,7 +46,7 @@ class Trainer:
         """What one batch `x [B, X]` costs, with the graph of its gradients."""
         return self.compute(*self.inputs(x))
 
-    def inputs(self, x: Tensor) -> tuple:
+    def inputs(self, x: Tensor) -> tuple[Any, ...]:
         """What `compute` takes for a batch."""
         return (x,)
 
@@ -122,13 +123,13 @@ class Trainer:
         return first + finite.index(False) if False in finite else None
 
 
-def make_optimiser(parameters: list[nn.Parameter], lr: float, config: dict) -> torch.optim.Optimizer:
-    betas, eps = tuple(config["betas"]), config["eps"]
+def make_optimiser(parameters: list[nn.Parameter], lr: float, config: TrainGroup) -> torch.optim.Optimizer:
+    (first, second), eps = config["betas"], config["eps"]
     match config["optimiser"]:
         case "adam":
-            return torch.optim.Adam(parameters, lr, betas, eps, fused=True)
+            return torch.optim.Adam(parameters, lr, (first, second), eps, fused=True)
         case "radam":
-            return torch.optim.RAdam(parameters, lr, betas, eps)
+            return torch.optim.RAdam(parameters, lr, (first, second), eps)
         case "sgd":
             return torch.optim.SGD(parameters, lr, momentum=config["momentum"], fused=True)
     raise ValueError(f"There is no optimiser {config['optimiser']!r}; there are adam, radam, sgd.")

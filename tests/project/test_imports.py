@@ -13,7 +13,7 @@ from tests.support.packages import ROOT
 PACKAGES = ("bench", "estimators")
 # The rooms of bench/ from the ground up. A room imports rooms of the lines above its own, and no other of its line.
 FLOORS = """
-    errors files foreign streams machine nvml terminal version
+    errors files foreign settings streams machine nvml terminal version
     tables data
     config problems report
     model

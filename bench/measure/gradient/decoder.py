@@ -1,5 +1,6 @@
 """One batched computation from r draws of the noise to the cotangents of q.params and the decoder's gradients."""
 
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
@@ -53,7 +54,7 @@ class Generative:
         return found
 
     @contextmanager
-    def prepared(self, draws: int):
+    def prepared(self, draws: int) -> Iterator[dict[str, Tensor]]:
         """What `draws` draws at once need of these parameters: copies of the loose ones, or no gradient at all."""
         if self.measured:
             with self._replicated(draws) as copies:
@@ -70,7 +71,7 @@ class Generative:
             parameter.requires_grad_(gradient)
 
     @contextmanager
-    def _replicated(self, draws: int):
+    def _replicated(self, draws: int) -> Iterator[dict[str, Tensor]]:
         """Give each draw its own copy of the loose parameters, `{name: [r, ...]}`; a single draw uses the originals."""
         originals: dict[str, Tensor] = {name: self.model.get_parameter(name) for name in self.loose}
         copies: dict[str, Tensor] = {**originals}
@@ -124,7 +125,7 @@ class Drawn:
         derivative of the cost; then the cotangents of the outputs are not the whole gradient."""
         return not (self.generative.measured and reached(self.loss, self.recorded, self.generative.dense))
 
-    def tally(self, block, groups: Tensor, on_host: Tensor, memory: float) -> None:
+    def tally(self, block: Callable[[str], Tally], groups: Tensor, on_host: Tensor, memory: float) -> None:
         """Add the decoder's gradients to the tallies `block(name)`; `groups [r]` of the draws, sorted, and the same on
         the host; `memory` in MiB of a chunk."""
         plan = PLANS[groups.device.type]
@@ -132,7 +133,7 @@ class Drawn:
             block(name).add_vectors(groups, grad)
         for layer in dict.fromkeys(c.layer for c, _ in self.calls):
             inputs, cotangents, bias = _joined([(c, d) for c, d in self.calls if c.layer == layer], len(groups))
-            tally: Tally = block(layer)
+            tally = block(layer)
             if tally.single or not gram_pays(inputs, cotangents):
                 formed = plan.at_once(memory, (inputs.shape[-1] + bias) * cotangents.shape[-1], inputs.dtype)
                 for start in range(0, len(groups), formed):

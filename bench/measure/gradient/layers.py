@@ -7,6 +7,7 @@ arXiv:1510.01799, gives the same identity for n = 1.
 """
 
 import math
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -30,17 +31,17 @@ class Call(NamedTuple):
 
 
 @contextmanager
-def recorded(module: nn.Module, convolutions: bool = False):
+def recorded(module: nn.Module, convolutions: bool = False) -> Iterator[list[Call]]:
     """Record every use of a linear layer with trainable weights inside `module`, as a list of `Call`s; with
     `convolutions`, those of convolutions too."""
     calls: list[Call] = []
     handles = []
     leads: list[tuple[int, ...]] = [()]  # of the network that runs, where it makes one axis of them
 
-    def enter(trunk, args):
+    def enter(trunk: nn.Module, args: tuple[Tensor, ...]) -> None:
         leads.append(tuple(args[0].shape[:-1]))
 
-    def leave(trunk, args, output):
+    def leave(trunk: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> None:
         leads.pop()
 
     for path, layer in module.named_modules():
@@ -49,7 +50,13 @@ def recorded(module: nn.Module, convolutions: bool = False):
         convolves = convolutions and isinstance(layer, CONVOLUTIONS)
         if (convolves or isinstance(layer, nn.Linear)) and layer.weight.requires_grad:
 
-            def note(layer, args, output, path=path, convolution=layer if convolves else None):
+            def note(
+                layer: nn.Module,
+                args: tuple[Tensor, ...],
+                output: Tensor,
+                path: str = path,
+                convolution: nn.Module | None = layer if convolves else None,
+            ) -> None:
                 output = _outermost(output)
                 if output.requires_grad:  # not where an estimator asks for a cost without gradient
                     inputs, own = _outermost(args[0]), tuple(output.shape[: -3 if convolution else -1])

@@ -12,9 +12,11 @@ way a bias is not claimed more often than it should be. `tests/support/error_bar
 """
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
+
+from bench.tables.rows import GradientRow
 
 STATISTICS = ("variance_noise", "variance_data", "variance", "norm_sq", "snr", "bias_sq", "cosine", "mse")
 OF_ALL_DATA = ("norm_sq_data", "snr_data", "bias_sq_data")  # of the gradient of the mean over all data
@@ -110,9 +112,7 @@ def _data_variance(means: np.ndarray, noise: np.ndarray) -> float:
     return float((np.trace(means) - means.sum() / m) / (m - 1) - noise.mean())
 
 
-def statistics(
-    batches: list[BatchSums], means: np.ndarray | None, errors: np.ndarray | None = None
-) -> dict[str, float]:
+def statistics(batches: list[BatchSums], means: np.ndarray | None, errors: np.ndarray | None = None) -> GradientRow:
     """Every statistic and its standard error, `<name>` and `<name>_se`, with `kurtosis` and `reference_norm_sq`; NaN
     where it is not defined, or where the draws are too few to tell.
 
@@ -140,7 +140,8 @@ def statistics(
     found |= _over_batches(whole, means, [b.counts.sum() for b in batches])
     found |= _of_all_data(found["variance_noise"], means, errors)
     ordered = {k: found[k] for n in (*STATISTICS, *OF_ALL_DATA) for k in (n, f"{n}_se")}
-    return ordered | {"kurtosis": kurtosis(batches), "reference_norm_sq": float(whole[:, 4].mean())}
+    ordered |= {"kurtosis": kurtosis(batches), "reference_norm_sq": float(whole[:, 4].mean())}
+    return cast(GradientRow, ordered)  # names made of others are no literals
 
 
 def _too_few(counts: np.ndarray) -> bool:

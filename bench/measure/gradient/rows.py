@@ -9,6 +9,7 @@ from bench.measure.gradient.precision import PART, until_precise
 from bench.measure.gradient.reference import Reference, draw_reference
 from bench.model.objective import Objective
 from bench.streams import own_stream
+from bench.tables.rows import GradientRow
 
 
 def measure(
@@ -23,7 +24,7 @@ def measure(
     reference_draws: int = 4096,
     precision: float | None = None,
     max_draws: int = 16384,
-) -> list[dict]:
+) -> list[GradientRow]:
     """One row of statistics per part: `latent`, `encoder`, `decoder`, and each block of coordinates with `layers`.
 
     Args:
@@ -49,7 +50,7 @@ def measure(
             taken, note = until_precise(take_more, draws, precision, max_draws)
         if isinstance(reference, Objective):
             reference = draw_reference(reference, probe, reference_draws, memory=memory)
-    rows = []
+    rows: list[GradientRow] = []
     for part, blocks in parts(taken[0], layers).items():
         sums = [batch_sums(t, blocks, reference.tallies[m] if reference else None) for m, t in enumerate(taken)]
         means = errors = None
@@ -62,5 +63,5 @@ def measure(
         row |= {"estimator": objective.estimator.name, "note": note if row["part"] == PART else None}
         row["reference"] = None if reference is None else reference.name
         row["reference_draws"] = None if reference is None else reference.draws
-        row["reference_error_sq"] = None if reference is None else reference.errors.get(str(row["part"]))
+        row["reference_error_sq"] = None if reference is None else reference.errors.get(row["part"])
     return rows

@@ -1,5 +1,6 @@
 """What a computation holds, about: the sizes of the outputs of all its modules, the estimator's own included."""
 
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from torch import Tensor, nn
@@ -29,7 +30,7 @@ class Outputs:
 
 
 @contextmanager
-def counted_outputs():
+def counted_outputs() -> Iterator[Outputs]:
     """The sizes of the outputs of all modules that run inside."""
     outputs = Outputs()
     handle = nn.modules.module.register_module_forward_hook(lambda module, args, output: outputs.note(output))

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 PANEL = ["family", "objective", "setting", "trained_with", "checkpoint"]  # what is never mixed in one panel
 OWN_TRAJECTORY = -1  # the checkpoint of a run on its own trajectory; else the step of a shared one
 UNIT = [*PANEL, "label"]
+Group = tuple[Any, ...]  # the values of PANEL or of UNIT that some rows have in common
 
 
 class Collection(NamedTuple):
@@ -80,7 +81,7 @@ def _named_by_hash(path: Path) -> bool:
 
 def collect(found: Iterable[Path]) -> tuple[Collection, list[str]]:
     """Read what `find` found; also one line for each run that was left out. Raises SchemaError where none is left."""
-    best: dict[str, tuple[tuple, dict[str, pa.Table]]] = {}
+    best: dict[str, tuple[tuple[Any, ...], dict[str, pa.Table]]] = {}
     problems: list[str] = []
     directories: dict[str, Path] = {}
     for directory, tables in _readable(found, problems):

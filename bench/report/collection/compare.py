@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from bench.report.collection.collect import OWN_TRAJECTORY, PANEL, UNIT, Collection
+from bench.report.collection.collect import OWN_TRAJECTORY, PANEL, UNIT, Collection, Group
 from bench.report.collection.endings import incomplete
 from bench.report.collection.gradients import last, relative
 from bench.report.collection.statistics import Interval, log_t_interval, t_interval
@@ -22,7 +22,7 @@ def comparison(collection: Collection) -> "pd.DataFrame":
     import pandas as pd
 
     objective, gradient = collection.joined("objective"), collection.joined("gradient")
-    gathered: dict[tuple, dict[str, Any]] = {}
+    gathered: dict[Group, dict[str, Any]] = {}
     for key, units in collection.units.groupby(UNIT):
         row = dict(zip(UNIT, key, strict=True)) | {status: int((units.status == status).sum()) for status in STATUSES}
         row |= {"estimator": units.estimator.iloc[0], "unbiased": units.unbiased.iloc[0], "seeds": row["done"]}

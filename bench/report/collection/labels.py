@@ -1,7 +1,7 @@
 """What to call a configuration: the estimator's name, and no more than is needed to tell it from its neighbours."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 SEEDS = ("seed", "seeds", "probe.trajectory.seeds")
@@ -40,7 +40,7 @@ KINDS: dict[str, Any] = {  # of what the report computes with
 Config = dict[str, Any]
 
 
-def flatten(config: dict, prefix: str = "") -> Config:
+def flatten(config: Mapping[str, Any], prefix: str = "") -> Config:
     """Nested mappings to dotted keys; a list becomes its JSON text."""
     flat: Config = {}
     for key, value in config.items():
@@ -96,7 +96,7 @@ def setting_keys(configs: Sequence[Config]) -> list[str]:
 
 def differing(configs: Sequence[Config], keys: Iterable[str]) -> list[str]:
     """The keys that differ between the configs, apart from those that have an earlier key's value in every config."""
-    columns: dict[tuple, str] = {}
+    columns: dict[tuple[Any, ...], str] = {}
     for key in keys:
         values = tuple(config.get(key, ABSENT) for config in configs)
         if len(set(values)) > 1:
@@ -117,7 +117,7 @@ def unequal_keys(configs: Sequence[Config]) -> list[str]:
     numbers of configs that differ in the keys that remain must not be ranked against each other.
     """
     keys = [key for key in condition_keys(configs) if not under(key, PRECISION)]
-    values: dict[tuple, set[tuple]] = {}
+    values: dict[tuple[Any, ...], set[tuple[Any, ...]]] = {}
     for config in configs:
         estimator = tuple(sorted((k, v) for k, v in config.items() if under(k, ["estimator"])))
         values.setdefault(estimator, set()).add(tuple(config.get(key, ABSENT) for key in keys))

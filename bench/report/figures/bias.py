@@ -12,6 +12,7 @@ from bench.report.figures.style import Look
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 
@@ -50,7 +51,7 @@ def relative_bias(rows: "pd.DataFrame") -> Interval:
     return draws_interval(rows.relative_bias_sq, rows.relative_bias_sq_se)
 
 
-def _error_row(ax, y: int, rows: "pd.DataFrame", look: Look) -> None:
+def _error_row(ax: "Axes", y: int, rows: "pd.DataFrame", look: Look) -> None:
     noise = log_t_interval(rows.relative_variance_noise)
     if noise.mean > 0:
         if noise.n >= ENOUGH and noise.low > 0:

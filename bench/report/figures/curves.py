@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from bench.report.collection.collect import PANEL, UNIT, Collection
+from bench.report.collection.collect import PANEL, UNIT, Collection, Group
 from bench.report.collection.statistics import summarise
 from bench.report.figures import points
 from bench.report.figures.panels import BARS, barred, clean_log_axis, grid, legend, panels, title
@@ -10,6 +10,7 @@ from bench.report.figures.style import Look
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 
@@ -82,7 +83,7 @@ def limits(frame: "pd.DataFrame") -> tuple[float, float]:
     return bottom - 0.06 * (top - bottom) - 0.1, top + 0.06 * (top - bottom) + 0.1
 
 
-def _mark_leaving(ax, frame: "pd.DataFrame", low: float, looks: dict[str, Look]) -> None:
+def _mark_leaving(ax: "Axes", frame: "pd.DataFrame", low: float, looks: dict[str, Look]) -> None:
     """A triangle on the lower edge where a curve that ends below goes through it, or where it ends."""
     scale = ax.xaxis.get_transform()
     for name, curve in frame.sort_values("x").groupby("label"):
@@ -97,8 +98,8 @@ def _mark_leaving(ax, frame: "pd.DataFrame", low: float, looks: dict[str, Look])
 
 
 def _curves(
-    keyed: "list[tuple[tuple, pd.DataFrame]]", looks: dict[str, Look], note: str = BARS
-) -> "tuple[Figure, list]":
+    keyed: "list[tuple[Group, pd.DataFrame]]", looks: dict[str, Look], note: str = BARS
+) -> "tuple[Figure, list[Axes]]":
     import seaborn
 
     figure, axes = grid(len(keyed), 3.7, [2.7] * len(keyed))

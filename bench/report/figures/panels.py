@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from bench.report.collection.collect import PANEL
+from bench.report.collection.collect import PANEL, Group
 from bench.report.collection.simultaneous import ENOUGH
 from bench.report.figures.style import Look
 from bench.tables.schema import OWN
@@ -12,6 +12,7 @@ from bench.tables.schema import OWN
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
@@ -26,7 +27,7 @@ class Missing(Exception):
     """There is no data for a figure; the message says which."""
 
 
-def panels(frame: "pd.DataFrame", needed: str) -> "list[tuple[tuple, pd.DataFrame]]":
+def panels(frame: "pd.DataFrame", needed: str) -> "list[tuple[Group, pd.DataFrame]]":
     """The rows of each panel. Raises Missing where there are none, `needed` says what of, or too many to look at."""
     if frame.empty:
         raise Missing(f"there is no {needed}")
@@ -56,7 +57,7 @@ def grid(n: int, width: float, heights: list[float]) -> "tuple[Figure, list[Axes
     return figure, list(axes[:n])
 
 
-def title(key: tuple) -> str:
+def title(key: Group) -> str:
     """`bernoulli, IWAE bound, mnist`, and a second line `shared checkpoint of rloo, step 500`: what the panel holds."""
     family, objective, setting, trained_with, step = key
     words = [family, *(["IWAE bound"] if objective == "iwae" else []), *([setting] if setting else [])]
@@ -84,7 +85,7 @@ def handle(look: Look) -> "Line2D":
     return Line2D([], [], color=look.colour, marker=look.marker, linestyle=look.linestyle, **edge)
 
 
-def clean_log_axis(axis) -> None:
+def clean_log_axis(axis: "Axis") -> None:
     """Powers of ten where the axis spans several; else 1, 2, 5, so that no log axis is without ticks."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 

@@ -1,7 +1,7 @@
 """The variance of the estimators of a problem with known answers, against the problem's parameter."""
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -72,7 +72,7 @@ def _settings(configs: "list[labels.Config]", key: str) -> int:
     return len({tuple(sorted((k, v) for k, v in c.items() if k != key and k.startswith(GROUP))) for c in configs})
 
 
-def _numeric(values: set) -> bool:
+def _numeric(values: set[Any]) -> bool:
     return all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
 
 

@@ -1,8 +1,9 @@
 """Figures of points: price against noise, and what the training reached."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
-from bench.report.collection.collect import PANEL, UNIT, Collection
+from bench.report.collection.collect import PANEL, UNIT, Collection, Group
 from bench.report.collection.compare import comparison
 from bench.report.collection.gradients import last
 from bench.report.collection.statistics import Interval, draws_interval, summarise
@@ -13,6 +14,7 @@ from bench.tables.schema import OWN
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 ROW = 0.21  # inches for each name of a list
@@ -23,7 +25,7 @@ def with_bound(objective: "pd.DataFrame") -> "pd.DataFrame":
     return objective.assign(bound=objective.elbo.where(objective.objective != "iwae", objective.iwae))
 
 
-def bound_name(key: tuple, split: str) -> str:
+def bound_name(key: Group, split: str) -> str:
     """The label of an axis that shows the bound."""
     return f"{split} {'IWAE bound' if key[1] == 'iwae' else 'ELBO'} (nats)".strip()
 
@@ -87,7 +89,7 @@ def _noise(rows: "pd.DataFrame") -> "tuple[pd.DataFrame, str]":
     return frame.assign(low=frame.low.where(frame.low > 0)), "by the draws"
 
 
-def _roomy(ax, rows: "pd.DataFrame", price: str) -> None:
+def _roomy(ax: "Axes", rows: "pd.DataFrame", price: str) -> None:
     """Limits that leave room for names, and the lines of equal product."""
     import numpy as np
 
@@ -144,10 +146,10 @@ def final_elbo(collection: Collection, looks: dict[str, Look], part: str) -> "Fi
     return figure
 
 
-def marker_legend(figure: "Figure", entries: dict[str, dict]) -> None:
+def marker_legend(figure: "Figure", entries: Mapping[str, dict[str, Any]]) -> None:
     """A legend below the panels: grey points of these styles."""
     from matplotlib.lines import Line2D
 
-    plain = {"color": "#555555", "marker": "o", "linestyle": "none", "markersize": 5, "markeredgewidth": 0.9}
-    handles = [Line2D([], [], **(plain | style)) for style in entries.values()]
+    plain: dict[str, Any] = {"color": "#555555", "marker": "o", "linestyle": "none", "markersize": 5}
+    handles = [Line2D([], [], **(plain | {"markeredgewidth": 0.9} | style)) for style in entries.values()]
     figure.legend(handles, list(entries), loc="outside lower center", ncols=len(entries), title=BARS)

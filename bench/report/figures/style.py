@@ -68,11 +68,11 @@ def contents(figure: "Figure") -> dict[str, bytes]:
     import matplotlib
 
     files = {}
-    dateless: dict[str, dict] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {"Software": None}}
-    for kind, metadata in dateless.items():
+    dated = {"svg": "Date", "pdf": "CreationDate", "png": "Software"}  # what differs from one saving to the next
+    for kind, key in dated.items():
         content = io.BytesIO()
         with matplotlib.rc_context(RC):  # the fonts and ids of an SVG are settled when it is saved
-            figure.savefig(content, format=kind, metadata=metadata)
+            figure.savefig(content, format=kind, metadata={key: None})
         figure.set_layout_engine("none")  # what the first has arranged holds for all
         files[kind] = content.getvalue()
     return files

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from bench.report.collection.collect import PANEL, Collection
+from bench.report.collection.collect import PANEL, Collection, Group
 from bench.report.collection.endings import lost
 from bench.report.collection.simultaneous import ENOUGH, Simultaneous, by_draws, by_seeds, not_negative
 from bench.report.collection.statistics import WIDEST, Interval
@@ -42,7 +42,7 @@ class Ranking(NamedTuple):
     of them failed, diverged or gave no finite number, each with its note; `noiseless` those that have no ratio, since
     they have no noise."""
 
-    panel: tuple
+    panel: Group
     criterion: Criterion
     contenders: list[Contender]
     behind: list[str]
@@ -84,7 +84,7 @@ def rankings(collection: Collection, survivors: bool = False) -> list[Ranking]:
 
 
 def rank(
-    panel: tuple,
+    panel: Group,
     criterion: Criterion,
     rows: "pd.DataFrame",
     draws: bool,

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bench.report.collection.collect import OWN_TRAJECTORY, PANEL, Collection
+from bench.report.collection.collect import OWN_TRAJECTORY, PANEL, Collection, Group
 from bench.report.collection.endings import lost_of
 from bench.report.figures.panels import title
 from bench.report.page.numbers import bounded, nats, number, percent
@@ -101,7 +101,7 @@ def _ends(row: Any, column: str) -> tuple[float, float, float, float]:
     return tuple(getattr(row, f"{column}{end}") for end in ("", "_low", "_high", "_n"))
 
 
-def pairs_listing(table: "pd.DataFrame", best: set[tuple]) -> Listing:
+def pairs_listing(table: "pd.DataFrame", best: set[Group]) -> Listing:
     """Every pair; of very many, those with one of `best`: the lowest measured, as (*panel, label)."""
     note = (
         "A over B by paired seeds, [95 % Student-t intervals], and the probability that A is lower, both of this pair "

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bench.foreign import content
-from bench.report.collection.collect import PANEL, Collection
+from bench.report.collection.collect import PANEL, Collection, Group
 from bench.report.figures.panels import title
 from bench.tables.schema import OWN
 
@@ -46,7 +46,7 @@ class Gallery(NamedTuple):
     left_out: int
 
 
-def galleries(collection: Collection, order: list[tuple]) -> list[Gallery]:
+def galleries(collection: Collection, order: list[Group]) -> list[Gallery]:
     """Of every panel of own trajectories whose runs have pictures; `order` has (*panel, label), those to show first in
     front."""
     found = []

@@ -36,7 +36,7 @@ def inline(svg: bytes, prefix: str, title: str) -> str:
     return ElementTree.tostring(root, encoding="unicode")
 
 
-def _short(number: re.Match) -> str:
+def _short(number: re.Match[str]) -> str:
     return f"{float(number.group()):.2f}".rstrip("0").rstrip(".")
 
 

@@ -1,0 +1,196 @@
+"""What the configuration of a run holds, as types: a dictionary for each group of `conf/`.
+
+What a value may be is in `bench.config.rules`; a test holds the two to each other. A key that is not required exists
+with some values of another key alone, as a codebook does with `latent.family=vq`.
+"""
+
+from typing import Any, NotRequired, TypedDict
+
+EstimatorGroup = dict[str, Any]  # `_target_`, and the hyper-parameters that its constructor has
+
+
+class Seeds(TypedDict):
+    """The independent streams of random numbers."""
+
+    model: int
+    data: int
+    estimator: int
+    measure: int
+
+
+class ProblemGroup(TypedDict):
+    """A cost with known answers, or `name: vae`."""
+
+    name: str
+    k: NotRequired[float]
+    mean: NotRequired[float]
+    std: NotRequired[float]
+    dim: NotRequired[int]
+    t: NotRequired[float]
+    power: NotRequired[float]
+    logit: NotRequired[float]
+    vocabulary: NotRequired[int]
+    length: NotRequired[int]
+    prompts: NotRequired[int]
+    policy: NotRequired[str]
+    spread: NotRequired[float]
+
+
+class LatentGroup(TypedDict):
+    """The family of q and its sizes."""
+
+    family: str
+    dim: int
+    categories: NotRequired[int]
+    positions: NotRequired[int]
+    codes: NotRequired[int]
+    temperature: NotRequired[float]
+    codebook: NotRequired[str]
+    levels: NotRequired[list[int]]
+    codebook_weight: NotRequired[float]
+    commitment_weight: NotRequired[float]
+    decay: NotRequired[float]
+    restart: NotRequired[float]
+
+
+class ModelGroup(TypedDict):
+    """Encoder, decoder and prior of the variational autoencoder."""
+
+    arch: str
+    hidden: list[int]
+    activation: str
+    slope: float
+    init: str
+    likelihood: str
+    std: float
+    learn_std: bool
+    prior: str
+    center_input: bool
+    signed_latent: bool
+    output_bias: str
+
+
+class DataGroup(TypedDict):
+    """The images and how they are made binary."""
+
+    name: str
+    root: str
+    binarisation: str
+    train_size: int | None
+    download: bool
+
+
+class ObjectiveGroup(TypedDict):
+    """How the KL enters."""
+
+    kl: str
+    beta: float
+
+
+class TrainGroup(TypedDict):
+    """The optimisers, and how long they go on."""
+
+    steps: int
+    batch_size: int
+    optimiser: str
+    lr: float
+    betas: list[float]
+    eps: float
+    schedule: str
+    momentum: float
+    tuning_lr: float
+
+
+class MeasureGroup(TypedDict):
+    """The gradient draws."""
+
+    at: list[float]
+    draws: int
+    batches: int
+    batch_size: int
+    layers: bool
+    reference: str
+    reference_draws: int
+    memory: int
+    precision: float | None
+    max_draws: int
+    papers: bool
+
+
+class EvaluateGroup(TypedDict):
+    """The bounds and the images."""
+
+    at: list[float]
+    examples: int | None
+    samples: int
+    prior_samples: int
+    images: int
+
+
+class TimingGroup(TypedDict):
+    """The clock."""
+
+    repetitions: int
+    warmup: int
+    block: float
+    error: float
+
+
+class SweepGroup(TypedDict):
+    """What a sweep does with a run that fails or lasts."""
+
+    retry: str
+    fail_fast: bool
+    time_limit: float | None
+    checkpoint_seconds: float | None
+
+
+class Described(TypedDict):
+    """What every run says of itself, be it a training or a measurement at a shared checkpoint."""
+
+    option: NotRequired[str]  # the estimator's
+    name: str
+    output: str
+    seed: int
+    seeds: Seeds
+    engine: str
+    replicas: int
+    device: str
+    threads: int
+    dtype: str
+    precision: str
+    deterministic: bool
+    problem: ProblemGroup
+    latent: NotRequired[LatentGroup]
+    model: NotRequired[ModelGroup]
+    data: NotRequired[DataGroup]
+    objective: ObjectiveGroup
+    estimator: EstimatorGroup
+    timing: TimingGroup
+
+
+class Config(Described):
+    """The configuration of a training, as `bench.config.prepare.prepare` returns it."""
+
+    train: TrainGroup
+    measure: MeasureGroup
+    evaluate: EvaluateGroup
+    sweep: SweepGroup
+
+
+class Measurement(Described):
+    """The configuration of a measurement at a shared checkpoint: of `train` and `measure` what it depends on."""
+
+    train: dict[str, Any]
+    measure: dict[str, Any]
+    probe: dict[str, Any]
+
+
+class ProbeGroup(TypedDict):
+    """What `python -m bench.probe` asks for besides."""
+
+    estimators: list[str]
+    batch_sizes: list[int]
+    checkpoint: str | None
+    at: list[float]
+    tuning_steps: int
