@@ -93,12 +93,17 @@ def kurtoses(repetitions: int, draws: tuple[int, ...] = (128, 1024, 8192)) -> pd
     return pd.DataFrame(rows)
 
 
-def main() -> None:
+def arguments(argv: list[str] | None = None) -> argparse.Namespace:
+    """What was asked, checked."""
     parser = argparse.ArgumentParser(prog="python -m tests.support.stopping", description=__doc__)
     parser.add_argument("repetitions", type=int)
     parser.add_argument("--kurtosis", action="store_true", help="of the column kurtosis instead")
     parser.add_argument("--out", type=Path)
-    chosen = parser.parse_args()
+    return parser.parse_args(argv)
+
+
+def main() -> None:
+    chosen = arguments()
     found = (kurtoses if chosen.kurtosis else table)(chosen.repetitions)
     print(found.to_string(index=False))
     if chosen.out:
