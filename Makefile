@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: help setup demo test lint format docs clean
+.PHONY: help setup demo test lint format docs wheels clean
 
 help:
 	@echo "make setup   the virtual environment .venv with the pinned dependencies"
@@ -12,6 +12,7 @@ help:
 	@echo "make lint    lint and types alone"
 	@echo "make format  rewrite the files as ruff formats them"
 	@echo "make docs    write the generated pages anew: estimators, columns, configuration, errors, kl, api"
+	@echo "make wheels  into .wheels what a machine with a GPU and no network may lack: docs/gpu.md"
 	@echo "make clean   remove what the tools left behind; keeps outputs and .venv"
 
 setup: $(STAMP)
@@ -53,6 +54,11 @@ docs: setup
 	$(call page,tests.support.bad_lines,errors)
 	$(call page,tests.support.kl_forms,kl)
 	$(call page,tests.support.api,api)
+
+# Pure Python, so that these serve every interpreter; antlr4-python3-runtime is made from source.
+wheels: setup
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps -c constraints.txt --wheel-dir .wheels \
+		hydra-core omegaconf antlr4-python3-runtime
 
 clean:
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

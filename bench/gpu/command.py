@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from bench.run.provenance import commit
 from bench.terminal import Parser, to_its_end
 
 STATE = "parts.json"
+GRACE = 10  # seconds that a part has to write down where it stands
 NEVER = {"status": "not begun", "seconds": 0.0}
 
 
@@ -88,10 +90,19 @@ def do(part: Part, out: Path, left: float) -> dict[str, Any]:
         except subprocess.TimeoutExpired:
             status = f"reached its limit of {limit:.0f} s"
         finally:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
+            end(process)
     return {"status": status, "seconds": time.monotonic() - start}
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """End a process, at a signal by which a run writes down where it stands, and then all that is left of its group."""
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGTERM)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(GRACE)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 def earlier(out: Path, about: dict[str, Any]) -> dict[str, dict[str, Any]]:

@@ -75,6 +75,45 @@ def test_a_part_ends_at_the_limit_and_later_ones_are_told(tmp_path, monkeypatch,
     capsys.readouterr()
 
 
+AT_ITS_END = """
+import pathlib, signal, sys, time
+def stop(number, frame):
+    pathlib.Path({file!r}).write_text("where it stands")
+    sys.exit(3)
+signal.signal(signal.SIGTERM, {handler})
+pathlib.Path({file!r}).write_text("began")
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize(("handler", "left"), [("stop", "where it stands"), ("signal.SIG_IGN", "began")])
+def test_a_part_at_its_limit_may_write_down_where_it_stands(tmp_path, monkeypatch, handler, left):
+    monkeypatch.setattr(command, "GRACE", 1)
+    program = AT_ITS_END.format(file=str(tmp_path / "file"), handler=handler)
+    part, start = Part("slow", 4, "timeit", ["-n", "1", "-r", "1", program]), time.monotonic()
+    assert command.do(part, tmp_path, 100)["status"] == "reached its limit of 4 s"
+    assert time.monotonic() - start < 20
+    assert (tmp_path / "file").read_text() == left
+
+
+def test_what_a_part_has_started_ends_with_it(tmp_path):
+    child = "import time; time.sleep(60)"
+    program = f"import subprocess, sys; print(subprocess.Popen([sys.executable, '-c', {child!r}]).pid, flush=True)"
+    command.do(Part("parent", 30, "timeit", ["-n", "1", "-r", "1", program]), tmp_path, 100)
+    pid, end = int((tmp_path / "parent.log").read_text().split()[0]), time.monotonic() + 10
+    while alive(pid) and time.monotonic() < end:
+        time.sleep(0.1)
+    assert not alive(pid)
+
+
+def alive(pid: int) -> bool:
+    """Whether this process runs; one that nobody has waited for does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
 def test_one_part_alone_leaves_the_others_for_later(tmp_path, monkeypatch, capsys):
     planted(monkeypatch, one="print(1)", other="print(2)")
     assert command.main([*DRY, str(tmp_path), "--only", "other"]) == 0

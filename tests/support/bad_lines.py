@@ -185,6 +185,13 @@ LINES = {
         rloo --family bernouli
         --nope
     """,
+    "bench.gpu": """
+        --device tpu
+        --device cpu --seconds 0
+        --device cpu --only tests
+        --device cpu --out taken
+        --only draws
+    """,
     "bench.list": """
         rloo
         --markdwn
