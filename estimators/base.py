@@ -64,6 +64,7 @@ class Estimator(nn.Module, ABC, Generic[Q]):
     * `deterministic`: also defined where q is a point mass (VQ at temperature 0).
     * `own_noise`: draws noise beside q's samples, so that it is random even where q is a point mass.
     * `rewards`: has a signal only where cost(z) is minus a reward: where the mean cost may be below 0.
+    * `learns_codes`: its gradient reaches the codebook of VQ through q, not through the decoder's input alone.
     * `noiseless`: the same estimate at every call; one draw says everything.
     """
 
@@ -78,6 +79,7 @@ class Estimator(nn.Module, ABC, Generic[Q]):
     own_noise: ClassVar[bool] = False
     rewards: bool = False
     noiseless: ClassVar[bool] = False
+    learns_codes: ClassVar[bool] = False
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

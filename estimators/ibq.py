@@ -30,6 +30,7 @@ class IBQ(Estimator[VQ]):
     """
 
     latents = (VQ,)
+    learns_codes = True
     unbiased = False
     evaluations = "k / k"
     paper = "Shi et al. 2024"

@@ -116,7 +116,7 @@ def test_the_list_has_every_option(capsys):
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| ")]
     names = [line.split(" | ")[0].removeprefix("| ") for line in lines[2:]]
     assert sorted(names) == sorted([*plugins.registry(), *plugins.presets()])
-    assert any(line.startswith("| nvil | G B C V | no |") for line in lines)  # the preset's own tag
+    assert any(line.startswith("| nvil | G B C V S | no |") for line in lines)  # the preset's own tag
     assert len({line.replace("\\|", "").count("|") for line in lines}) == 1
     assert listing.main([]) == 0
     assert "st_gumbel_softmax" in capsys.readouterr().out

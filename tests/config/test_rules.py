@@ -14,6 +14,7 @@ from bench.run import seeds
 from tests.support.from_rules import KEYS, bad_values, base, changed, one_sentence_about
 
 DEFAULTS = {"probe.estimators": ["all"], "probe.checkpoint": None, "probe.at": [0, 1], "probe.tuning_steps": 1}
+DEFAULTS |= {"probe.batch_sizes": [50]}
 MADE = [(key, wrong, value) for key in KEYS for wrong, value in bad_values(key, RULES[key])]
 PROBED = [(wrong, value) for key in PROBE for wrong, value in bad_values(key, PROBE[key])]
 

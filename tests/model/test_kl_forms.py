@@ -72,7 +72,7 @@ def test_every_form_is_measured_against_the_gradient_of_the_bound():
         reference = reference_of(objective, model.encode(probe[0]), run_config("bernoulli", {}))
         assert isinstance(reference.estimator, Exact)
         assert reference.kl == ("sampled" if kl == "sampled" else "analytic")
-        rows = measure(objective, probe, 4000, seed=0, reference=reference)
+        rows = measure(objective, probe, 40_000, seed=0, reference=reference)
         (row,) = (row for row in rows if row["part"] == "encoder")
         unbiased = kl in ("analytic", "sampled", "k2_loss")
         assert (abs(row["bias_sq"]) < 4.5 * row["bias_sq_se"] + 1e-12) == unbiased, (kl, row)

@@ -43,7 +43,7 @@ def test_no_command_obeys_a_name_or_a_reason(tmp_path, capsys, text):
     row = runs_row(config("rloo", "bernoulli", 1), text, status="failed", reason=text)
     write(tmp_path / row["run"], {"runs": [row]})
     assert main([str(tmp_path), "--only", "final_elbo"]) == 0
-    assert status([str(tmp_path)]) == 0
+    assert status([str(tmp_path)]) == 1  # a run failed
     show(tmp_path.iterdir())
     out = capsys.readouterr().out
     assert "\x1b" not in out
@@ -52,9 +52,9 @@ def test_no_command_obeys_a_name_or_a_reason(tmp_path, capsys, text):
 
 
 def test_no_reason_of_a_sweep_is_obeyed(capsys):
-    from bench.run.ending import Finished
+    from bench.run.ending import Ending
 
-    show_unfinished([Finished(None, "failed", text) for text in HOSTILE])
+    show_unfinished([Ending("failed", text) for text in HOSTILE])
     out = capsys.readouterr().out
     assert all(plain(text) in out for text in HOSTILE)
     assert "\x1b" not in out

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import bench
-from bench.report.collection.collect import collect, find, save, widened
+from bench.report.collection.collect import collect, find, widened, write_tables
 from bench.report.collection.compare import comparison
 from bench.report.collection.saved import DIGESTS
 from bench.report.command import main
@@ -43,7 +43,7 @@ def reported(folder, capsys):
 def left_out(folder):
     """A line for each run that is left out of tables that can be written, compared and loaded."""
     collection, lines = collect(find([folder]))
-    save(collection.tables | {"runs": widened(collection.tables["runs"])}, folder / "report", as_csv=True)
+    write_tables(collection.tables | {"runs": widened(collection.tables["runs"])}, folder / "report", as_csv=True)
     comparison(collection)
     assert all(one_sentence(line) for line in lines)
     return lines

@@ -143,6 +143,15 @@ EXAMPLES = {
         z = q.sample(4)
         print(tuple(z.shape), tuple(q.log_prob(z).shape), q.states)
         """,
+    "estimators.Sequence": """
+        import torch
+
+        from estimators import Sequence
+
+        q = Sequence(torch.zeros(5, 3, 2))  # two tokens of two: the empty prefix, and one for each first token
+        z = q.sample(4)
+        print(tuple(z.shape), tuple(q.log_prob(z).shape), q.states)
+        """,
     "estimators.Categorical": """
         import torch
 

@@ -1,5 +1,7 @@
 """Objectives of small models."""
 
+import torch
+
 from bench.model.objective import Objective
 from estimators.detached import Detached
 from estimators.exact import Exact
@@ -41,4 +43,8 @@ CASES = {
 
 def objective_of(case: str) -> Objective:
     family, estimator, model, kl = CASES[case]
-    return Objective(vae(family, **model), estimator, kl=kl, beta=1.3)
+    objective = Objective(vae(family, **model), estimator, kl=kl, beta=1.3)
+    with torch.random.fork_rng([]), torch.no_grad():
+        x = torch.zeros(1, 16, dtype=torch.float64)
+        objective.estimate(objective.model.encode(x), x)  # lazy layers get their size
+    return objective

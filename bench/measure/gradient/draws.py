@@ -63,7 +63,8 @@ def take(
             block(name).constant = grad
 
     q = pull.q.detach()
-    generative.plain = any(not names[0].startswith("encoder.") for names in shared)
+    through_q = decoder and objective.estimator.learns_codes  # which copies of the codebook for each draw would not see
+    generative.plain = through_q or any(not names[0].startswith("encoder.") for names in shared)
     alone = generative.plain or (decoder and generative.convolutional)  # a convolution sees one draw at a time
     with counted_outputs() as outputs, unmoved(objective.model):
         drawn = Drawn(objective, q, x, 1 if alone else min(2, draws), generative)
