@@ -74,7 +74,7 @@ class OVISMonteCarlo(Estimator):
         draws: S additional samples, shared by all k control variates.
     """
 
-    latents = (Gaussian, Bernoulli, Categorical, VQ, Sequence)
+    latents = (Gaussian, Bernoulli, Categorical, VQ)
     unbiased = True
     objective = "iwae"
     evaluations = "k + draws / 0"
