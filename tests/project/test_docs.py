@@ -130,7 +130,7 @@ def perform(command: str, ran: list) -> int:
         case "tests.support.kills" | "tests.support.kill_points" | "tests.support.error_bars" | "tests.support.policy":
             importlib.import_module(name).arguments(arguments)  # the same
             return 0
-        case "tests.support.damages" | "tests.support.stopping":
+        case "tests.support.damages" | "tests.support.stopping" | "tests.support.false_statements":
             importlib.import_module(name).arguments(arguments)  # the same
             return 0
         case "schema" | "keys":

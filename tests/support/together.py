@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from bench.run import attempt
+from bench.run import attempt, seeds
 from bench.run.ending import place
 from tests.support.kills import preload
 from tests.support.runs import config
@@ -36,9 +36,9 @@ def leave_claims(composed: dict) -> None:
 def work(composed: dict, number: int) -> dict[str, int]:
     """How many runs ended how in process `number`: its own from the first, its neighbour's from the last."""
     neighbour = (number + 1) % PROCESSES
-    seeds = [number * RUNS + i for i in range(RUNS)] + [neighbour * RUNS + i for i in reversed(range(RUNS))]
+    order = [number * RUNS + i for i in range(RUNS)] + [neighbour * RUNS + i for i in reversed(range(RUNS))]
     ended: dict[str, int] = {}
-    for seed in seeds:
+    for seed in order:
         [ending] = seeds.runs(seeded(composed, seed), many=True)
         how = f"{'already ' * ending.already}{ending.status}"
         ended[how] = ended.get(how, 0) + 1
