@@ -94,6 +94,10 @@ class GradientRow(TypedDict, total=False):
     cosine_se: float
     mse: float
     mse_se: float
+    bias_sq_scaled: float
+    bias_sq_scaled_se: float
+    variance_scaled: float
+    variance_scaled_se: float
     norm_sq_data: float
     norm_sq_data_se: float
     snr_data: float

@@ -39,6 +39,9 @@ MOMENTS = {
     "batches (nats^2)",
     "cosine": "cosine of the mean gradient with the reference, less the noise of both; may exceed 1",
     "mse": "bias_sq + variance_noise (nats^2)",
+    "bias_sq_scaled": "bias_sq of the mean gradient scaled to the length of the reference, since Adam ignores length: "
+    "2 reference_norm_sq (1 - cosine) (nats^2)",
+    "variance_scaled": "variance_noise of the gradient scaled likewise: reference_norm_sq / snr (nats^2)",
 }
 OF_ALL_DATA = {
     "norm_sq_data": "squared norm of the gradient of all data: norm_sq - variance_data (nats^2)",

@@ -15,7 +15,8 @@ from estimators.rloo import RLOO
 from tests.support.moments import GROUPS, gradients, means_of, membership, sums
 from tests.support.small import brute_force, images, vae
 
-NAMES = ("variance_noise", "norm_sq", "snr", "bias_sq", "cosine", "mse")
+SCALED = ("cosine", "bias_sq_scaled", "variance_scaled")  # NaN where a mean is not above its noise
+NAMES = ("variance_noise", "norm_sq", "snr", "bias_sq", "mse", *SCALED)
 
 
 @pytest.mark.parametrize("draws", [2, 32, 100])
@@ -31,12 +32,12 @@ def test_every_statistic_of_explicit_gradients(batches, draws, sampled):
         "reference_norm_sq",
     }
     for name, value in brute_force(g, r).items():
-        no_angle = name == "cosine" and min(found["norm_sq"], found["reference_norm_sq"]) <= 0
+        no_angle = name in SCALED and min(found["norm_sq"], found["reference_norm_sq"]) <= 0
         assert found[name] == pytest.approx(value, rel=1e-10, nan_ok=no_angle), name
     alone = statistics([sums(one) for one in g], means_of(g))
     assert alone["norm_sq"] == pytest.approx(found["norm_sq"], rel=1e-12)
-    without = ("bias_sq", "cosine", "mse", "bias_sq_se", "cosine_se", "mse_se", "reference_norm_sq")
-    assert all(math.isnan(alone[n]) for n in without)
+    without = [key for n in ("bias_sq", "mse", *SCALED) for key in (n, f"{n}_se")]
+    assert all(math.isnan(alone[n]) for n in (*without, "reference_norm_sq"))
     for name in ("variance_data", "variance"):
         assert math.isnan(found[name]) == (batches < 2)
         assert math.isnan(found[f"{name}_se"]) == (batches < 3)
@@ -61,7 +62,7 @@ def test_standard_errors_are_the_jackknife_over_groups_of_either_sample_within_b
             variance[name] += (groups - 1) / groups * np.square(values - values.mean()).sum()
     for name in NAMES:
         wanted = math.sqrt(variance[name])  # of the cosine, none where leaving one out leaves no mean above its noise
-        no_angle = name == "cosine" and draws == 8
+        no_angle = name in SCALED and draws == 8
         assert found[f"{name}_se"] == pytest.approx(wanted, rel=1e-8, nan_ok=no_angle), name
 
 
@@ -101,7 +102,10 @@ class Gaussians:
         found = {"variance_noise": noise, "bias_sq": bias @ bias, "mse": bias @ bias + noise}
         found["reference_norm_sq"] = self.reference @ self.reference + data
         angle = (self.mean @ self.reference) / np.sqrt((self.mean @ self.mean) * (self.reference @ self.reference))
-        found |= {"cosine": angle} if not data else {}
+        if not data:
+            size, own = self.reference @ self.reference, self.mean @ self.mean
+            scaled = {"bias_sq_scaled": 2 * size * (1 - angle), "variance_scaled": size * noise / own}
+            found |= {"cosine": angle, **scaled}
         return found | {"norm_sq": self.mean @ self.mean + data, "variance_data": data, "variance": data + noise}
 
     def repetitions(self, number: int) -> list[dict[str, float]]:
@@ -140,7 +144,7 @@ def test_standard_errors_cover(reference_draws):
     population = Gaussians(draws=256, batches=2, reference_draws=reference_draws, spread=False)
     population.reference = np.array([2.0, 0.0, 0.5, 1.0])  # where the bias is far above its noise
     found, truth = population.repetitions(1500), population.truth()
-    for name in ("variance_noise", "norm_sq", "bias_sq", "cosine", "mse"):
+    for name in ("variance_noise", "norm_sq", "bias_sq", "mse", *SCALED):
         assert 0.93 < coverage(found, name, f"{name}_se", truth) < 0.97, name
     if reference_draws:
         assert coverage(found, "bias_sq", "without", truth) < 0.9  # as many draws as the gradient: half the variance

@@ -65,6 +65,10 @@ def brute_force(gradients: list[np.ndarray], references: list[np.ndarray] | None
         result["cosine"] = result.pop("inner") / np.sqrt(result["norm_sq"] * result["reference_norm_sq"])
         result["snr"] = result["norm_sq"] / result["variance_noise"] if result["variance_noise"] else np.nan
     result["mse"] = result["bias_sq"] + result["variance_noise"]
+    result["bias_sq_scaled"] = 2 * result["reference_norm_sq"] * (1 - result["cosine"])
+    known = min(result["norm_sq"], result["reference_norm_sq"]) > 0  # false where there is no reference
+    factor_sq = result["reference_norm_sq"] / result["norm_sq"] if known else np.nan
+    result["variance_scaled"] = factor_sq * result["variance_noise"]
     if len(gradients) > 1:
         means = np.stack([g.mean(0) for g in gradients])
         own = np.mean([n / len(g) for n, g in zip(found["variance_noise"], gradients, strict=True)])

@@ -161,7 +161,7 @@ def test_a_table_with_other_columns_is_refused(tmp_path):
 def test_every_moment_has_a_standard_error():
     names = set(TABLES["gradient"])
     assert {f"{name}_se" for name in schema.MOMENTS} <= names
-    assert len(schema.MOMENTS) == 8
+    assert len(schema.MOMENTS) == 10
 
 
 def test_docs_are_not_stale(pytestconfig):

@@ -18,7 +18,8 @@ import numpy as np
 
 from bench.tables.rows import GradientRow
 
-STATISTICS = ("variance_noise", "variance_data", "variance", "norm_sq", "snr", "bias_sq", "cosine", "mse")
+WITH_REFERENCE = ("bias_sq", "cosine", "mse", "bias_sq_scaled", "variance_scaled")
+STATISTICS = ("variance_noise", "variance_data", "variance", "norm_sq", "snr", *WITH_REFERENCE)
 OF_ALL_DATA = ("norm_sq_data", "snr_data", "bias_sq_data")  # of the gradient of the mean over all data
 NO_ROWS = np.zeros(0)
 
@@ -100,9 +101,10 @@ def _combine(batches: np.ndarray) -> np.ndarray:
     """[M, 5] -> the statistics that need no comparison between probe batches."""
     noise, norm, bias, inner, length = batches.mean(0)
     with np.errstate(invalid="ignore", divide="ignore"):
-        cosine = inner / np.sqrt(norm * length) if min(norm, length) > 0 else np.nan
+        cosine = inner / np.sqrt(norm * length) if (known := min(norm, length) > 0) else np.nan
         snr = norm / noise if noise > 0 else np.nan
-    return np.array([noise, norm, snr, bias, cosine, bias + noise])
+        scaled = length * noise / norm if known else np.nan
+    return np.array([noise, norm, snr, bias, cosine, bias + noise, 2 * length * (1 - cosine), scaled])
 
 
 def _data_variance(means: np.ndarray, noise: np.ndarray) -> float:
@@ -125,18 +127,18 @@ def statistics(batches: list[BatchSums], means: np.ndarray | None, errors: np.nd
     whole = np.stack(
         [_one_batch(b, np.ones(len(b.counts), bool), np.ones(len(b.reference_counts), bool)) for b in batches]
     )
-    value, variance = _combine(whole), np.zeros(6)
+    value, variance = _combine(whole), np.zeros(3 + len(WITH_REFERENCE))
     for m, batch in enumerate(batches):
         for left_out in _without_one(batch):
             spread = np.stack([_combine(np.vstack([whole[:m], one, whole[m + 1 :]])) for one in left_out])
             variance += (len(spread) - 1) / len(spread) * ((spread - spread.mean(0)) ** 2).sum(0)
-    names = ("variance_noise", "norm_sq", "snr", "bias_sq", "cosine", "mse")
+    names = ("variance_noise", "norm_sq", "snr", *WITH_REFERENCE)
     found = dict(zip(names, value.tolist(), strict=True))
     found |= {f"{n}_se": float(s) for n, s in zip(names, np.sqrt(variance), strict=True)}
     if any(_too_few(b.counts) for b in batches):
         found |= dict.fromkeys((f"{n}_se" for n in names), float("nan"))
     if any(_too_few(b.reference_counts) for b in batches):
-        found |= dict.fromkeys(("bias_sq_se", "cosine_se", "mse_se"), float("nan"))
+        found |= dict.fromkeys((f"{n}_se" for n in WITH_REFERENCE), float("nan"))
     found |= _over_batches(whole, means, [b.counts.sum() for b in batches])
     found |= _of_all_data(found["variance_noise"], means, errors)
     ordered = {k: found[k] for n in (*STATISTICS, *OF_ALL_DATA) for k in (n, f"{n}_se")}
