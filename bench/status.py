@@ -19,7 +19,7 @@ SKIPS = 3  # reasons for a skip that are shown
 UNFINISHED = ("missing", "interrupted", "failed")  # what the same command runs
 
 
-class Run(NamedTuple):
+class RunState(NamedTuple):
     """A run that was started, or that a plan names."""
 
     state: str
@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="all of it for programs, as one JSON object")
     options = parser.parse_args(argv)
     directories = options.directories
-    experiments: dict[Path, tuple[dict[str, Run], list[dict[str, Any]]]] = {}
+    experiments: dict[Path, tuple[dict[str, RunState], list[dict[str, Any]]]] = {}
     for directory in directories:
         if not directory.is_dir():
             print(f"python -m bench.status: there is no directory {directory}.", file=sys.stderr)
@@ -57,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 1 if states & {*UNFINISHED} else 0
 
 
-def _plain(runs: dict[str, Run], plans: list[dict[str, Any]]) -> dict[str, Any]:
+def _plain(runs: dict[str, RunState], plans: list[dict[str, Any]]) -> dict[str, Any]:
     """What `--json` says of an experiment: how many runs are in which state, each run, and what would finish them."""
     count = Counter(run.state for run in runs.values())
     return {
@@ -79,7 +79,9 @@ def find(directory: Path) -> Iterator[tuple[Path, list[Path], list[Path]]]:
         yield folder, *found[folder]
 
 
-def examine(folder: Path, directories: list[Path], files: list[Path]) -> tuple[dict[str, Run], list[dict[str, Any]]]:
+def examine(
+    folder: Path, directories: list[Path], files: list[Path]
+) -> tuple[dict[str, RunState], list[dict[str, Any]]]:
     """The runs of an experiment by their identity, those its plans name and nobody has started among them; the plans,
     the latest first."""
     runs = {directory.name: _run(directory) for directory in sorted(directories)}
@@ -88,9 +90,9 @@ def examine(folder: Path, directories: list[Path], files: list[Path]) -> tuple[d
         for job in planned["jobs"]:
             label = " ".join(job["overrides"])
             if job["run"] is None:
-                runs.setdefault(f"{planned['command']} {label}", Run("failed", job.get("reason", ""), label))
+                runs.setdefault(f"{planned['command']} {label}", RunState("failed", job.get("reason", ""), label))
             elif not named(job) & runs.keys():
-                runs[job["run"]] = Run("missing", "", label, planned["command"])
+                runs[job["run"]] = RunState("missing", "", label, planned["command"])
     return runs, plans
 
 
@@ -99,22 +101,22 @@ def named(job: dict[str, Any]) -> set[str]:
     return {job["run"], job.get("on_the_other_device", job["run"])}
 
 
-def _run(directory: Path) -> Run:
+def _run(directory: Path) -> RunState:
     last = attempt.read(directory) or {}
     label, command = str(last.get("label", "")), str(last.get("command", ""))
     if worker := attempt.worker(directory):
-        return Run("running", f"{worker} is at step {last.get('step')} of {last.get('steps')}", label, command)
+        return RunState("running", f"{worker} is at step {last.get('step')} of {last.get('steps')}", label, command)
     if not (directory / store.MARKER).is_file():
-        return Run("interrupted", "", label, command)
+        return RunState("interrupted", "", label, command)
     try:
         [row] = store.read_one(directory, "runs").to_pylist()
     except store.SchemaError as error:
-        return Run("failed", str(error), label, command)
+        return RunState("failed", str(error), label, command)
     label = f"{row['estimator']} on {row['family']}, seed {row['seed']}"
-    return Run(row["status"], row["reason"] or "", label, row["command"] or "")
+    return RunState(row["status"], row["reason"] or "", label, row["command"] or "")
 
 
-def show(experiments: dict[Path, dict[str, Run]]) -> None:
+def show(experiments: dict[Path, dict[str, RunState]]) -> None:
     """A row for each experiment: how many runs are in which state."""
     from rich.console import Console
     from rich.table import Column, Table
@@ -127,7 +129,7 @@ def show(experiments: dict[Path, dict[str, Run]]) -> None:
     Console().print(table)
 
 
-def show_reasons(folder: Path, runs: dict[str, Run]) -> None:
+def show_reasons(folder: Path, runs: dict[str, RunState]) -> None:
     """What there is to say of each state, the same reason once with the number of its runs and one of them. Of what was
     skipped, as sweeps over everything do by the dozen, the most common reasons."""
     for state in STATES:
@@ -142,7 +144,7 @@ def show_reasons(folder: Path, runs: dict[str, Run]) -> None:
             print(plain(f"{more}: python -m bench.report {_short(folder)}"))
 
 
-def show_commands(runs: dict[str, Run], plans: list[dict[str, Any]]) -> None:
+def show_commands(runs: dict[str, RunState], plans: list[dict[str, Any]]) -> None:
     """Print each command that would finish something."""
     for command, states in commands(runs, plans).items():
         count = Counter(states)
@@ -150,7 +152,7 @@ def show_commands(runs: dict[str, Run], plans: list[dict[str, Any]]) -> None:
         print(plain(f"{what}: {command}"))
 
 
-def commands(runs: dict[str, Run], plans: list[dict[str, Any]]) -> dict[str, list[str]]:
+def commands(runs: dict[str, RunState], plans: list[dict[str, Any]]) -> dict[str, list[str]]:
     """Each command that would finish something, with the states of what it would; a run counts for the latest command
     that has it."""
     latest: dict[str, str] = {}

@@ -47,7 +47,8 @@ def category_costs(q: Discrete, cost: Cost, x: Tensor, z: Tensor, c: Tensor) -> 
         shift = (a + 1).view(-1, *[1] * chosen.ndim)
         return (((chosen + shift) % len(categories)).unsqueeze(-1) == categories).to(z.dtype)
 
-    own = c.detach().expand(z.shape[-2], *c.shape).unsqueeze(0)
-    costs = torch.cat([own, substituted(q, cost, x, z, rotated, len(categories) - 1)])  # [C, D, K, ..., B], by rotation
+    at_z = c.detach().expand(z.shape[-2], *c.shape).unsqueeze(0)
+    others = substituted(q, cost, x, z, rotated, len(categories) - 1)
+    costs = torch.cat([at_z, others])  # [C, D, K, ..., B], by rotation
     rotation = (categories - chosen.unsqueeze(-1)) % len(categories)  # [K, ..., B, D, C]
     return costs.movedim((0, 1), (-1, -2)).gather(-1, rotation)

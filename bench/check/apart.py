@@ -10,7 +10,7 @@ from torch import Tensor
 
 from bench.check.conduct import by_example
 from bench.check.noise import Mismatch, Tape, shares
-from bench.check.problem import Problem, Setting
+from bench.check.problem import Setting, SmallProblem
 from bench.check.subject import Case, gradients
 from bench.check.verdict import Verdict, demand, ok
 from estimators import Estimate, Estimator
@@ -107,7 +107,7 @@ def precision(case: Case) -> Verdict:
     return ok(f"difference {worst:.0e}")
 
 
-def _replayed(case: Case, made: Estimator, problem: Problem, noise: list[Tensor]) -> list[Tensor]:
+def _replayed(case: Case, made: Estimator, problem: SmallProblem, noise: list[Tensor]) -> list[Tensor]:
     try:
         with Tape(noise):
             estimate: Estimate = case.estimate(made, problem)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from bench.check.noise import Tape
-from bench.check.problem import Problem
+from bench.check.problem import SmallProblem
 from bench.check.subject import Case, difference, gradients, surroundings, walk
 from bench.check.verdict import Verdict, demand, ok
 from estimators import VQ, Estimate, Estimator
@@ -87,7 +87,7 @@ def noise(case: Case) -> Verdict:
     return ok(f"{len(tape.noise)} draws")
 
 
-def by_example(estimate: Estimate, leaves: Problem, made: Estimator) -> list[Tensor]:
+def by_example(estimate: Estimate, leaves: SmallProblem, made: Estimator) -> list[Tensor]:
     """Gradients of the loss, the cost, and the tuning, each by example."""
     values = [*gradients(estimate.loss, leaves, True), estimate.cost.detach()]
     return values + ([] if estimate.tuning is None else [estimate.tuning.detach()])

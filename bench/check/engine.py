@@ -17,26 +17,26 @@ def training(case: Case) -> Verdict:
     """The estimator's own parameters learn from tuning alone and the model from the loss alone; there is a tuning
     exactly where there are own parameters."""
     made, leaves = case.trained(), case.leaves()
-    own = own_parameters(made)
+    tuned = own_parameters(made)
     estimate = case.estimate(made, leaves)
-    if estimate.tuning is None or not own:
-        demand(not own, "it has parameters of its own that require a gradient, and no tuning to train them")
+    if estimate.tuning is None or not tuned:
+        demand(not tuned, "it has parameters of its own that require a gradient, and no tuning to train them")
         demand(estimate.tuning is None, "it returns a tuning and has no parameters of its own to train")
         return ok("0 own parameters")
-    leaked = torch.autograd.grad(estimate.loss.sum(), own, retain_graph=True, allow_unused=True)
+    leaked = torch.autograd.grad(estimate.loss.sum(), tuned, retain_graph=True, allow_unused=True)
     largest = max((float(g.abs().max()) for g in leaked if g is not None), default=0.0)
     demand(largest == 0, "the loss has a gradient with respect to the estimator's own parameters", f"{largest:.1e}")
     model = [leaves.q.params, leaves.theta]
     estimate.loss.mean().backward(inputs=model, retain_graph=True)  # as bench.train does
     kept = dict(walk([p.grad for p in model]))
-    estimate.tuning.mean().backward(inputs=own)
+    estimate.tuning.mean().backward(inputs=tuned)
     demand(not difference(kept, dict(walk([p.grad for p in model]))), "tuning moves the model's gradient")
     named = {name: p.grad for name, p in made.named_parameters() if p.requires_grad}
     reached = {name: grad for name, grad in named.items() if grad is not None}
     demand(len(reached) == len(named), f"tuning does not reach {', '.join(sorted(named.keys() - reached.keys()))}")
     demand(all(bool(grad.isfinite().all()) for grad in reached.values()), "the gradient of tuning is not finite")
     demand(any(bool(grad.any()) for grad in reached.values()), "the gradient of tuning is zero")
-    return ok(f"{sum(p.numel() for p in own)} own parameters")
+    return ok(f"{sum(p.numel() for p in tuned)} own parameters")
 
 
 def state(case: Case) -> Verdict:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from bench.check.noise import draws_of, points
-from bench.check.problem import Cost, Problem
+from bench.check.problem import Cost, SmallProblem
 from bench.check.quasi import GROUPS, Quasi, dimensions, of_groups
 from bench.check.subject import Case
 from bench.check.subject import gradients as gradients_of
@@ -74,7 +74,7 @@ def visible(case: Case, error: Tensor, gradient: Tensor) -> float:
     return BOUND * max(relative(case, error, gradient))
 
 
-def enumerated(made: Estimator, one: Problem, kind: str, constant: float = 0.0) -> Moments | None:
+def enumerated(made: Estimator, one: SmallProblem, kind: str, constant: float = 0.0) -> Moments | None:
     """Exact moments, or None where the noise is not that of `q.sample` alone (of `q.normal` alone, if Gaussian), has
     too many outcomes, or the integral is not found to `INTEGRATED`."""
 
@@ -100,7 +100,7 @@ def enumerated(made: Estimator, one: Problem, kind: str, constant: float = 0.0) 
     return fine._replace(error=apart.abs(), cost_error=(fine.cost - coarse.cost).abs())
 
 
-def _weighted(made: Estimator, one: Problem, kind: str, constant: float, draws: int, nodes: int) -> Moments:
+def _weighted(made: Estimator, one: SmallProblem, kind: str, constant: float, draws: int, nodes: int) -> Moments:
     outcomes = points(one.q, draws, nodes)
     gradient, cost = _draw(made, one._replace(q=outcomes.q), kind, constant)
     mean = outcomes.weights @ gradient
@@ -109,8 +109,8 @@ def _weighted(made: Estimator, one: Problem, kind: str, constant: float, draws: 
     return Moments(mean, torch.zeros_like(mean), outcomes.weights @ cost, zero, gradient[:KEPT], gradient[:0], how)
 
 
-def _sampled(made: Estimator, one: Problem, kind: str, constant: float, draws: int, seed: int) -> Moments:
-    def replicas(count: int) -> Problem:
+def _sampled(made: Estimator, one: SmallProblem, kind: str, constant: float, draws: int, seed: int) -> Moments:
+    def replicas(count: int) -> SmallProblem:
         return one._replace(q=one.q.with_params(one.q.params.expand(count, *one.q.params.shape).clone()))
 
     each = dimensions(lambda count: _draw(made, replicas(count), kind, constant))
@@ -134,7 +134,7 @@ def _sampled(made: Estimator, one: Problem, kind: str, constant: float, draws: i
     )
 
 
-def _draw(made: Estimator, replicas: Problem, kind: str, constant: float) -> tuple[Tensor, Tensor]:
+def _draw(made: Estimator, replicas: SmallProblem, kind: str, constant: float) -> tuple[Tensor, Tensor]:
     """One estimate for each replica of one example: gradients `[R, P]` and costs `[R]`."""
     params = replicas.q.params.detach().requires_grad_()  # [R, 1, *]
     theta = replicas.theta.expand(*params.shape[:2], -1).clone().requires_grad_()

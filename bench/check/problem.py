@@ -30,7 +30,7 @@ class Setting(NamedTuple):
 BASE = Setting()
 
 
-class Problem(NamedTuple):
+class SmallProblem(NamedTuple):
     """`q` of B examples, the data, and the cost's own parameters, which stand for the decoder's."""
 
     q: Latent
@@ -40,12 +40,12 @@ class Problem(NamedTuple):
     factor: float = 1.0
     shift: float = 0.0
 
-    def first(self, index: int = 0) -> "Problem":
+    def first(self, index: int = 0) -> "SmallProblem":
         """The example of this index alone."""
         part = slice(index, index + 1)
         return self._replace(q=self.q.with_params(self.q.params[part]), x=self.x[part])
 
-    def to(self, dtype: torch.dtype, device: str = "cpu") -> "Problem":
+    def to(self, dtype: torch.dtype, device: str = "cpu") -> "SmallProblem":
         q = self.q.with_params(self.q.params.to(device, dtype))
         if isinstance(q, VQ):
             q = VQ(q.params, q.codebook.to(device, dtype), q.temperature)
@@ -63,7 +63,7 @@ class Cost:
         evaluated: per call, the points per example.
     """
 
-    def __init__(self, problem: Problem, kind: str = "analytic", constant: float = 0.0):
+    def __init__(self, problem: SmallProblem, kind: str = "analytic", constant: float = 0.0):
         self.q, self.x, self.theta, self.unit, self.factor, shift = problem
         self.frozen, self.kind, self.constant = self.q.detach(), kind, constant + shift
         self.evaluated: list[int] = []
@@ -103,7 +103,7 @@ def _values(categories: int) -> Tensor:
     return torch.stack([(2.1 * index + 0.4).cos(), (1.3 * index + 0.7).sin()], -1)
 
 
-def problem(family: str, setting: Setting = BASE) -> Problem:
+def problem(family: str, setting: Setting = BASE) -> SmallProblem:
     """The problem of a latent family and a setting; the same numbers every time."""
     generator = torch.Generator().manual_seed(5)
 
@@ -125,7 +125,7 @@ def problem(family: str, setting: Setting = BASE) -> Problem:
     theta = torch.cat([0.7 * normal(features), torch.tensor([0.3], dtype=torch.float64)])
     if setting.wide:
         q, unit = _widened(q)
-    return Problem(q, (x > 0).double() if setting.binary else x, theta, unit, setting.factor, setting.shift)
+    return SmallProblem(q, (x > 0).double() if setting.binary else x, theta, unit, setting.factor, setting.shift)
 
 
 def _widened(q: Latent) -> tuple[Latent, Tensor | None]:
@@ -148,7 +148,7 @@ class Truth(NamedTuple):
     value: Tensor  # []
 
 
-def truth(problem: Problem, kind: str, bound: int | None = None) -> Truth:
+def truth(problem: SmallProblem, kind: str, bound: int | None = None) -> Truth:
     """Of the expected cost of the first example, or of the bound of `bound` samples: -E log 1/K sum_k exp(-cost)."""
     one = problem.first()
     if isinstance(one.q, Enumerable):
@@ -162,7 +162,7 @@ def truth(problem: Problem, kind: str, bound: int | None = None) -> Truth:
     return fine._replace(error=torch.where(apart > 1e-9 * fine.gradient.norm(), apart, 0.0))
 
 
-def _differentiated(one: Problem, kind: str, bound: int | None, nodes: int) -> Truth:
+def _differentiated(one: SmallProblem, kind: str, bound: int | None, nodes: int) -> Truth:
     """By enumeration, or by Gauss-Hermite quadrature with `nodes` of each normal number."""
     params, theta = (t.detach().clone().requires_grad_() for t in (one.q.params, one.theta))
     q = one.q.with_params(params)
@@ -202,7 +202,7 @@ def _counts(states: int, samples: int) -> Tensor:
     return counts.scatter_add_(1, chosen, torch.ones_like(chosen, dtype=torch.float64))
 
 
-def quasi_truth(one: Problem, kind: str, bound: int | None = None) -> Truth:
+def quasi_truth(one: SmallProblem, kind: str, bound: int | None = None) -> Truth:
     """The pathwise gradient of a Gaussian's expected cost, or bound, from evenly spread draws."""
     size, samples, gradients, values = one.q.params.shape[-1] // 2, bound or 1, [], []
     for group in range(GROUPS):

@@ -17,7 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from bench.check.noise import Tape, axis_of
 
 GROUPS = 32
-MOST = 256  # numbers of a replica's noise that are spread evenly; the others stay independent
+MOST_EVEN = 256  # numbers of a replica's noise that are spread evenly; the others stay independent
 COUNTED = 23  # replicas with which they are counted, unlike every other length
 
 EDGE = 1e-12
@@ -63,10 +63,10 @@ class Quasi(TorchDispatchMode):
 
 
 def dimensions(call: Callable[[int], object]) -> int:
-    """How many random numbers `call`, given a number of replicas, takes for each, at most `MOST`; 0 if none."""
+    """How many random numbers `call`, given a number of replicas, takes for each, at most `MOST_EVEN`; 0 if none."""
     with torch.random.fork_rng([]), Tape() as tape:
         call(COUNTED)
-    return min(MOST, sum(n.numel() // COUNTED for n in tape.noise if axis_of(n, COUNTED) is not None))
+    return min(MOST_EVEN, sum(n.numel() // COUNTED for n in tape.noise if axis_of(n, COUNTED) is not None))
 
 
 def of_groups(values: Tensor, groups: int) -> Tensor:

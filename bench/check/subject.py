@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from bench.check.problem import BASE, Cost, Problem, Setting, problem
+from bench.check.problem import BASE, Cost, Setting, SmallProblem, problem
 from bench.config import plugins
 from bench.errors import BadInput, nearest
 from estimators import Enumerable, Estimate, Estimator
@@ -117,10 +117,12 @@ class Case:
             self.cache["trained"] = made
         return copy.deepcopy(self.cache["trained"])
 
-    def estimate(self, made: Estimator, problem: Problem, kind: str | None = None, constant: float = 0.0) -> Estimate:
+    def estimate(
+        self, made: Estimator, problem: SmallProblem, kind: str | None = None, constant: float = 0.0
+    ) -> Estimate:
         return made(problem.q, Cost(problem, kind or self.kinds[0], constant), problem.x)
 
-    def leaves(self, *lead: int, dtype: torch.dtype = torch.float64, one: bool = False, index: int = 0) -> Problem:
+    def leaves(self, *lead: int, dtype: torch.dtype = torch.float64, one: bool = False, index: int = 0) -> SmallProblem:
         """The problem with q's and the cost's parameters as leaves, each example with its own: `[*lead, B, *]`."""
         base = self.problem.first(index) if one else self.problem
         base = base.to(dtype)
@@ -135,13 +137,13 @@ def own_parameters(made: Estimator) -> list[nn.Parameter]:
 
 def learner(made: Estimator, rate: float = 0.1) -> Callable[[Estimate], None]:
     """A function that does with an estimate what a training step does: own parameters by tuning, then `update`."""
-    own = own_parameters(made)
-    optimiser = torch.optim.Adam(own, rate) if own else None
+    tuned = own_parameters(made)
+    optimiser = torch.optim.Adam(tuned, rate) if tuned else None
 
     def learn(estimate: Estimate) -> None:
         if optimiser is not None and estimate.tuning is not None:
             optimiser.zero_grad()
-            estimate.tuning.mean().backward(inputs=own)
+            estimate.tuning.mean().backward(inputs=tuned)
             optimiser.step()
             optimiser.zero_grad()
         made.update(estimate)
@@ -149,7 +151,7 @@ def learner(made: Estimator, rate: float = 0.1) -> Callable[[Estimate], None]:
     return learn
 
 
-def gradients(loss: Tensor, problem: Problem, retain: bool = False) -> tuple[Tensor, Tensor]:
+def gradients(loss: Tensor, problem: SmallProblem, retain: bool = False) -> tuple[Tensor, Tensor]:
     """Of the summed loss, with respect to q's parameters and the decoder's; zero where there is none."""
     leaves = [problem.q.params, problem.theta]
     found = torch.autograd.grad(loss.sum(), leaves, allow_unused=True, materialize_grads=True, retain_graph=retain)

@@ -19,15 +19,15 @@ SHIFT = 0.5  # of the cost, in nats
 def tuning(case: Case) -> Verdict:
     """tuning has its own slope, and is the variance (the squared norm of the estimate) or a regression on the cost."""
     made = case.trained()
-    own = own_parameters(made)
-    if not own:
+    tuned = own_parameters(made)
+    if not tuned:
         return ok("0 own parameters")
     estimate, _ = _drawn(case, made)
     demand(estimate.tuning is not None, "it has parameters of its own, and no tuning to train them")
     assert estimate.tuning is not None
-    slope = torch.autograd.grad(estimate.tuning.sum(), own, retain_graph=True)
+    slope = torch.autograd.grad(estimate.tuning.sum(), tuned, retain_graph=True)
     torch.manual_seed(3)
-    random = [torch.randn_like(p) for p in own]
+    random = [torch.randn_like(p) for p in tuned]
     norms = True
     for direction in (slope, tuple(random)):
         length = float(torch.cat([d.flatten() for d in direction]).norm())

@@ -65,9 +65,9 @@ def crash(error: Exception) -> str:
     """One line: the error, and the innermost line of code outside the libraries and this kit."""
     message = " ".join(f"{type(error).__name__}: {error}".split())
     message = message if len(message) <= 160 else message[:157] + "..."
-    own = [
+    inside = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)
         if "site-packages" not in frame.filename and not frame.filename.startswith(str(Path(__file__).parent))
     ]
-    return f"{message} (line {own[-1].lineno} of {Path(own[-1].filename).name})" if own else message
+    return f"{message} (line {inside[-1].lineno} of {Path(inside[-1].filename).name})" if inside else message

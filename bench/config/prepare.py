@@ -12,9 +12,9 @@ from bench.config.rules import RULES, Rule
 from bench.errors import BadInput, nearest, nearest_key
 from bench.settings import Config
 
-MOST = 2**53  # whole numbers below are exact in every format that holds them, and seeds of every generator
+EXACT_BELOW = 2**53  # whole numbers below are exact in every format that holds them, and seeds of every generator
 MEMORY = {"cpu": 256, "cuda": 4096}  # MiB; fixed, since noise is drawn by the chunk
-MILDEST = 1e-3  # kurtosis - 1 of a gradient with thousands of independent coordinates: no fewer draws will ever do
+LEAST_KURTOSIS = 1e-3  # less 1, of a gradient with thousands of independent coordinates: no fewer draws will ever do
 
 
 def prepare(config: Mapping[str, Any]) -> Config:
@@ -49,13 +49,15 @@ def check(config: Mapping[str, Any]) -> None:
     check_keys(leaves, RULES)
     for key, value in flatten({"estimator": config["estimator"]}):
         for number in value if isinstance(value, list) else [value]:
-            if isinstance(number, int | float) and (not finite(number) or abs(number) >= MOST):
-                raise BadInput(f"{key} needs a finite number below {MOST}; got {value!r}.")
+            if isinstance(number, int | float) and (not finite(number) or abs(number) >= EXACT_BELOW):
+                raise BadInput(f"{key} needs a finite number below {EXACT_BELOW}; got {value!r}.")
             if isinstance(number, str) and not text(number):
                 raise BadInput(f"{key} needs text that is UTF-8 and has no zero byte; got {value!r}.")
     for key in ("seed", *(f"seeds.{stream}" for stream in config["seeds"])):
-        if (last := leaves[key] + leaves["replicas"] - 1) >= MOST:
-            raise BadInput(f"replicas={leaves['replicas']} would take {key} up to {last}, which must be below {MOST}.")
+        if (last := leaves[key] + leaves["replicas"] - 1) >= EXACT_BELOW:
+            raise BadInput(
+                f"replicas={leaves['replicas']} would take {key} up to {last}, which must be below {EXACT_BELOW}."
+            )
     betas = leaves["train.betas"]
     if len(betas) != 2 or max(betas) >= 1:
         raise BadInput(f"train.betas needs two numbers from 0 to below 1; got {betas}.")
@@ -94,8 +96,8 @@ def _check_value(key: str, value: Any, rule: Rule) -> None:
         right = isinstance(item, kinds) and (rule.kind is bool or not isinstance(item, bool))
         if right and rule.choices and item not in rule.choices:
             raise BadInput(f"{key}={item} does not exist: {nearest(item, rule.choices)}")
-        if right and rule.kind is int and abs(item) >= MOST:
-            raise BadInput(f"{key} needs a whole number below {MOST}; got {value!r}.")
+        if right and rule.kind is int and abs(item) >= EXACT_BELOW:
+            raise BadInput(f"{key} needs a whole number below {EXACT_BELOW}; got {value!r}.")
         if right and rule.kind is str and not text(item):
             raise BadInput(f"{key} needs text that is UTF-8 and has no zero byte; got {value!r}.")
         if not right or (rule.kind is float and not finite(item)) or not rule.holds(item):
@@ -123,11 +125,12 @@ def _check_precision(leaves: Mapping[str, Any]) -> None:
     if draws > most:
         raise BadInput(f"measure.precision begins with measure.draws={draws}; measure.max_draws={most} allows fewer.")
     all_draws = leaves["measure.batches"] * most
-    if precision * precision * all_draws < MILDEST:
-        needed = math.ceil(MILDEST / max(precision, 1e-100) ** 2 / leaves["measure.batches"])
+    if precision * precision * all_draws < LEAST_KURTOSIS:
+        needed = math.ceil(LEAST_KURTOSIS / max(precision, 1e-100) ** 2 / leaves["measure.batches"])
+        least = math.sqrt(LEAST_KURTOSIS / all_draws)
         raise BadInput(
             f"measure.precision={precision:g} cannot be reached with measure.max_draws={most}: even the mildest tails "
-            f"need {needed:.12g} draws; ask for {math.sqrt(MILDEST / all_draws):.1g} or more, or allow more draws."
+            f"need {needed:.12g} draws; ask for {least:.1g} or more, or allow more draws."
         )
 
 

@@ -93,7 +93,7 @@ class Data:
         return (u.to(x.device) < x.float()).to(x.dtype)
 
 
-def load(
+def load_dataset(
     name: str,
     root: str | Path,
     binarisation: str,

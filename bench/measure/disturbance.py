@@ -44,7 +44,7 @@ def _machine() -> float | None:
     return total / os.sysconf("SC_CLK_TCK") if total else None  # an emulated system may count nothing
 
 
-def load(start: Counters, end: Counters) -> float | None:
+def load_by_others(start: Counters, end: Counters) -> float | None:
     """How many cores other processes kept busy in between."""
     if start.machine is None or end.machine is None or end.wall <= start.wall:
         return None
@@ -92,15 +92,18 @@ class Watch:
             return None
         start = self.now()
         self.rest(self.pause)
-        return load(start, self.now())
+        return load_by_others(start, self.now())
 
     def columns(self) -> CostRow:
         start, end = self.start, self.end
         seconds = max(end.wall - start.wall, 1e-9)
         # On the CPU this thread takes part in all work; on a GPU another one may launch the kernels of a backward pass.
-        own = end.process - start.process if self.device == "cuda" else end.thread - start.thread
-        found: dict[str, Any] = {"cpu_share": own / seconds, "preempted": (end.preempted - start.preempted) / seconds}
-        loads = [self.before, load(start, end), self.after]
+        busy = end.process - start.process if self.device == "cuda" else end.thread - start.thread
+        found: dict[str, Any] = {
+            "cpu_share": busy / seconds,
+            "preempted": (end.preempted - start.preempted) / seconds,
+        }
+        loads = [self.before, load_by_others(start, end), self.after]
         found |= dict(zip(("load_before", "load", "load_after"), loads, strict=True))
         before, after = self.states[0], self.states[-1]
         found |= {f"{name}_before": before.get(name) for name in ("temperature", "sm_clock")}
@@ -113,8 +116,8 @@ class Watch:
         spare = max(0, cores() - self.threads) + SPARE
         looks = {"load_before": self._coarse(spare), "load": spare, "load_after": self._coarse(spare)}
         quiet = all(found[name] is None or found[name] <= most for name, most in looks.items())
-        own = found["cpu_share"] >= SHARE and found["preempted"] <= PREEMPTED
-        return undisturbed(self.threads, self.device) and quiet and own and not found["throttled"]
+        undelayed = found["cpu_share"] >= SHARE and found["preempted"] <= PREEMPTED
+        return undisturbed(self.threads, self.device) and quiet and undelayed and not found["throttled"]
 
     def _coarse(self, spare: float) -> float:
         """What a short look may show of an idle machine: each core counts in ticks."""

@@ -51,8 +51,8 @@ class MovingMoments:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue the averages bit for bit."""
-        for own, held in zip([*self.means, *self.squares], [*state["means"], *state["squares"]], strict=True):
-            own.copy_(held)
+        for mean, held in zip([*self.means, *self.squares], [*state["means"], *state["squares"]], strict=True):
+            mean.copy_(held)
         self.steps = state["steps"]
 
     def columns(self, part: str) -> GradientRow:
@@ -60,8 +60,8 @@ class MovingMoments:
         if not self.steps or part not in ("encoder", "decoder"):
             return {}
         sums = [self._variances(m, s) for m, s in zip(self.means, self.squares, strict=True)]
-        own = slice(0, self.encoder) if part == "encoder" else slice(self.encoder, None)
-        variance = _mean(sums[own], self.parameters[own])
+        of_part = slice(0, self.encoder) if part == "encoder" else slice(self.encoder, None)
+        variance = _mean(sums[of_part], self.parameters[of_part])
         return {
             "ema_variance": variance,
             "ema_variance_log": math.log(variance) if variance > 0 else math.nan,

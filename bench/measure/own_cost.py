@@ -29,7 +29,7 @@ COLUMNS = (
 )  # fmt: skip
 
 
-class Own(Problem):
+class OwnCost(Problem):
     """A cost of anyone's own. Its parameters, if it has any, are left alone: q's are what is differentiated."""
 
     name = "your cost"
@@ -99,7 +99,7 @@ def compare(
     if tuning_steps < 0:
         raise BadInput(f"tuning_steps needs a whole number, 0 or more; got {tuning_steps}.")
     labelled = _labelled(estimators)
-    problem, x = Own(cost, q.detach()), q.params.new_zeros(len(q.params), 1)
+    problem, x = OwnCost(cost, q.detach()), q.params.new_zeros(len(q.params), 1)
     with noise(seed, "compare"):
         shape = tuple(cost(q.detach().sample(2)).shape)
         if shape != (2, len(x)):
@@ -148,7 +148,7 @@ def _labelled(estimators: Sequence[str | Estimator] | Mapping[str, Estimator]) -
     return dict(zip(names, estimators, strict=True))
 
 
-def _objective(problem: Own, made: Estimator, x: Tensor) -> Objective:
+def _objective(problem: OwnCost, made: Estimator, x: Tensor) -> Objective:
     """E cost alone, under this estimator, whose lazy layers have their size."""
     objective = Objective(problem, made.to(x.device, x.dtype), beta=0.0)
     q = problem.encode(x)

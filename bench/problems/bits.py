@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from bench.problems.base import Parameters
-from bench.problems.toys import Moments, Toy
+from bench.problems.toys import CostMoments, Toy
 from estimators import Bernoulli, Estimator
 from estimators.disarm import Disarm
 from estimators.straight_through import StraightThrough
@@ -75,11 +75,11 @@ class BernoulliBits(BitsToy):
         """By how much a bit of 1 costs more than one of 0."""
         return ((1 - self.t) ** self.power - self.t**self.power) / self.dim
 
-    def moments(self) -> Moments:
+    def moments(self) -> CostMoments:
         # f - mean = gap sum_d (b_d - p_d), and the score of bit d is b_d - p_d: central moments of independent bits
         p, v, _ = self._probs()
         others = v.sum() - v
-        return Moments(
+        return CostMoments(
             mean=self.t**self.power + self.gap * p.sum(),
             variance=self.gap**2 * v.sum(),
             gradient=self.gap * v,
@@ -123,9 +123,9 @@ class BernoulliCoupled(BitsToy):
         states = Bernoulli(self._logits()[None]).enumerate().squeeze(1)
         return states, Bernoulli(self._logits()).log_prob(states).exp()
 
-    def moments(self) -> Moments:
+    def moments(self) -> CostMoments:
         states, weights = self._states()
-        return Moments.of(weights, self.cost(states, states), states - torch.sigmoid(self._logits()))
+        return CostMoments.of(weights, self.cost(states, states), states - torch.sigmoid(self._logits()))
 
     def antithetic(self) -> Tensor:
         p, _, rarer = self._probs()

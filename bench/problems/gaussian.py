@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from bench.problems.base import Parameters
-from bench.problems.toys import Moments, Toy
+from bench.problems.toys import CostMoments, Toy
 from estimators import Estimator, Gaussian
 from estimators.antithetic import Antithetic
 from estimators.measure_valued import MeasureValued
@@ -45,11 +45,11 @@ class GaussianToy(Toy):
     def cost(self, x: Tensor, z: Tensor) -> Tensor:
         return self.function(z.squeeze(-1))
 
-    def moments(self) -> Moments:
+    def moments(self) -> CostMoments:
         mean, std = self._place()
         noise, weights = normal_sum()
         scores = torch.stack([noise / std, noise**2 - 1], -1)
-        return Moments.of(weights, self.function(mean + std * noise), scores)
+        return CostMoments.of(weights, self.function(mean + std * noise), scores)
 
     def variance(self, estimator: Estimator) -> Tensor | None:
         match estimator:

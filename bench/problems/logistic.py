@@ -41,11 +41,11 @@ class LogisticRegression(Problem):
         rows = x.unflatten(-1, (-1, COLUMNS + 1))
         return -ROWS * self.likelihood(rows, z).mean(-1)
 
-    def data(self, device: torch.device, dtype: torch.dtype) -> "Shared":
+    def data(self, device: torch.device, dtype: torch.dtype) -> "RowsOfOneLatent":
         return breast_cancer(device=device, dtype=dtype)
 
 
-class Shared(Data):
+class RowsOfOneLatent(Data):
     """Rows that share one latent: a batch of B of them is one example, `x [1, B X]`."""
 
     def batch(self, chosen: Tensor, noise: torch.Generator) -> Tensor:
@@ -57,7 +57,7 @@ class Shared(Data):
         return self.train.flatten()[None]
 
 
-def breast_cancer(**to: Any) -> Shared:
+def breast_cancer(**to: Any) -> RowsOfOneLatent:
     """scikit-learn's breast cancer data: 30 features with mean 0 and variance 1 over all rows, 1, and the label."""
     from sklearn.datasets import load_breast_cancer
 
@@ -65,4 +65,4 @@ def breast_cancer(**to: Any) -> Shared:
     x = torch.from_numpy((features - features.mean(0)) / features.std(0))
     rows = torch.cat([x, torch.ones(len(x), 1), torch.from_numpy(labels)[:, None]], 1).to(**to)
     shape = (1, 1, rows.shape[1])
-    return Shared("breast_cancer", "none", shape, train=rows, valid=None, test=None, mean=rows.mean(0))
+    return RowsOfOneLatent("breast_cancer", "none", shape, train=rows, valid=None, test=None, mean=rows.mean(0))

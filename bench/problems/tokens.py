@@ -12,7 +12,7 @@ from bench.problems.base import Problem
 from bench.problems.groups import Groups, advantages
 from estimators import Estimator, Latent, Sequence
 
-MOST = 2**16  # sequences: a policy has as many parameters, and a little more, for every prompt
+MOST_STATES = 2**16  # sequences: a policy has as many parameters, and a little more, for every prompt
 START, ANSWERS = 20, 21  # streams of the logits at the start, and of the accepted sequences
 
 
@@ -54,10 +54,10 @@ class Tokens(Problem):
 
     def __init__(self, vocabulary: int, length: int, prompts: int, policy: str, spread: float):
         states = vocabulary**length
-        if states > MOST:
+        if states > MOST_STATES:
             raise ValueError(
-                f"problem=tokens enumerates its sequences, at most {MOST} of them; problem.vocabulary={vocabulary} and "
-                f"problem.length={length} make {states}."
+                f"problem=tokens enumerates its sequences, at most {MOST_STATES} of them; "
+                f"problem.vocabulary={vocabulary} and problem.length={length} make {states}."
             )
         rows = prompts if policy == "own" else 1
         nodes = (states - 1) // (vocabulary - 1)

@@ -15,7 +15,7 @@ from estimators.rloo import RLOO
 from estimators.vargrad import VarGrad
 
 
-class Moments(NamedTuple):
+class CostMoments(NamedTuple):
     """Of the cost f of a sample, less its mean, and of its score s = d log q(z), in float64."""
 
     mean: Tensor  # [] E f
@@ -54,7 +54,7 @@ class Toy(Problem):
     """A problem whose moments are known."""
 
     @abstractmethod
-    def moments(self) -> Moments:
+    def moments(self) -> CostMoments:
         """At the present parameters."""
 
     def value(self) -> float:

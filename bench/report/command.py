@@ -12,7 +12,7 @@ from bench.files import replace
 from bench.report.collection.collect import Collection, collect, find, unfinished, widened, write_tables
 from bench.report.collection.compare import comparison, to_arrow
 from bench.report.collection.pairs import pairs
-from bench.report.figures.catalogue import FIGURES, SHARED, applicable, rendered
+from bench.report.figures.catalogue import AT_CHECKPOINTS, FIGURES, applicable, rendered
 from bench.report.figures.style import looks, write_files
 from bench.report.page.html import page
 from bench.report.show import show_comparison, show_endings
@@ -29,7 +29,7 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("directories", nargs="+", type=Path, metavar="DIR", help="searched for runs, recursively")
     parser.add_argument("--out", type=Path, help="where everything goes (default: report in the first DIR)")
     parser.add_argument("--csv", action="store_true", help="write each table as CSV too")
-    names = [*FIGURES, *SHARED]
+    names = [*FIGURES, *AT_CHECKPOINTS]
     parser.add_argument(
         "--only", action="append", type=named, metavar="FIGURE", help=f"a name or words of it: {', '.join(names)}"
     )
@@ -47,7 +47,7 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def named(text: str) -> list[str]:
     """The figures that `--only` asks for: the one of that name, or all whose name has these words."""
-    names = [*FIGURES, *SHARED]
+    names = [*FIGURES, *AT_CHECKPOINTS]
     found = [text] if text in names else [name for name in names if f"_{text}" in f"_{name}"]
     if not found or not text:
         raise argparse.ArgumentTypeError(f"there is no figure {text!r}; there are {', '.join(names)}.")

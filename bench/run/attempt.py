@@ -166,8 +166,8 @@ def _take_away(path: Path) -> str | None:
 
 def _here(found: dict[str, Any]) -> bool:
     """Whether its process has its number on this machine: two containers may share a host name, and no numbers."""
-    own = _namespace()
-    return found["host"] == platform.node() and found.get("namespace", own) == own
+    here = _namespace()
+    return found["host"] == platform.node() and found.get("namespace", here) == here
 
 
 def _namespace() -> str | None:

@@ -82,7 +82,9 @@ class Experiment:
         return self.objective.impossible(self.q)
 
     def _images(self, dtype: torch.dtype) -> datasets.Data:
-        return datasets.load(**self.config["data"], device=self.device, dtype=dtype, seed=self.config["seeds"]["data"])
+        return datasets.load_dataset(
+            **self.config["data"], device=self.device, dtype=dtype, seed=self.config["seeds"]["data"]
+        )
 
     def _vae(self) -> VAE:
         assert isinstance(self.data, datasets.Data)

@@ -14,7 +14,7 @@ from bench.run.experiment import Experiment
 from bench.streams import own_stream
 from estimators import VQ
 
-NAME = "images.npz"
+IMAGES_FILE = "images.npz"
 
 
 def write_images(directory: Path, experiment: Experiment) -> None:
@@ -29,7 +29,7 @@ def write_images(directory: Path, experiment: Experiment) -> None:
     content = io.BytesIO()
     np.savez_compressed(content, allow_pickle=False, **found)
     directory.mkdir(parents=True, exist_ok=True)
-    replace(directory / NAME, content.getvalue())
+    replace(directory / IMAGES_FILE, content.getvalue())
 
 
 @torch.no_grad()

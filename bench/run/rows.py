@@ -15,7 +15,7 @@ from bench.run.experiment import Experiment
 from bench.settings import Config
 from bench.streams import derived
 from bench.tables.rows import GradientRow, ObjectiveRow
-from bench.tables.schema import OWN
+from bench.tables.schema import OWN_TRAINING
 
 
 class Due(NamedTuple):
@@ -37,7 +37,7 @@ def due(experiment: Experiment, step: int) -> list[Due]:
     if step in steps_of(experiment.config, "evaluate"):
         found.append(Due("evaluating", partial(add_objective, experiment, step)))
     if step in steps_of(experiment.config, "measure"):
-        work = partial(add_gradient, experiment, step, OWN, seed, experiment.reference)
+        work = partial(add_gradient, experiment, step, OWN_TRAINING, seed, experiment.reference)
         found.append(Due("measuring", work))
     return found
 

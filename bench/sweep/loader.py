@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 PLACES = ("output", "data.root", "probe.checkpoint")  # paths, in which ~ is the home folder
 ENVIRONMENT = re.compile(r"\$\{\s*oc\.env\s*:")
-SHARED = ("name", "output", "sweep")  # of a sweep as a whole
+OF_THE_SWEEP = ("name", "output", "sweep")  # of a sweep as a whole
 
 
 class Loader(ConfigLoaderImpl):
@@ -100,10 +100,10 @@ def _check_shared(cfg: "DictConfig") -> None:
     """Raise BadInput where no job of a sweep could run, whatever its own values are."""
     from bench.run.ending import require_writable
 
-    shared = {key: cfg[key] for key in SHARED if key in cfg}
+    shared = {key: cfg[key] for key in OF_THE_SWEEP if key in cfg}
     plain = {k: OmegaConf.to_container(v, resolve=True) if OmegaConf.is_config(v) else v for k, v in shared.items()}
     values = dict(flatten(plain))
-    check_keys(values, {key: rule for key, rule in RULES.items() if key.partition(".")[0] in SHARED})
+    check_keys(values, {key: rule for key, rule in RULES.items() if key.partition(".")[0] in OF_THE_SWEEP})
     require_writable(Path(values["output"]) / values["name"])
 
 

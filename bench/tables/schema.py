@@ -6,7 +6,7 @@ import pyarrow as pa
 
 SCHEMA = 5  # raise whenever a column changes its name, type or meaning
 STATUSES = ("done", "failed", "diverged", "skipped")
-OWN = "own"  # trained_with, where the gradient was measured along the run's own training
+OWN_TRAINING = "own"  # trained_with, where the gradient was measured along the run's own training
 
 TEXT, INT, FLOAT, BOOL = pa.string(), pa.int64(), pa.float64(), pa.bool_()
 
@@ -48,7 +48,7 @@ OF_ALL_DATA = {
     "snr_data": "norm_sq_data / variance_noise",
     "bias_sq_data": "squared norm of the mean over probe batches of the bias, less the noise of its parts (nats^2)",
 }
-PAPERS = {
+MOVING_AVERAGES = {
     "ema_variance": "mean over the part's parameters of the variance of a training step's gradient, minibatch noise "
     "included, by bias-corrected moving averages with decay 0.999 of g and g^2 along the training (nats^2)",
     "ema_variance_log": "natural logarithm of ema_variance",
@@ -144,7 +144,7 @@ TABLES: dict[str, dict[str, Column]] = {
         "reference_norm_sq": Column(FLOAT, "squared norm of the reference, less its noise (nats^2)"),
         **{
             name: Column(FLOAT, f"{meaning}; of the parts encoder and decoder, with measure.papers")
-            for name, meaning in PAPERS.items()
+            for name, meaning in MOVING_AVERAGES.items()
         },
     },
     "cost": {

@@ -47,9 +47,9 @@ def obstacle(trainer: Trainer, x: Tensor) -> str | None:
     try:
         twin.gradient(on_meta)  # what is sent once is sent before a graph is captured
         with _Watch() as watch, _Asked() as asked:
-            drawn = twin.gradient(on_meta)
+            forward = twin.gradient(on_meta)
             before = attributes(twin.estimator)
-            twin.update(drawn)
+            twin.update(forward)
     except (RuntimeError, NotImplementedError) as error:
         return f"a step of {name}, which needs the value of a tensor on the host ({_first_line(error)})"
     if asked.waiting:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from bench.errors import Impossible
 from bench.streams import own_stream
-from bench.train.trainer import Drawn, Trainer
+from bench.train.trainer import ForwardPass, Trainer
 
 ENGINES = ("eager", "compile", "graph")
 WARM_UP = 3  # steps that a graph takes before it is captured, so that all memory and all state is there
@@ -74,22 +74,22 @@ class Compiled:
         self.trainer, self.compiled = trainer, False
         options: dict[str, Any] | None = {"fallback_random": True} if BACKEND == "inductor" else None
         with warnings.catch_warnings(action="ignore"):  # what the compiler says of itself
-            self._compute: Callable[..., Drawn] = torch.compile(trainer.compute, backend=BACKEND, options=options)
+            self._compute: Callable[..., ForwardPass] = torch.compile(trainer.compute, backend=BACKEND, options=options)
 
-    def gradient(self, x: Tensor) -> Drawn:
+    def gradient(self, x: Tensor) -> ForwardPass:
         if self.compiled:
             return self.trainer.backward(self._compute(*self.trainer.inputs(x)))
         # The own parameters' backward pass runs through the graph a second time: its buffers must outlive the first.
         keep = torch._functorch.config.patch(donated_buffer=False)
         with keep, warnings.catch_warnings(action="ignore"):
-            drawn = self.trainer.backward(self._compute(*self.trainer.inputs(x)))
+            forward = self.trainer.backward(self._compute(*self.trainer.inputs(x)))
         self.compiled = True
-        return drawn
+        return forward
 
     def step(self) -> None:
-        drawn = self.gradient(next(self.trainer.batches))
-        self.trainer.advance(drawn)
-        self.trainer.note(drawn.loss.detach())
+        forward = self.gradient(next(self.trainer.batches))
+        self.trainer.advance(forward)
+        self.trainer.note(forward.loss.detach())
 
 
 class Graph:
@@ -115,9 +115,9 @@ class Graph:
     def _work(self, x: Tensor) -> Tensor:
         if self._rates() != self.rates:
             raise Impossible("engine=graph would repeat one learning rate, and this one changes; set engine=eager.")
-        drawn = self.trainer.gradient(x)
-        self.trainer.advance(drawn)
-        return drawn.loss
+        forward = self.trainer.gradient(x)
+        self.trainer.advance(forward)
+        return forward.loss
 
     def gradient(self, x: Tensor) -> Tensor:
         return self._gradient(x)

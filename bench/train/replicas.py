@@ -14,7 +14,7 @@ from bench.settings import TrainGroup
 from bench.streams import TRAINING, generator
 from bench.train.noise import Draw, Recorded, Replayed, drawn
 from bench.train.snapshot import attributes, changed
-from bench.train.trainer import LOSSES_KEPT, Drawn, Trainer, make_optimiser
+from bench.train.trainer import LOSSES_KEPT, ForwardPass, Trainer, make_optimiser
 from estimators import Estimate, Estimator
 
 
@@ -107,8 +107,8 @@ class Replicas(Trainer):
     def inputs(self, x: Tensor) -> tuple[Any, ...]:
         return self.state, x, drawn(self._forward_noise, self.streams)
 
-    def compute(self, state: dict[str, Tensor], x: Tensor, noise: list[Tensor]) -> Drawn:  # type: ignore[override]
-        """What one batch of each replica `x [R, B, X]` costs: everything of `Drawn` has R in front."""
+    def compute(self, state: dict[str, Tensor], x: Tensor, noise: list[Tensor]) -> ForwardPass:  # type: ignore[override]
+        """What one batch of each replica `x [R, B, X]` costs: everything of `ForwardPass` has R in front."""
 
         def one(state: dict[str, Tensor], x: Tensor, noise: list[Tensor]) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
             given = functional_call(self.one, state, (Trainer.compute, self, (x,), noise))
@@ -116,9 +116,9 @@ class Replicas(Trainer):
             return given.params, given.loss, estimate
 
         params, loss, estimate = vmap(one)(state, x, noise)
-        return Drawn(params, Estimate(**estimate), loss)
+        return ForwardPass(params, Estimate(**estimate), loss)
 
-    def backward(self, drawn: Drawn) -> Drawn:
+    def backward(self, drawn: ForwardPass) -> ForwardPass:
         """The gradients of a forward pass, left in `.grad` of the stacked parameters."""
         tuning = drawn.estimate.tuning if self.tuned else None
         for each in self.optimisers:
@@ -128,13 +128,13 @@ class Replicas(Trainer):
             tuning.mean(-1).sum().backward(inputs=self.tuned)
         return drawn
 
-    def update(self, given: Drawn) -> None:
+    def update(self, given: ForwardPass) -> None:
         """What moves without a gradient, in each replica."""
         if not self.moves:
             return
 
         def one(state: dict[str, Tensor], params: Tensor, estimate: dict[str, Tensor], noise: list[Tensor]) -> Tensor:
-            given = Drawn(params, Estimate(**estimate), params.new_zeros(()))
+            given = ForwardPass(params, Estimate(**estimate), params.new_zeros(()))
             functional_call(self.one, state, (Trainer.update, self, (given,), noise))
             return given.loss
 

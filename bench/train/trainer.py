@@ -14,7 +14,7 @@ from estimators import Estimate
 LOSSES_KEPT = 100  # of the last steps. Looking at them waits for the device, so the loop looks once in as many steps
 
 
-class Drawn(NamedTuple):
+class ForwardPass(NamedTuple):
     """The forward pass of a training step."""
 
     params: Tensor  # [B, *] of q
@@ -42,7 +42,7 @@ class Trainer:
         self.step_count = 0
         self.losses = torch.zeros(LOSSES_KEPT, device=self.learned[0].device)
 
-    def forward(self, x: Tensor) -> Drawn:
+    def forward(self, x: Tensor) -> ForwardPass:
         """What one batch `x [B, X]` costs, with the graph of its gradients."""
         return self.compute(*self.inputs(x))
 
@@ -50,39 +50,39 @@ class Trainer:
         """What `compute` takes for a batch."""
         return (x,)
 
-    def compute(self, x: Tensor) -> Drawn:
+    def compute(self, x: Tensor) -> ForwardPass:
         """The forward pass: what an engine may compile."""
         q = self.model.encode(x)
         estimate = self.objective.estimate(q, x)
-        return Drawn(q.params, estimate, (estimate.loss + self.objective.fixed(q)).mean())
+        return ForwardPass(q.params, estimate, (estimate.loss + self.objective.fixed(q)).mean())
 
-    def gradient(self, x: Tensor) -> Drawn:
+    def gradient(self, x: Tensor) -> ForwardPass:
         """The gradients of one batch, left in `.grad`."""
         return self.backward(self.forward(x))
 
-    def backward(self, drawn: Drawn) -> Drawn:
+    def backward(self, forward: ForwardPass) -> ForwardPass:
         """The gradients of a forward pass, left in `.grad`."""
-        tuning = drawn.estimate.tuning if self.tuned else None
+        tuning = forward.estimate.tuning if self.tuned else None
         for optimiser in self.optimisers:
             optimiser.zero_grad(set_to_none=True)
-        drawn.loss.backward(inputs=self.learned, retain_graph=tuning is not None)
+        forward.loss.backward(inputs=self.learned, retain_graph=tuning is not None)
         if tuning is not None:
             tuning.mean().backward(inputs=self.tuned)
-        return drawn
+        return forward
 
-    def advance(self, drawn: Drawn) -> None:
+    def advance(self, forward: ForwardPass) -> None:
         """Everything that moves: parameters, the estimator's own parameters, its state, the codebook's."""
         for optimiser in self.optimisers:
             if self.config["schedule"] == "cosine":
                 self._anneal(optimiser)
             optimiser.step()
-        self.update(drawn)
+        self.update(forward)
 
-    def update(self, drawn: Drawn) -> None:
+    def update(self, forward: ForwardPass) -> None:
         """What moves without a gradient: the estimator's state and the codebook's."""
-        self.estimator.update(drawn.estimate)
+        self.estimator.update(forward.estimate)
         if self.model.codebook is not None and self.model.codebook.moves:
-            self.model.codebook.update(self.model.posterior(drawn.params))  # type: ignore[arg-type]
+            self.model.codebook.update(self.model.posterior(forward.params))  # type: ignore[arg-type]
 
     def generators(self) -> list[torch.Generator]:
         """Streams of noise beside PyTorch's own."""
@@ -95,9 +95,9 @@ class Trainer:
 
     def step(self) -> None:
         """One step of everything."""
-        drawn = self.gradient(next(self.batches))
-        self.advance(drawn)
-        self.note(drawn.loss.detach())
+        forward = self.gradient(next(self.batches))
+        self.advance(forward)
+        self.note(forward.loss.detach())
 
     def tune(self) -> None:
         """One step of the estimator's own parameters and state alone; the model stays as it is, to the bit."""

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from bench.data.batches import Batches
-from bench.data.datasets import load
+from bench.data.datasets import load_dataset
 from bench.streams import generator
 from tests.support.small_data import digits, ramp
 
@@ -149,7 +149,7 @@ def test_fixed_draws():
 
 @pytest.mark.gpu
 def test_batches_on_a_gpu_never_wait_for_it():
-    data = load("digits", "data", "dynamic", None, download=False, device="cuda")
+    data = load_dataset("digits", "data", "dynamic", None, download=False, device="cuda")
     assert torch.equal(data.probe(2, 9, 0).cpu(), digits().probe(2, 9, 0))
     assert torch.equal(data.fixed("test", 9, 0).cpu(), digits().fixed("test", 9, 0))
     batches = Batches(data, 500, seed=0)

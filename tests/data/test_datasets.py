@@ -7,12 +7,12 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from bench.data.datasets import BINARISATIONS, FACTS, load
+from bench.data.datasets import BINARISATIONS, FACTS, load_dataset
 from tests.support.packages import ROOT
 from tests.support.small_data import digits
 
-SHARED = ROOT.parent / "shared" / "data"
-needs_files = pytest.mark.skipif(not SHARED.is_dir(), reason="the image files are not in ../shared/data")
+IMAGE_FILES = ROOT.parent / "shared" / "data"
+needs_files = pytest.mark.skipif(not IMAGE_FILES.is_dir(), reason="the image files are not in ../shared/data")
 
 
 # Splits
@@ -61,7 +61,7 @@ def test_impossible_train_size(train_size):
 
 def test_unknown_names():
     with pytest.raises(ValueError, match="no data set 'cifar'; there are digits, mnist"):
-        load("cifar", "data", "none", None, download=False)
+        load_dataset("cifar", "data", "none", None, download=False)
     with pytest.raises(ValueError, match="no binarisation 'soft'; there are dynamic, static, threshold, none"):
         digits("soft")
 
@@ -91,7 +91,7 @@ def test_configuration(name):
     ],
 )
 def test_published_sizes_and_means(name, sizes, means):
-    data = load(name, SHARED, "none", None, download=False)
+    data = load_dataset(name, IMAGE_FILES, "none", None, download=False)
     assert data.shape == (1, 28, 28)
     assert tuple(len(x) for x in data.splits.values()) == sizes
     assert all(x.shape[1] == 784 and x.min() == 0 and x.max() == 1 for x in data.splits.values())

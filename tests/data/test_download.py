@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from bench.data import datasets, download
-from tests.support.dataset_files import left, load, refused, sha256, write
+from tests.support.dataset_files import left, load_grey, refused, sha256, write
 
 pytestmark = pytest.mark.usefixtures("no_network")
 TRAIN, TEST = "train-images-idx3-ubyte.gz", "t10k-images-idx3-ubyte.gz"
@@ -73,7 +73,7 @@ def serve():
 @pytest.mark.parametrize("folder", ["mnist", "."])
 def test_files_are_found_in_the_folder_and_in_the_root(tmp_path, mnist, folder):
     write(tmp_path / folder, mnist.files)
-    found = load(tmp_path, fetch=False)
+    found = load_grey(tmp_path, fetch=False)
     pixels = torch.tensor(mnist.images.reshape(35, 784)) / 255
     assert [len(x) for x in found.splits.values()] == [20, 10, 5]
     assert torch.equal(torch.cat(list(found.splits.values())), pixels)
@@ -82,7 +82,7 @@ def test_files_are_found_in_the_folder_and_in_the_root(tmp_path, mnist, folder):
 def test_the_folder_goes_before_the_root(tmp_path, mnist):
     write(tmp_path, {TRAIN: b"another data set's", TEST: b"files"})
     write(tmp_path / "mnist", mnist.files)
-    load(tmp_path, fetch=False)
+    load_grey(tmp_path, fetch=False)
 
 
 def test_a_corrupt_file_is_refused_and_kept(tmp_path, mnist, home):
@@ -105,23 +105,23 @@ def test_a_missing_file_is_not_fetched_unasked(tmp_path, home):
 
 def test_missing_files_are_fetched_once(tmp_path, mnist, home, monkeypatch):
     root = tmp_path / "data"
-    first = load(root)
+    first = load_grey(root)
     assert {path.name: path.read_bytes() for path in (root / "mnist").iterdir()} == mnist.files
     monkeypatch.setitem(download.HOMES, "mnist", [])
-    assert torch.equal(load(root).train, first.train)
+    assert torch.equal(load_grey(root).train, first.train)
 
 
 def test_only_what_is_missing_is_fetched(tmp_path, mnist, home):
     write(tmp_path / "data", {TRAIN: mnist.files[TRAIN]})
     (home / TRAIN).unlink()
-    load(tmp_path / "data")
+    load_grey(tmp_path / "data")
 
 
 def test_the_next_home_is_tried(tmp_path, mnist, home, serve, monkeypatch):
     wrong = serve(b"sorry", 5)
     absent = serve(b"", 0, status=404)
     monkeypatch.setitem(download.HOMES, "mnist", [absent, wrong, *download.HOMES["mnist"]])
-    load(tmp_path / "data")
+    load_grey(tmp_path / "data")
     assert left(tmp_path / "data") == sorted(mnist.files)
 
 
@@ -129,7 +129,7 @@ def test_http(tmp_path, mnist, serve, monkeypatch):
     raw = mnist.files[TEST]
     write(tmp_path, {TRAIN: mnist.files[TRAIN]})
     monkeypatch.setitem(download.HOMES, "mnist", [serve(raw, len(raw))])
-    load(tmp_path)
+    load_grey(tmp_path)
     assert (tmp_path / "mnist" / TEST).read_bytes() == raw
 
 
@@ -169,7 +169,7 @@ def test_an_interrupted_download_leaves_nothing(tmp_path, mnist, monkeypatch):
     monkeypatch.setitem(download.HOMES, "mnist", ["http://home/"])
     monkeypatch.setattr(download, "urlopen", lambda url, timeout: Response(mnist.files[TRAIN]))
     with pytest.raises(KeyboardInterrupt):
-        load(tmp_path)
+        load_grey(tmp_path)
     assert any(name.endswith(".part") for name in seen)  # it was under way
     assert left(tmp_path) == []
 

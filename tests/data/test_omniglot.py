@@ -13,7 +13,7 @@ from bench.data import datasets, download, readers
 from tests.support.dataset_files import left, refused, sha256, write
 
 pytestmark = pytest.mark.usefixtures("no_network")
-SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
+IMAGE_FILES = Path(__file__).resolve().parents[3] / "shared" / "data"
 
 
 def png(ink):
@@ -92,9 +92,9 @@ def test_every_omniglot_image_is_in_its_split(monkeypatch):
     assert splits == [set(range(1, 869)), set(range(869, 965)), set(range(965, 1624))]
 
 
-@pytest.mark.skipif(not SHARED.is_dir(), reason="the image files are not in ../shared/data")
+@pytest.mark.skipif(not IMAGE_FILES.is_dir(), reason="the image files are not in ../shared/data")
 def test_shrinking_real_drawings():
-    packed = np.load(SHARED / "omniglot" / "omniglot105.npz")["x"][::500]
+    packed = np.load(IMAGE_FILES / "omniglot" / "omniglot105.npz")["x"][::500]
     ink = np.unpackbits(packed, axis=1)[:, :11025].reshape(-1, 105, 105).astype(bool)
-    x = np.load(SHARED / "omniglot" / "omniglot28.npz")["x"][::500]
+    x = np.load(IMAGE_FILES / "omniglot" / "omniglot28.npz")["x"][::500]
     assert all(np.array_equal(readers.shrink(a), b) for a, b in zip(ink, x, strict=True))

@@ -11,7 +11,7 @@ import torch
 
 from bench.data import datasets, download
 from bench.data.batches import Batches
-from tests.support.dataset_files import left, load, refused, sha256, write
+from tests.support.dataset_files import left, load_grey, refused, sha256, write
 
 pytestmark = pytest.mark.usefixtures("no_network")
 
@@ -39,7 +39,7 @@ def static(monkeypatch):
 @pytest.mark.parametrize("folder", ["binarized-mnist", "."])
 def test_static_mnist_is_read_in_both_forms(tmp_path, static, form, folder):
     write(tmp_path / folder, getattr(static, form))
-    found = load(tmp_path, "static_mnist", fetch=False)
+    found = load_grey(tmp_path, "static_mnist", fetch=False)
     for split, x in static.bits.items():
         assert torch.equal(found.splits[split], torch.tensor(x).float())
 
@@ -47,7 +47,7 @@ def test_static_mnist_is_read_in_both_forms(tmp_path, static, form, folder):
 @pytest.mark.parametrize("binarisation", datasets.BINARISATIONS)
 def test_static_mnist_is_the_same_under_every_binarisation(tmp_path, static, binarisation):
     write(tmp_path, static.npz)
-    found = datasets.load("static_mnist", tmp_path, binarisation, None, False)
+    found = datasets.load_dataset("static_mnist", tmp_path, binarisation, None, False)
     assert torch.equal(found.test, torch.tensor(static.bits["test"]).float())
     assert torch.equal(found.fixed("train", None, seed=0), torch.tensor(static.bits["train"]).float())
     batches = Batches(found, 6, seed=0)
@@ -58,7 +58,7 @@ def test_static_mnist_is_the_same_under_every_binarisation(tmp_path, static, bin
 def test_static_mnist_is_fetched_as_text(tmp_path, static, monkeypatch):
     write(tmp_path / "home", static.text)
     monkeypatch.setitem(download.HOMES, "static_mnist", [(tmp_path / "home").as_uri() + "/"])
-    load(tmp_path / "data", "static_mnist")
+    load_grey(tmp_path / "data", "static_mnist")
     assert left(tmp_path / "data") == sorted(static.text)
 
 

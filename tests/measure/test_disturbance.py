@@ -10,7 +10,7 @@ import torch
 
 from bench import nvml
 from bench.measure import disturbance
-from bench.measure.disturbance import Counters, Watch, load
+from bench.measure.disturbance import Counters, Watch, load_by_others
 
 QUIET = Counters(wall=10.0, thread=9.9, process=9.9, preempted=5, machine=10.0)  # ten seconds on one core of two
 
@@ -70,7 +70,7 @@ def test_where_the_system_counts_nothing_the_rest_decides(monkeypatch):
     found = watched(monkeypatch, unknown)
     assert (found["load"], found["load_before"], found["valid"]) == (None, None, True)
     assert watched(monkeypatch, unknown._replace(thread=5.0))["valid"] is False
-    assert load(QUIET, unknown) is None
+    assert load_by_others(QUIET, unknown) is None
 
 
 def test_without_a_pause_nothing_is_looked_at_before(monkeypatch):

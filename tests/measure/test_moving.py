@@ -78,9 +78,9 @@ def test_a_parameter_without_gradient_had_a_gradient_of_zero():
 
 def test_a_run_has_the_columns_where_asked_and_trains_as_without():
     rows, states = {}, {}
-    for papers in (True, False):
-        experiment, states[papers] = trained(run_config("bernoulli", RLOO, measure={"papers": papers}))
-        rows[papers] = experiment.rows["gradient"]
+    for averaged in (True, False):
+        experiment, states[averaged] = trained(run_config("bernoulli", RLOO, measure={"papers": averaged}))
+        rows[averaged] = experiment.rows["gradient"]
     torch.testing.assert_close(states[True], states[False], rtol=0, atol=0)
     having = {(row["step"], row["part"]) for row in rows[True] if "ema_variance" in row}
     assert having == {(step, part) for step in (6, 12) for part in ("encoder", "decoder")}

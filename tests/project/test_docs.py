@@ -25,7 +25,7 @@ SMALL = (
     "evaluate.samples=2", "evaluate.prior_samples=2", "timing.repetitions=1", "timing.warmup=0",
 )  # fmt: skip
 PROBED = ("probe.estimators=[rloo,detached]", "probe.tuning_steps=1")
-ELSEWHERE = (
+NOT_RUN_HERE = (
     "source ",
     "pip ",
     "git ",
@@ -102,7 +102,7 @@ def perform(command: str, ran: list) -> int:
     if first == "make":
         targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
         return int(any(word not in targets for word in rest if "=" not in word))
-    if command.startswith(ELSEWHERE):
+    if command.startswith(NOT_RUN_HERE):
         return 0
     if first == "estimator-bench":
         module, arguments = "bench", rest

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from bench.report.collection.collect import collect, find
-from bench.run.images import NAME
+from bench.run.images import IMAGES_FILE
 from bench.tables import store
 from tests.support.packages import ROOT
 
@@ -55,7 +55,7 @@ def test_eight_processes_in_one_folder_lose_nothing_and_do_nothing_twice(tmp_pat
     assert ended.keys() <= {"done", "already done", "already running"}
     assert (ended["done"], ended.total()) == (200, 400)
     assert {file.name for file in tmp_path.rglob("*") if file.is_file()} == {
-        store.MARKER, "runs.parquet", "objective.parquet", "gradient.parquet", "cost.parquet", NAME,
+        store.MARKER, "runs.parquet", "objective.parquet", "gradient.parquet", "cost.parquet", IMAGES_FILE,
     }  # fmt: skip
     collection, problems = collect(find([tmp_path]))
     assert problems == []

@@ -11,7 +11,7 @@ from bench.report.collection.compare import comparison
 from bench.report.collection.pairs import pairs
 from bench.report.page.answer import rankings
 from bench.report.page.statements import cell, details
-from bench.tables.schema import OWN
+from bench.tables.schema import OWN_TRAINING
 from bench.tables.store import write
 from tests.support.shared_runs import shared
 from tests.support.synthetic_runs import ESTIMATORS, collection, config, place, runs_row, tables
@@ -20,7 +20,7 @@ SEVERAL = tuple(e for e in ESTIMATORS if e[0] in ("disarm", "exact", "rloo", "st
 
 
 @pytest.fixture(scope="module")
-def own(tmp_path_factory):
+def bernoulli_sweep(tmp_path_factory):
     """One family, seven configurations, three seeds; read only."""
     root = tmp_path_factory.mktemp("own")
     collection(root, families=("bernoulli",), estimators=SEVERAL)
@@ -31,8 +31,8 @@ def by_name(collected) -> dict:
     return {v.criterion.name: v for v in rankings(collected)}
 
 
-def test_the_leaders_are_those_of_the_comparison(own):
-    found, table = by_name(own), comparison(own).set_index("label")
+def test_the_leaders_are_those_of_the_comparison(bernoulli_sweep):
+    found, table = by_name(bernoulli_sweep), comparison(bernoulli_sweep).set_index("label")
     claimed = table[(table.unbiased == True) & (table.variance_noise_encoder > 0)]  # noqa: E712
     for name in ("variance_x_evaluations", "variance_x_seconds"):
         assert found[name].contenders[0].label == claimed[name].idxmin()
@@ -50,18 +50,18 @@ def test_the_leaders_are_those_of_the_comparison(own):
     assert found["seconds"].contenders[0].label == table.seconds_gradient.idxmin()
 
 
-def test_biased_estimators_compete_where_bias_counts_and_not_in_noise_alone(own):
-    found = by_name(own)
+def test_biased_estimators_compete_where_bias_counts_and_not_in_noise_alone(bernoulli_sweep):
+    found = by_name(bernoulli_sweep)
     labels = {name: {c.label.split()[0] for c in v.contenders} | set(v.noiseless) for name, v in found.items()}
     assert labels["variance_x_evaluations"] == {"disarm", "exact", "rloo"}
     assert labels["bias"] == {"straight_through", "gumbel_softmax"}
     assert labels["mse"] == labels["bound"] == {"disarm", "exact", "rloo", "straight_through", "gumbel_softmax"}
 
 
-def test_the_runner_up_is_compared_as_in_the_pairs(own):
+def test_the_runner_up_is_compared_as_in_the_pairs(bernoulli_sweep):
     for name in ("variance_x_evaluations", "variance_x_seconds"):
-        first, *others = by_name(own)[name].contenders
-        table = pairs(own)
+        first, *others = by_name(bernoulli_sweep)[name].contenders
+        table = pairs(bernoulli_sweep)
         for other in others:
             a, b = sorted((first.label, other.label))
             [row] = table[(a == table.A) & (b == table.B)].to_dict("records")
@@ -129,7 +129,7 @@ def test_at_a_shared_checkpoint_the_draws_judge_and_nothing_is_mixed(tmp_path):
     place(tmp_path, config("rloo", "bernoulli", 0))
     collected = collect(find([tmp_path]))[0]
     found = {(v.panel[3], v.criterion.name): v for v in rankings(collected)}
-    assert {c.label for c in found[OWN, "variance_x_evaluations"].contenders} == {"rloo"}
+    assert {c.label for c in found[OWN_TRAINING, "variance_x_evaluations"].contenders} == {"rloo"}
     ranking = found["rloo", "variance_x_evaluations"]
     assert (ranking.by_draws, ranking.ties) == (True, [])
     rows = collected.tables["gradient"].to_pandas()

@@ -12,7 +12,7 @@ from bench.report.collection.collect import collect, find, widened, write_tables
 from bench.report.collection.compare import comparison
 from bench.report.collection.saved import DIGESTS
 from bench.report.command import main
-from bench.run.images import NAME
+from bench.run.images import IMAGES_FILE
 from bench.tables.store import MARKER, SchemaError, read, write
 from tests.support.damaged import one_sentence
 from tests.support.odd_files import ODD_TEXTS, ODD_VALUES, deep, edited, good
@@ -121,8 +121,8 @@ def test_odd_pictures_are_left_out(tmp_path, capsys, codes):
     good(tmp_path)
     [run] = [path for path in tmp_path.iterdir() if path.is_dir()]
     if codes is None:
-        os.mkfifo(run / NAME)
+        os.mkfifo(run / IMAGES_FILE)
     else:
         kinds = dict.fromkeys(("data", "reconstruction", "prior"), np.zeros((1, 1, 4, 4), np.uint8))
-        np.savez(run / NAME, **kinds, codes=codes)
+        np.savez(run / IMAGES_FILE, **kinds, codes=codes)
     assert reported(tmp_path, capsys) == []

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bench.report.command import main, named
-from bench.report.figures.catalogue import FIGURES, SHARED
+from bench.report.figures.catalogue import AT_CHECKPOINTS, FIGURES
 from bench.report.page.numbers import nats, number, percent
 from bench.tables.store import write
 from tests.support.hostile_runs import REASON, TEXTS, hostile
@@ -161,7 +161,7 @@ def test_control_characters_do_not_break_a_figure(tmp_path):
 
 def test_only_takes_words_of_names():
     assert named("bias") == ["bias"]
-    assert named("variance") == [n for n in [*FIGURES, *SHARED] if "variance" in n]
+    assert named("variance") == [n for n in [*FIGURES, *AT_CHECKPOINTS] if "variance" in n]
     assert named("elbo") == ["elbo_vs_step", "elbo_vs_seconds", "final_elbo"]
     assert named("shared_bias") == ["shared_bias"]
 

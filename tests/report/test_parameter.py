@@ -7,7 +7,7 @@ from bench.report.collection.collect import collect, find
 from bench.report.command import main
 from bench.report.figures import style
 from bench.report.figures.catalogue import draw
-from bench.report.figures.panels import MOST
+from bench.report.figures.panels import MOST_PANELS
 from bench.tables.store import write
 from tests.support.synthetic_runs import runs_row, tables
 
@@ -101,9 +101,9 @@ def test_one_value_is_no_figure_and_neither_is_a_vae(tmp_path, capsys):
 
 
 def test_more_panels_than_anyone_looks_at_are_left_out(tmp_path):
-    for k in range(MOST + 1):
+    for k in range(MOST_PANELS + 1):
         place(tmp_path, "rloo", name="gaussian_exp", k=float(k))
     found = collect(find([tmp_path]))[0]
     looks = style.looks(found.units.label)
-    assert draw("bias", found, looks, "encoder") == f"it would have {MOST + 1} panels, more than {MOST}"
+    assert draw("bias", found, looks, "encoder") == f"it would have {MOST_PANELS + 1} panels, more than {MOST_PANELS}"
     assert len(drawn(tmp_path).axes) == 1

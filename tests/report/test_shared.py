@@ -7,10 +7,10 @@ import pytest
 from bench.report.collection.collect import OWN_TRAJECTORY, collect, find
 from bench.report.collection.compare import comparison, to_arrow
 from bench.report.command import main
-from bench.report.figures.catalogue import SHARED, draw
+from bench.report.figures.catalogue import AT_CHECKPOINTS, draw
 from bench.report.figures.style import looks
 from bench.tables.columns import COMPARISON
-from bench.tables.schema import OWN
+from bench.tables.schema import OWN_TRAINING
 from bench.tables.store import write
 from tests.support.shared_runs import ESTIMATORS, shared
 from tests.support.synthetic_runs import DRAWN, config, runs_row, tables
@@ -51,7 +51,7 @@ def test_a_row_of_the_comparison_is_of_one_kind(both):
     rows = comparison(collected(both))
     kinds = list(zip(rows.trained_with, rows.checkpoint, rows.label, rows.seeds, strict=True))
     assert sorted(kinds) == [
-        (OWN, OWN_TRAJECTORY, "rloo", 3),
+        (OWN_TRAINING, OWN_TRAJECTORY, "rloo", 3),
         *(("rloo", 1000, name, 3) for name in sorted(ESTIMATORS)),
     ]
     at = rows[rows.trained_with == "rloo"].set_index("label")
@@ -65,10 +65,10 @@ def test_a_row_of_the_comparison_is_of_one_kind(both):
     assert sorted(written["checkpoint"].to_pylist(), key=str) == [1000, 1000, 1000, None]
 
 
-@pytest.mark.parametrize("name", [*SHARED, *DRAWN])
+@pytest.mark.parametrize("name", [*AT_CHECKPOINTS, *DRAWN])
 def test_no_figure_holds_both(both, name):
     found = titles(drawn(name, both))
-    wanted = "bernoulli\nshared checkpoint of rloo, step 1000" if name in SHARED else "bernoulli"
+    wanted = "bernoulli\nshared checkpoint of rloo, step 1000" if name in AT_CHECKPOINTS else "bernoulli"
     assert set(found) == {wanted}
 
 
@@ -122,7 +122,7 @@ def test_the_command_draws_what_there_is_and_no_more(tmp_path, both, capsys):
     only = tmp_path / "only"
     shared(only, "arm")
     shared(only, "rloo")
-    for root, wanted in ((only, set(SHARED)), (both, set(SHARED) | set(DRAWN))):
+    for root, wanted in ((only, set(AT_CHECKPOINTS)), (both, set(AT_CHECKPOINTS) | set(DRAWN))):
         assert main([str(root), "--out", str(tmp_path / "out" / root.name)]) == 0
         out = capsys.readouterr().out
         assert "shared checkpoint of rloo, step 1000" in out

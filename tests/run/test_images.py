@@ -12,7 +12,7 @@ from bench.config.identity import identity
 from bench.config.prepare import prepare
 from bench.report.collection.collect import collect, find
 from bench.report.page.pictures import galleries
-from bench.run.images import NAME
+from bench.run.images import IMAGES_FILE
 from bench.run.single import run
 from bench.tables import store
 from tests.support.composed import composed
@@ -30,14 +30,14 @@ def configured(*overrides: str) -> dict:
 def test_pictures_of_every_family(tmp_path, family):
     config = configured(f"latent={family}_small", "evaluate.images=5")
     assert run(config, tmp_path / "run").status == "done"
-    with np.load(tmp_path / "run" / NAME, allow_pickle=False) as file:
+    with np.load(tmp_path / "run" / IMAGES_FILE, allow_pickle=False) as file:
         found = {name: file[name] for name in file.files}
     assert set(found) == {"data", "reconstruction", "prior"} | ({"codes"} if family == "vq" else set())
     for kind in ("data", "reconstruction", "prior"):
         assert (found[kind].shape, found[kind].dtype) == ((5, 1, 8, 8), np.uint8)
         assert found[kind].std() > 0
     assert set(np.unique(found["data"])) == {0, 255}  # dynamic binarisation
-    assert (tmp_path / "run" / NAME).stat().st_size < 5000
+    assert (tmp_path / "run" / IMAGES_FILE).stat().st_size < 5000
     collected = collect(find([tmp_path]))[0]
     [gallery] = galleries(collected, [])
     assert [row.label for row in gallery.rows] == ["rloo"]
@@ -53,7 +53,7 @@ def test_pictures_change_no_number_and_no_identity(tmp_path):
     for images in (0, 4):
         config = configured(f"evaluate.images={images}")
         run(config, tmp_path / str(images))
-        assert (tmp_path / str(images) / NAME).exists() == (images > 0)
+        assert (tmp_path / str(images) / IMAGES_FILE).exists() == (images > 0)
         frames.append(
             [pq.read_table(tmp_path / str(images) / f"{t}.parquet").to_pandas() for t in ("objective", "gradient")]
         )
@@ -71,6 +71,6 @@ def test_what_is_no_picture_is_left_out(tmp_path, content):
         np.savez(buffer, data=np.array([object()]), reconstruction=np.zeros(1), prior=np.zeros(1))
     elif content == "shape":
         np.savez(buffer, **{k: np.zeros((3, 8), np.uint8) for k in ("data", "reconstruction", "prior")})
-    (tmp_path / "run" / NAME).write_bytes(buffer.getvalue() or content)
-    assert zipfile.is_zipfile(tmp_path / "run" / NAME) == (content in ("pickle", "shape"))
+    (tmp_path / "run" / IMAGES_FILE).write_bytes(buffer.getvalue() or content)
+    assert zipfile.is_zipfile(tmp_path / "run" / IMAGES_FILE) == (content in ("pickle", "shape"))
     assert galleries(collect(find([tmp_path]))[0], []) == []

@@ -7,7 +7,7 @@ import torch
 
 from bench.run import attempt, resume, rows
 from bench.run.experiment import Experiment
-from bench.run.images import NAME
+from bench.run.images import IMAGES_FILE
 from bench.run.single import run
 from bench.run.state import State
 from bench.tables import store
@@ -48,7 +48,7 @@ def test_a_run_interrupted_again_and_again_has_the_same_tables(case, tmp_path, m
     told = [line.rpartition(" ")[2] for line in capsys.readouterr().err.splitlines()]
     assert told == ["0.", "4.", "6.", "11."]  # a signal waits for the end of the step
     left = {file.name for file in (tmp_path / "b").iterdir()}
-    pictures = set() if case == "problem" else {NAME}
+    pictures = set() if case == "problem" else {IMAGES_FILE}
     assert left == {store.MARKER, "runs.parquet", "objective.parquet", "gradient.parquet", "cost.parquet"} | pictures
 
 

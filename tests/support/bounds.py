@@ -6,7 +6,7 @@ from torch import nn
 from estimators import Gaussian
 from estimators.bounds import bound
 from tests.support.costs import SampledKL, small_latents
-from tests.support.enumerate import Moments, outcomes
+from tests.support.enumerate import ExactMoments, outcomes
 
 X = torch.zeros(1, 3, dtype=torch.float64)
 
@@ -49,4 +49,4 @@ def true_bound(q, cost, k, nodes=30):
     ratio = (live.log_prob(points) - q.log_prob(points).detach()).sum((0, -1)).exp()  # [J], all 1
     expected = weights * ratio @ -bound(cost(points, live))  # [B]
     gradient, decoder = torch.autograd.grad(expected.sum(), [live.params, *cost.parameters()])
-    return Moments(gradient, torch.zeros_like(gradient), decoder, expected.detach())
+    return ExactMoments(gradient, torch.zeros_like(gradient), decoder, expected.detach())

@@ -18,14 +18,14 @@ def write(folder, files):
         (folder / name).write_bytes(raw)
 
 
-def load(root, name="mnist", fetch=True):
-    return datasets.load(name, root, "none", None, fetch)
+def load_grey(root, name="mnist", fetch=True):
+    return datasets.load_dataset(name, root, "none", None, fetch)
 
 
 def refused(root, *parts, name="mnist", fetch=True):
     """The message of the DataError, which is one sentence with `parts` in it."""
     with pytest.raises(errors.DataError) as error:
-        load(root, name, fetch)
+        load_grey(root, name, fetch)
     message = str(error.value)
     assert message.endswith(".")
     assert "\n" not in message

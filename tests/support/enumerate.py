@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from estimators import Enumerable, Estimator, Gaussian, Latent
 
 
-class Moments(NamedTuple):
+class ExactMoments(NamedTuple):
     """Of the estimate of the gradient, per coordinate."""
 
     mean: Tensor  # [B, *] with respect to q.params
@@ -61,7 +61,9 @@ def replay(q: Latent, noise: Tensor) -> Latent:
     return replicas.with_params(params)
 
 
-def exact_moments(estimator: Estimator, q: Latent, cost: nn.Module, x: Tensor, draws: int, nodes: int = 20) -> Moments:
+def exact_moments(
+    estimator: Estimator, q: Latent, cost: nn.Module, x: Tensor, draws: int, nodes: int = 20
+) -> ExactMoments:
     """Mean and variance of an estimator that takes `draws` draws, for a cost with one parameter."""
     noise, weights = outcomes(q, draws, nodes)
     replicas = replay(q, noise)
@@ -70,10 +72,10 @@ def exact_moments(estimator: Estimator, q: Latent, cost: nn.Module, x: Tensor, d
     (decoder,) = torch.autograd.grad((weights @ estimate.loss).sum(), list(cost.parameters()))
     mean = torch.einsum("j,j...->...", weights, gradient)
     variance = torch.einsum("j,j...->...", weights, (gradient - mean) ** 2)
-    return Moments(mean, variance, decoder, weights @ estimate.cost.detach())
+    return ExactMoments(mean, variance, decoder, weights @ estimate.cost.detach())
 
 
-def true_gradient(q: Latent, cost: Callable[..., Tensor], nodes: int = 60) -> Moments:
+def true_gradient(q: Latent, cost: Callable[..., Tensor], nodes: int = 60) -> ExactMoments:
     """The gradient of E cost(z, q), with variance 0."""
     live = q.with_params(q.params.detach().clone().requires_grad_())
     noise, weights = outcomes(q.with_params(q.params[:1]), 1, nodes)
@@ -84,12 +86,12 @@ def true_gradient(q: Latent, cost: Callable[..., Tensor], nodes: int = 60) -> Mo
         points, weights = live.mean + live.std * noise[0], weights[:, None]
     expectation = (weights * cost(points, live)).sum(0)  # [B]
     gradient, decoder = torch.autograd.grad(expectation.sum(), [live.params, *cost.parameters()])
-    return Moments(gradient, torch.zeros_like(gradient), decoder, expectation.detach())
+    return ExactMoments(gradient, torch.zeros_like(gradient), decoder, expectation.detach())
 
 
 def assert_exactly_unbiased(
     estimator: Estimator, q: Latent, cost: nn.Module, x: Tensor, draws: int, nodes: int = 20, tolerance: float = 1e-8
-) -> Moments:
+) -> ExactMoments:
     """The mean gradients of q and of the decoder, and the mean cost, are exact. Returns the moments."""
     moments, truth = exact_moments(estimator, q, cost, x, draws, nodes), true_gradient(q, cost)
     for field in ("mean", "decoder", "cost"):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.run.images import NAME
+from bench.run.images import IMAGES_FILE
 from bench.tables.store import write
 from tests.support.synthetic_runs import config, runs_row, tables
 
@@ -30,7 +30,7 @@ def hostile(root: Path, seeds=(0, 1, 2)) -> None:
             write(root / row["run"], tables(row, 1 + i, 0.1 * (i % 2)))
             picture = np.full((2, 1, 8, 8), 40 * i, np.uint8)
             kinds = dict.fromkeys(("data", "reconstruction", "prior"), picture)
-            np.savez(root / row["run"] / NAME, **kinds, codes=np.array([3, 0, 1]))
+            np.savez(root / row["run"] / IMAGES_FILE, **kinds, codes=np.array([3, 0, 1]))
         resolved = config(text, "bernoulli", 9, data__name=f"data {TEXTS[0]}")
         failed = runs_row(resolved, text, status="failed", reason=REASON)
         write(root / failed["run"], {"runs": [failed]})

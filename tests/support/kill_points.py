@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.command import Command
-from tests.support.kills import SWEEP, files_left, numbers, preload, save
+from tests.support.kills import SWEEP, files_left, numbers, preload, write_csv
 
 WORDS = [word for word in SWEEP if not word.startswith(("-m", "seed="))]
 WORDS += ["train.steps=1", "sweep.checkpoint_seconds=0", "-m"]
@@ -85,7 +85,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         for row in moments(Path(folder), [*options.words, *WORDS]):
             rows.append(row)
-            save(rows, options.out)
+            write_csv(rows, options.out)
     return int(any(row["status"] or not row["identical"] or row["left"] for row in rows))
 
 

@@ -116,7 +116,7 @@ def preload() -> None:
     plugins.register()
 
 
-def save(rows: list[dict[str, Any]], path: Path) -> None:
+def write_csv(rows: list[dict[str, Any]], path: Path) -> None:
     """Write what there is so far."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", newline="") as file:
@@ -145,7 +145,7 @@ def main() -> int:
             rows.append(row)
             print(f"{row['kill']}/{options.kills} {row['victim']}: identical {row['identical']}", file=sys.stderr)
             if options.out:
-                save(rows, options.out)
+                write_csv(rows, options.out)
     different, orphans = sum(not row["identical"] for row in rows), sum(row["orphans"] for row in rows)
     continued = sum(row["with_checkpoint"] > 0 for row in rows)
     print(json.dumps({"kills": len(rows), "with_checkpoint": continued, "different": different, "orphans": orphans}))

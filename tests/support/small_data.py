@@ -2,11 +2,11 @@
 
 import torch
 
-from bench.data.datasets import Data, load
+from bench.data.datasets import Data, load_dataset
 
 
 def digits(binarisation="dynamic", train_size=None, dtype=torch.float32, seed=0):
-    return load("digits", "data", binarisation, train_size, download=False, dtype=dtype, seed=seed)
+    return load_dataset("digits", "data", binarisation, train_size, download=False, dtype=dtype, seed=seed)
 
 
 def ramp(n=10, pixels=6, binarisation="none"):

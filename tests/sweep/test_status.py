@@ -79,8 +79,9 @@ def test_every_state_is_counted_and_explained(command, tmp_path, capsys):
 
 def test_of_many_reasons_for_a_skip_the_most_common_are_shown(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    runs = {str(i): status.Run("skipped", f"reason {min(i // 2, 4)}") for i in range(11)}  # the last has three runs
-    status.show_reasons(tmp_path / "out", runs | {"a": status.Run("failed", "It broke.")})
+    reasons = [f"reason {min(i // 2, 4)}" for i in range(11)]  # the last has three runs
+    runs = {str(i): status.RunState("skipped", reason) for i, reason in enumerate(reasons)}
+    status.show_reasons(tmp_path / "out", runs | {"a": status.RunState("failed", "It broke.")})
     failed, *skipped, rest = capsys.readouterr().out.splitlines()
     assert failed.startswith("1 failed: It broke.")
     assert [line[:20] for line in skipped] == ["3 skipped: reason 4 ", "2 skipped: reason 0 ", "2 skipped: reason 1 "]

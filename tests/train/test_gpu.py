@@ -16,7 +16,7 @@ from bench.run.rows import add_gradient, evaluated
 from bench.run.single import run
 from bench.run.together import Together
 from bench.tables import store
-from bench.tables.schema import OWN
+from bench.tables.schema import OWN_TRAINING
 
 pytestmark = [
     pytest.mark.gpu,
@@ -51,7 +51,7 @@ def test_variances_on_both_devices_agree_within_their_errors(family, estimator):
     rows = {}
     for device in ("cpu", "cuda"):
         experiment = Experiment(config(device, family, estimator, "measure.draws=2048", "measure.at=[0]"))
-        add_gradient(experiment, 0, OWN, 0, experiment.reference)
+        add_gradient(experiment, 0, OWN_TRAINING, 0, experiment.reference)
         rows[device] = {row["part"]: row for row in experiment.rows["gradient"]}
     for part, on_cpu in rows["cpu"].items():
         on_gpu = rows["cuda"][part]

@@ -89,7 +89,7 @@ class Generative:
             self.model.get_submodule(owner)._parameters[attribute] = value  # type: ignore[assignment]  # in place: order stays
 
 
-class Drawn:
+class GradientDraws:
     """r draws of the gradient at `q`, for images `x [B, X]`.
 
     Attributes:

@@ -7,7 +7,7 @@ The encoder runs once. All draws of a chunk are one batched computation along a 
 import torch
 from torch import Tensor
 
-from bench.measure.gradient.decoder import Drawn, Generative
+from bench.measure.gradient.decoder import Generative, GradientDraws
 from bench.measure.gradient.encoder import EncoderPull
 from bench.measure.gradient.heap import keep_freed_blocks
 from bench.measure.gradient.plan import PLANS
@@ -67,13 +67,13 @@ def take(
     generative.plain = through_q or any(not names[0].startswith("encoder.") for names in shared)
     alone = generative.plain or (decoder and generative.convolutional)  # a convolution sees one draw at a time
     with counted_outputs() as outputs, unmoved(objective.model):
-        drawn = Drawn(objective, q, x, 1 if alone else min(2, draws), generative)
+        drawn = GradientDraws(objective, q, x, 1 if alone else min(2, draws), generative)
     held = outputs.kept if plan.kept else outputs.all
     values = held // len(drawn.cotangents) + 4 * q.params.numel()  # held per draw, about
     first_order = generative.plain or drawn.first_order()
     if not (first_order and (alone or drawn.separable)):
         alone, generative.plain = True, not first_order
-        drawn = Drawn(objective, q, x, 1, generative)
+        drawn = GradientDraws(objective, q, x, 1, generative)
     shift = drawn.cotangents.mean(0)  # near the mean: subtracting it keeps precision
     unknown = plan.kept and outputs.passing > 0 and not alone  # how what is not kept grows with the draws
 
@@ -93,7 +93,7 @@ def take(
         if start == draws:
             break
         with counted_outputs() as of_one:
-            drawn = Drawn(objective, q, x, 1 if unknown else min(chunk, draws - start), generative)
+            drawn = GradientDraws(objective, q, x, 1 if unknown else min(chunk, draws - start), generative)
         if unknown:
             chunk, unknown = fitting(values + max(0, outputs.passing - of_one.passing)), False
 

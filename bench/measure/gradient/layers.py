@@ -59,8 +59,8 @@ def recorded(module: nn.Module, convolutions: bool = False) -> Iterator[list[Cal
             ) -> None:
                 output = _outermost(output)
                 if output.requires_grad:  # not where an estimator asks for a cost without gradient
-                    inputs, own = _outermost(args[0]), tuple(output.shape[: -3 if convolution else -1])
-                    lead = leads[-1] if math.prod(leads[-1]) == math.prod(own) and leads[-1] else own
+                    inputs, outer = _outermost(args[0]), tuple(output.shape[: -3 if convolution else -1])
+                    lead = leads[-1] if math.prod(leads[-1]) == math.prod(outer) and leads[-1] else outer
                     calls.append(Call(path, layer.bias is not None, inputs, output, lead, convolution))
 
             handles.append(layer.register_forward_hook(note))

@@ -45,14 +45,14 @@ def noise_of(counts: np.ndarray, squares: np.ndarray, products: np.ndarray) -> f
     return 0.0 if noise < rounding else float(noise)
 
 
-def _one_batch(sums: BatchSums, own: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Of the groups kept, `own [G]` and the reference's `other [H]`: variance_noise, norm_sq, bias_sq, inner product
+def _one_batch(sums: BatchSums, chosen: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Of the groups kept, `chosen [G]` and the reference's `other [H]`: variance_noise, norm_sq, bias_sq, inner product
     with the reference, and the reference's squared norm, less its noise."""
-    groups, products = len(own), sums.products
-    n = sums.counts[own].sum()
-    noise = noise_of(sums.counts[own], sums.squares[own], products[:groups, :groups][np.ix_(own, own)])
+    groups, products = len(chosen), sums.products
+    n = sums.counts[chosen].sum()
+    noise = noise_of(sums.counts[chosen], sums.squares[chosen], products[:groups, :groups][np.ix_(chosen, chosen)])
     mean = np.zeros(len(products))
-    mean[:groups], mean[groups] = own / n, 1.0
+    mean[:groups], mean[groups] = chosen / n, 1.0
     square = mean @ products @ mean
     if not len(other):
         return np.array([noise, square - noise / n, np.nan, np.nan, np.nan])
@@ -69,11 +69,11 @@ def _one_batch(sums: BatchSums, own: np.ndarray, other: np.ndarray) -> np.ndarra
 
 def _without_one(sums: BatchSums) -> Iterator[list[np.ndarray]]:
     """For the gradient's draws and for the reference's: `_one_batch` without each of their groups in turn."""
-    own, other = np.ones(len(sums.counts), bool), np.ones(len(sums.reference_counts), bool)
-    if len(own) > 1:
-        yield [_one_batch(sums, np.arange(len(own)) != j, other) for j in range(len(own))]
+    chosen, other = np.ones(len(sums.counts), bool), np.ones(len(sums.reference_counts), bool)
+    if len(chosen) > 1:
+        yield [_one_batch(sums, np.arange(len(chosen)) != j, other) for j in range(len(chosen))]
     if len(other) > 1:
-        yield [_one_batch(sums, own, np.arange(len(other)) != j) for j in range(len(other))]
+        yield [_one_batch(sums, chosen, np.arange(len(other)) != j) for j in range(len(other))]
 
 
 def kurtosis(batches: list[BatchSums]) -> float:
@@ -109,7 +109,7 @@ def _combine(batches: np.ndarray) -> np.ndarray:
 
 def _data_variance(means: np.ndarray, noise: np.ndarray) -> float:
     """Trace of the covariance over probe batches of the mean gradients, whose inner products are `means [M, M]` and
-    whose own noise is `noise [M]`, which is subtracted."""
+    whose chosen noise is `noise [M]`, which is subtracted."""
     m = len(means)
     return float((np.trace(means) - means.sum() / m) / (m - 1) - noise.mean())
 

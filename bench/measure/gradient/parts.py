@@ -27,10 +27,10 @@ def batch_sums(taken: Tallies, blocks: list[str], reference: Tallies | None = No
             theirs = theirs + reference[name].squares.cpu()
         products = products + (rows @ taken[name].weighed(rows).mT).cpu()
         squares = squares + taken[name].squares.cpu()
-    own = BatchSums(taken[blocks[0]].counts.numpy(), squares.numpy(), products.numpy(), NO_ROWS, NO_ROWS)
+    sums = BatchSums(taken[blocks[0]].counts.numpy(), squares.numpy(), products.numpy(), NO_ROWS, NO_ROWS)
     if reference is None:
-        return own
-    return own._replace(reference_counts=reference[blocks[0]].counts.numpy(), reference_squares=theirs.numpy())
+        return sums
+    return sums._replace(reference_counts=reference[blocks[0]].counts.numpy(), reference_squares=theirs.numpy())
 
 
 def mean_products(taken: list[Tallies], blocks: list[str], reference: list[Tallies] | None = None) -> np.ndarray:

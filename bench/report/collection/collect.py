@@ -13,7 +13,7 @@ from bench.foreign import parsed
 from bench.report.collection import labels
 from bench.report.collection.fixed import fixed
 from bench.report.collection.saved import read_saved, saved, write_parquet
-from bench.tables.schema import OWN, TABLES, arrow_schema
+from bench.tables.schema import OWN_TRAINING, TABLES, arrow_schema
 from bench.tables.store import MARKER, SchemaError, read
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class Collection(NamedTuple):
 
     def measured(self, *, shared: bool) -> "Collection":
         """What was measured at shared checkpoints alone, or along the runs' own trajectories alone."""
-        kept = self.units[(self.units.trained_with != OWN) == shared]
+        kept = self.units[(self.units.trained_with != OWN_TRAINING) == shared]
         return self._replace(units=kept.reset_index(drop=True))
 
 
@@ -130,7 +130,7 @@ def _units(tables: dict[str, pa.Table]) -> tuple["pd.DataFrame", list[str]]:
     ]
     frame = pd.DataFrame([{name: row[name] for name in columns} for row in runs])
     configs = [labels.flatten(json.loads(row["config"])) for row in runs]
-    frame["trained_with"] = [config.get("probe.trained_with", OWN) for config in configs]
+    frame["trained_with"] = [config.get("probe.trained_with", OWN_TRAINING) for config in configs]
     frame["checkpoint"] = [config.get("probe.step", OWN_TRAJECTORY) for config in configs]
     frame["setting"] = ""
     frame["conditions"] = ""

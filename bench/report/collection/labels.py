@@ -37,12 +37,12 @@ KINDS: dict[str, Any] = {  # of what the report computes with
     "probe": dict, "probe.trained_with": str, "probe.step": int, "estimator": dict, "latent.temperature": (int, float),
 }  # fmt: skip
 
-Config = dict[str, Any]
+FlatConfig = dict[str, Any]
 
 
-def flatten(config: Mapping[str, Any], prefix: str = "") -> Config:
+def flatten(config: Mapping[str, Any], prefix: str = "") -> FlatConfig:
     """Nested mappings to dotted keys; a list becomes its JSON text."""
-    flat: Config = {}
+    flat: FlatConfig = {}
     for key, value in config.items():
         if isinstance(value, dict):
             flat |= flatten(value, f"{prefix}{key}.")
@@ -65,7 +65,7 @@ def under(key: str, roots: Sequence[str]) -> bool:
     return any(key == root or key.startswith(f"{root}.") for root in roots)
 
 
-def distinguishing(configs: Sequence[Config], keys: Iterable[str]) -> list[str]:
+def distinguishing(configs: Sequence[FlatConfig], keys: Iterable[str]) -> list[str]:
     """The fewest keys, the earliest first, that tell apart what all keys tell apart."""
 
     def groups(chosen: list[str]) -> int:
@@ -79,13 +79,13 @@ def distinguishing(configs: Sequence[Config], keys: Iterable[str]) -> list[str]:
     return needed
 
 
-def problem_keys(configs: Sequence[Config]) -> list[str]:
+def problem_keys(configs: Sequence[FlatConfig]) -> list[str]:
     """The keys that tell apart the problems the configs set."""
     keys = {k for config in configs for k in config if under(k, PROBLEM) and not _ignored(k)}
     return distinguishing(configs, sorted(keys, key=lambda k: (not k.endswith(".name"), k)))
 
 
-def setting_keys(configs: Sequence[Config]) -> list[str]:
+def setting_keys(configs: Sequence[FlatConfig]) -> list[str]:
     """The keys that tell apart the problems, and those that tell apart the trajectories of shared checkpoints where the
     estimator that trained them does not."""
     known = [*problem_keys(configs), "probe.trained_with"]
@@ -94,7 +94,7 @@ def setting_keys(configs: Sequence[Config]) -> list[str]:
     return known[:-1] + [key for key in distinguishing(shared, known + keys) if key not in known]
 
 
-def differing(configs: Sequence[Config], keys: Iterable[str]) -> list[str]:
+def differing(configs: Sequence[FlatConfig], keys: Iterable[str]) -> list[str]:
     """The keys that differ between the configs, apart from those that have an earlier key's value in every config."""
     columns: dict[tuple[Any, ...], str] = {}
     for key in keys:
@@ -104,13 +104,13 @@ def differing(configs: Sequence[Config], keys: Iterable[str]) -> list[str]:
     return list(columns.values())
 
 
-def condition_keys(configs: Sequence[Config]) -> list[str]:
+def condition_keys(configs: Sequence[FlatConfig]) -> list[str]:
     """The keys that differ and belong neither to the problem nor to the estimator: training, machine, measurement."""
     keys = {k for c in configs for k in c if not under(k, (*PROBLEM, *TRAJECTORY, "estimator")) and not _ignored(k)}
     return differing(configs, sorted(keys, key=lambda k: (not under(k, ["train"]), k)))
 
 
-def unequal_keys(configs: Sequence[Config]) -> list[str]:
+def unequal_keys(configs: Sequence[FlatConfig]) -> list[str]:
     """The keys in which configs of one panel were trained or measured differently, where that is not what was varied.
 
     A key is varied on purpose where every configuration of an estimator has the same values of all such keys. The
@@ -124,7 +124,7 @@ def unequal_keys(configs: Sequence[Config]) -> list[str]:
     return [] if len(set(map(frozenset, values.values()))) == 1 else keys
 
 
-def label_keys(panels: Sequence[Sequence[Config]], whole_panels: Sequence[Sequence[Config]] = ()) -> list[str]:
+def label_keys(panels: Sequence[Sequence[FlatConfig]], whole_panels: Sequence[Sequence[FlatConfig]] = ()) -> list[str]:
     """The keys that tell apart one estimator's configurations, and all others that differ within a panel.
 
     A hyper-parameter of the estimator counts wherever it differs, another key only where it differs within a panel: a
@@ -142,7 +142,7 @@ def label_keys(panels: Sequence[Sequence[Config]], whole_panels: Sequence[Sequen
     return needed
 
 
-def describe(config: Config, keys: Sequence[str]) -> str:
+def describe(config: FlatConfig, keys: Sequence[str]) -> str:
     """`k=2 lr=0.01`: the last word of each key where that is unambiguous; of a key `*.name` the value alone."""
     words = [key.rpartition(".")[2] for key in keys]
     parts = []

@@ -8,7 +8,7 @@ from bench.report.figures import bias, budget, parameter, points, temperature
 from bench.report.figures.curves import elbo_vs_seconds, elbo_vs_step, variance_vs_step
 from bench.report.figures.panels import Missing
 from bench.report.figures.style import RC, Look, contents
-from bench.tables.schema import OWN
+from bench.tables.schema import OWN_TRAINING
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -26,28 +26,30 @@ FIGURES: dict[str, Callable[[Collection, dict[str, Look], str], "Figure"]] = {
     "bias_vs_temperature": temperature.bias_vs_temperature,
     "variance_vs_parameter": parameter.variance_vs_parameter,
 }
-SHARED = {
+AT_CHECKPOINTS = {
     f"shared_{name}": name for name in ("variance_vs_evaluations", "variance_vs_seconds", "bias", "error_vs_budget")
 }
 
 
 def applicable(collection: Collection) -> list[str]:
     """The figures of what the collection holds: own trajectories, shared checkpoints, or both."""
-    shared = collection.units.trained_with != OWN
-    return [*(FIGURES if not shared.all() else ()), *(SHARED if shared.any() else ())]
+    shared = collection.units.trained_with != OWN_TRAINING
+    return [*(FIGURES if not shared.all() else ()), *(AT_CHECKPOINTS if shared.any() else ())]
 
 
 def draw(name: str, collection: Collection, looks: dict[str, Look], part: str) -> "Figure | str":
-    """The figure of that name, or a phrase saying which data it lacks. Those of SHARED show what was measured at shared
-    checkpoints, and all others what was measured along the runs' own trajectories: no figure has both."""
+    """The figure of that name, or a phrase saying which data it lacks.
+
+    Those of AT_CHECKPOINTS show what was measured at shared checkpoints, and all others what was measured along the
+    runs' own trajectories: no figure has both."""
     import matplotlib
     import seaborn
 
-    measured = _literal(collection.measured(shared=name in SHARED))
+    measured = _literal(collection.measured(shared=name in AT_CHECKPOINTS))
     looks = {_escaped(label): look for label, look in looks.items()}
     with matplotlib.rc_context({**seaborn.axes_style("ticks"), **RC}):
         try:
-            return FIGURES[SHARED.get(name, name)](measured, looks, part)
+            return FIGURES[AT_CHECKPOINTS.get(name, name)](measured, looks, part)
         except Missing as missing:
             return str(missing)
 

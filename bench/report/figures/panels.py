@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from bench.report.collection.collect import PANEL, Group
 from bench.report.collection.simultaneous import ENOUGH
 from bench.report.figures.style import Look
-from bench.tables.schema import OWN
+from bench.tables.schema import OWN_TRAINING
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.lines import Line2D
 
 COLUMNS = 2
-MOST = 24  # panels of one figure
+MOST_PANELS = 24  # panels of one figure
 FEW, WIDE = 8, 7.4  # a legend of more labels than these is given this width (inches)
 ROWS, LINE = 3, 0.21  # lines of a legend for which a figure has room, and the height of each further one (inches)
 BARS = f"bars: 95 % Student-t intervals over seeds, where there are {ENOUGH} or more"
@@ -31,8 +31,8 @@ def panels(frame: "pd.DataFrame", needed: str) -> "list[tuple[Group, pd.DataFram
     """The rows of each panel. Raises Missing where there are none, `needed` says what of, or too many to look at."""
     if frame.empty:
         raise Missing(f"there is no {needed}")
-    if (count := frame.groupby(PANEL).ngroups) > MOST:
-        raise Missing(f"it would have {count} panels, more than {MOST}")
+    if (count := frame.groupby(PANEL).ngroups) > MOST_PANELS:
+        raise Missing(f"it would have {count} panels, more than {MOST_PANELS}")
     return list(frame.groupby(PANEL, sort=True))
 
 
@@ -61,7 +61,8 @@ def title(key: Group) -> str:
     """`bernoulli, IWAE bound, mnist`, and a second line `shared checkpoint of rloo, step 500`: what the panel holds."""
     family, objective, setting, trained_with, step = key
     words = [family, *(["IWAE bound"] if objective == "iwae" else []), *([setting] if setting else [])]
-    return ", ".join(words) + ("" if trained_with == OWN else f"\nshared checkpoint of {trained_with}, step {step}")
+    checkpoint = "" if trained_with == OWN_TRAINING else f"\nshared checkpoint of {trained_with}, step {step}"
+    return ", ".join(words) + checkpoint
 
 
 def legend(figure: "Figure", labels: Iterable[str], looks: dict[str, Look], note: str = BARS) -> None:

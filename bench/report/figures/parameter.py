@@ -67,7 +67,7 @@ def _by_parameter(collection: Collection, part: str) -> "pd.DataFrame":
     return rows[rows.groupby(PANEL).x.transform("nunique") > 1]
 
 
-def _settings(configs: "list[labels.Config]", key: str) -> int:
+def _settings(configs: "list[labels.FlatConfig]", key: str) -> int:
     """How many settings of the problem there are without this parameter: the fewer, the more of it each one shows."""
     return len({tuple(sorted((k, v) for k, v in c.items() if k != key and k.startswith(GROUP))) for c in configs})
 

@@ -10,7 +10,7 @@ from bench.report.collection.statistics import Interval, draws_interval, summari
 from bench.report.figures.panels import BARS, barred, clean_log_axis, grid, panels, title
 from bench.report.figures.place import label_points
 from bench.report.figures.style import Look
-from bench.tables.schema import OWN
+from bench.tables.schema import OWN_TRAINING
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -81,7 +81,7 @@ def _noise(rows: "pd.DataFrame") -> "tuple[pd.DataFrame, str]":
     """Intervals of `variance_noise` for each unit, and of what: at shared checkpoints they are the draws' own error."""
     import pandas as pd
 
-    if (rows.trained_with == OWN).all():
+    if (rows.trained_with == OWN_TRAINING).all():
         return barred(summarise(rows, UNIT, "variance_noise", log=True)), "over seeds"
     groups = rows.dropna(subset=["variance_noise"]).groupby(UNIT)
     found = [(*key, *draws_interval(of.variance_noise, of.variance_noise_se)) for key, of in groups]

@@ -15,7 +15,7 @@ from bench.report.collection.endings import lost
 from bench.report.collection.simultaneous import ENOUGH, Simultaneous, by_draws, by_seeds, not_negative
 from bench.report.collection.statistics import WIDEST, Interval
 from bench.report.page.criteria import CRITERIA, SOURCES, Criterion
-from bench.tables.schema import OWN
+from bench.tables.schema import OWN_TRAINING
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -76,7 +76,7 @@ def rankings(collection: Collection, survivors: bool = False) -> list[Ranking]:
                 rows = rows[rows.unbiased.eq(criterion.among).fillna(False).astype(bool)]
             rows = rows[rows.value.notna() | rows.broken]
             if len(rows):
-                shared = panel[PANEL.index("trained_with")] != OWN
+                shared = panel[PANEL.index("trained_with")] != OWN_TRAINING
                 draws = shared if criterion.by_draws is None else criterion.by_draws
                 noted = {key[-1]: words for key, words in notes.items() if key[:-1] == panel}
                 found.append(rank(panel, criterion, rows, draws and bool(rows.error.notna().any()), noted, survivors))
@@ -149,8 +149,8 @@ def _compared(criterion: Criterion, values: np.ndarray, errors: np.ndarray | Non
     if criterion.not_negative:
         found = by_draws(values, errors)
         n = (~np.isnan(values)).sum(1)
-        own = np.sqrt(np.where(np.isnan(values), 0.0, errors**2).sum(1)) / n
-        mean, deviation = not_negative(found.mean, own)
+        error = np.sqrt(np.where(np.isnan(values), 0.0, errors**2).sum(1)) / n
+        mean, deviation = not_negative(found.mean, error)
         return by_draws(mean[:, None], deviation[:, None])
     return by_draws(values, errors, criterion.floor)
 

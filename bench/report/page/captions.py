@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from bench.report.collection import labels
 from bench.report.collection.collect import Collection
-from bench.report.figures.catalogue import FIGURES, SHARED
+from bench.report.figures.catalogue import AT_CHECKPOINTS, FIGURES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,11 +39,11 @@ class Caption(NamedTuple):
 
 def caption(name: str, collection: Collection, part: str) -> Caption:
     """Of the figure of that name; `collection` holds what the whole report holds."""
-    drawn = SHARED.get(name, name)
-    measured = collection.measured(shared=name in SHARED)
+    drawn = AT_CHECKPOINTS.get(name, name)
+    measured = collection.measured(shared=name in AT_CHECKPOINTS)
     what = " ".join((FIGURES[drawn].__doc__ or "").split()).replace("`", "")
     title = TITLES.get(drawn, drawn.replace("_", " ").capitalize())
-    title += ", at shared checkpoints" if name in SHARED else ""
+    title += ", at shared checkpoints" if name in AT_CHECKPOINTS else ""
     often = _evaluated(measured) if drawn in BOUNDS else _drawn(measured, part)
     return Caption(title, what, often, setting(measured))
 
@@ -57,13 +57,15 @@ def setting(collection: Collection) -> str:
         of = [configs[run] for run in units.run]
         stated[str(family)] = [words for key in STATED if (words := _values(key, of))]
     shared = [words for words in next(iter(stated.values()), []) if all(words in of for of in stated.values())]
-    own = [f"{f}: {', '.join(w for w in of if w not in shared) or 'all as stated'}" for f, of in stated.items()]
+    particular = [f"{f}: {', '.join(w for w in of if w not in shared) or 'all as stated'}" for f, of in stated.items()]
     return (
-        f"{', '.join(shared)}. {'; '.join(own)}." if len(stated) > 1 else f"{', '.join(stated)}: {', '.join(shared)}."
+        f"{', '.join(shared)}. {'; '.join(particular)}."
+        if len(stated) > 1
+        else f"{', '.join(stated)}: {', '.join(shared)}."
     )
 
 
-def _values(key: str, configs: list[labels.Config]) -> str:
+def _values(key: str, configs: list[labels.FlatConfig]) -> str:
     found = sorted({str(c[key]) for c in configs if c.get(key) is not None}, key=lambda v: (len(v), v))
     found = [name for name in found if key != "problem.name" or name != "vae"]
     word = "" if key in ("problem.name", "data.name", "model.arch") else f"{key.rpartition('.')[2].replace('_', ' ')} "

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bench.report.collection.collect import PANEL, UNIT, Collection
-from bench.report.figures.catalogue import SHARED
+from bench.report.figures.catalogue import AT_CHECKPOINTS
 from bench.report.figures.panels import title
 from bench.report.page.answer import Ranking, rankings
 from bench.report.page.captions import Caption, caption, setting
@@ -18,7 +18,7 @@ from bench.report.page.numbers import number
 from bench.report.page.pictures import galleries
 from bench.report.page.statements import ALL_AT_ONCE, cell, details
 from bench.report.page.svg import inline
-from bench.tables.schema import OWN, STATUSES
+from bench.tables.schema import OWN_TRAINING, STATUSES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -109,8 +109,8 @@ def _sections(found: list[Ranking], drawn: list[PageFigure]) -> list[dict[str, A
     """Own trajectories and shared checkpoints, each with its answers and figures: they are never mixed."""
     sections = []
     for shared in (False, True):
-        of = [v for v in found if (v.panel[PANEL.index("trained_with")] != OWN) == shared]
-        figures = [figure for figure in drawn if (figure.name in SHARED) == shared]
+        of = [v for v in found if (v.panel[PANEL.index("trained_with")] != OWN_TRAINING) == shared]
+        figures = [figure for figure in drawn if (figure.name in AT_CHECKPOINTS) == shared]
         if of or figures:
             asked = [c for c in CRITERIA if any(v.criterion == c for v in of)]
             panels = list(dict.fromkeys(v.panel for v in of))

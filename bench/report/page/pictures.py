@@ -10,9 +10,9 @@ import numpy as np
 from bench.foreign import content
 from bench.report.collection.collect import PANEL, Collection, Group
 from bench.report.figures.panels import title
-from bench.tables.schema import OWN
+from bench.tables.schema import OWN_TRAINING
 
-MOST = 12  # estimators shown of a panel
+MOST_ESTIMATORS = 12  # estimators shown of a panel
 KINDS = {"data": "data", "reconstruction": "reconstructions", "prior": "prior samples"}
 GAP, GREY = 1, 128
 SIDE = 32  # pixels; smaller images are enlarged to about this, so that the gaps between them are narrow
@@ -50,7 +50,7 @@ def galleries(collection: Collection, order: list[Group]) -> list[Gallery]:
     """Of every panel of own trajectories whose runs have pictures; `order` has (*panel, label), those to show first in
     front."""
     found = []
-    units = collection.units[(collection.units.trained_with == OWN) & (collection.units.status == "done")]
+    units = collection.units[(collection.units.trained_with == OWN_TRAINING) & (collection.units.status == "done")]
     ranks = {unit: i for i, unit in enumerate(order)}
     for key, panel in units.groupby(PANEL, sort=True):
         rows, data = [], None
@@ -62,7 +62,7 @@ def galleries(collection: Collection, order: list[Group]) -> list[Gallery]:
             strips = [_strip(images[kind], f"{KINDS[kind]}, {unit.label}") for kind in ("reconstruction", "prior")]
             rows.append(Row(unit.label, int(unit.seed), strips, *_usage(images.get("codes"))))
         if data:
-            found.append(Gallery(title(key), data, rows[:MOST], len(rows[MOST:])))
+            found.append(Gallery(title(key), data, rows[:MOST_ESTIMATORS], len(rows[MOST_ESTIMATORS:])))
     return found
 
 
