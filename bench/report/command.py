@@ -4,21 +4,27 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from bench.files import replace
-from bench.report.collection.collect import Collection, collect, find, unfinished, widened, write_tables
+from bench.report.collection.collect import Collection, collect, find, unfinished, widened
 from bench.report.collection.compare import comparison, to_arrow
+from bench.report.collection.folder import rewritten
 from bench.report.collection.pairs import pairs
+from bench.report.collection.saved import read_saved, write_tables
 from bench.report.figures.catalogue import AT_CHECKPOINTS, FIGURES, applicable, rendered
-from bench.report.figures.style import looks, write_files
+from bench.report.figures.style import Look, looks, write_files
 from bench.report.page.html import page
 from bench.report.show import show_comparison, show_endings
 from bench.tables.columns import COMPARISON, PAIRS
 from bench.tables.store import SchemaError
 from bench.terminal import Parser, plain, progress_bar, to_its_end
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 PAGE, PART = "report.html", "encoder"
 
@@ -77,37 +83,64 @@ def report(options: argparse.Namespace) -> int:
     for line in problems:
         print(plain(line), file=sys.stderr)
     out = options.out or options.directories[0] / "report"
+    own = out.resolve() in found  # the report that is read is the one that is written
+    if own:
+        _loses_no_run(out, collection)
     style = looks(collection.units.label)  # before choosing families, so that colours do not depend on the choice
-    collection = _of_families(collection, options.families)
+    whole, collection = collection, _of_families(collection, options.families)
     compared, paired = comparison(collection), pairs(collection)
-    tables = collection.tables | {"runs": widened(collection.tables["runs"])}
-    tables |= {"comparison": to_arrow(compared, COMPARISON), "pairs": to_arrow(paired, PAIRS)}
-    write_tables(tables, out, as_csv=options.csv)
-    if waiting:
-        print(f"{collection.tables['runs'].num_rows} runs are complete, {waiting} are not.")
-    show_comparison(compared)
-    show_endings(collection.units)
-    drawn, asked, left_out = {}, _asked(options.only, applicable(collection)), []
-    with progress_bar("figures", len(asked), sys.stderr.isatty()) as advance:
-        for done, name in enumerate(asked):
-            advance(done, name)
-            files = rendered(name, collection, style, options.part)
-            if isinstance(files, str):
-                left_out.append(f"Figure {name} is left out: {files}.")
-            else:
-                write_files(files, out / "figures", name)
-                drawn[name] = files["svg"]
-    for line in left_out:
-        print(plain(line))
-    command = ["python", "-m", "bench.report", *map(str, options.directories)]
-    command += ["--families", ",".join(options.families)] if options.families else []
-    command += ["--part", options.part] if options.part != PART else []
-    command += ["--rank-survivors"] if options.rank_survivors else []
-    text = page(collection, compared, paired, drawn, command, options.part, waiting, options.rank_survivors)
-    replace(out / PAGE, text.encode())
+    with rewritten(out) as stage:
+        if own and options.families:
+            print(f"{out} is read and written: its tables keep all families.")
+            write_tables(_tables(whole, comparison(whole), pairs(whole)), stage, as_csv=options.csv)
+        else:
+            write_tables(_tables(collection, compared, paired), stage, as_csv=options.csv)
+        if waiting:
+            print(f"{collection.tables['runs'].num_rows} runs are complete, {waiting} are not.")
+        show_comparison(compared)
+        show_endings(collection.units)
+        drawn = _draw(_asked(options.only, applicable(collection)), collection, style, options.part, stage / "figures")
+        command = ["python", "-m", "bench.report", *map(str, options.directories)]
+        command += ["--families", ",".join(options.families)] if options.families else []
+        command += ["--part", options.part] if options.part != PART else []
+        command += ["--rank-survivors"] if options.rank_survivors else []
+        text = page(collection, compared, paired, drawn, command, options.part, waiting, options.rank_survivors)
+        replace(stage / PAGE, text.encode())
     print(f"{collection.tables['runs'].num_rows} runs; tables in {out}, figures in {out / 'figures'}")
     print(f"All on one page: {out / PAGE}")
     return 0
+
+
+def _loses_no_run(out: Path, collection: Collection) -> None:
+    """Raises SchemaError where the only copy of a run would be overwritten by tables without it."""
+    kept = set(collection.tables["runs"]["run"].to_pylist())
+    if lost := {name for tables in read_saved(out) for name in tables["runs"]["run"].to_pylist()} - kept:
+        raise SchemaError(
+            f"{out} is read and written, and {len(lost)} of its runs cannot be reported: name another place with --out."
+        )
+
+
+def _tables(collection: Collection, compared: "pd.DataFrame", paired: "pd.DataFrame") -> dict[str, pa.Table]:
+    """The tables of the report."""
+    tables = collection.tables | {"runs": widened(collection.tables["runs"])}
+    return tables | {"comparison": to_arrow(compared, COMPARISON), "pairs": to_arrow(paired, PAIRS)}
+
+
+def _draw(asked: list[str], collection: Collection, style: dict[str, Look], part: str, to: Path) -> dict[str, bytes]:
+    """Write these figures, with a line for each that is left out; the SVG of the others by name."""
+    drawn, left_out = {}, []
+    with progress_bar("figures", len(asked), sys.stderr.isatty()) as advance:
+        for done, name in enumerate(asked):
+            advance(done, name)
+            files = rendered(name, collection, style, part)
+            if isinstance(files, str):
+                left_out.append(f"Figure {name} is left out: {files}.")
+            else:
+                write_files(files, to, name)
+                drawn[name] = files["svg"]
+    for line in left_out:
+        print(plain(line))
+    return drawn
 
 
 def _asked(only: list[list[str]] | None, there: list[str]) -> list[str]:

@@ -127,11 +127,8 @@ def perform(command: str, ran: list) -> int:
         case "gpu":
             gpu_arguments([*arguments, "--device", "cpu"])  # the same, as on a machine that has a GPU
             return 0
-        case "tests.support.kills" | "tests.support.kill_points" | "tests.support.error_bars" | "tests.support.policy":
-            importlib.import_module(name).arguments(arguments)  # the same
-            return 0
-        case "tests.support.damages" | "tests.support.stopping" | "tests.support.false_statements":
-            importlib.import_module(name).arguments(arguments)  # the same
+        case support if support.startswith("tests.support."):
+            importlib.import_module(support).arguments(arguments)  # the same
             return 0
         case "schema" | "keys":
             return int(bool(arguments))  # the pages they make are tests of their own

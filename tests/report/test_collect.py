@@ -47,7 +47,7 @@ def test_a_bad_directory_is_reported_and_passed_over(tmp_path, capsys):
     assert len(lines) == 2
     assert "gradient.parquet is missing, truncated or not as it was written" in lines[0]
     assert "schema 99" in lines[1]
-    assert pq.read_table(tmp_path / "report" / "runs.parquet").num_rows == 1
+    assert pq.read_table(tmp_path / "report" / "all_runs.parquet").num_rows == 1
 
 
 def test_config_columns_are_numeric_where_all_values_are(tmp_path):

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from bench.report.collection.collect import find
+from bench.report.collection.saved import stem
 from bench.report.command import main
 from bench.tables.schema import TABLES
 from bench.tables.store import write
@@ -37,12 +38,12 @@ def test_the_command_writes_tables_twins_and_figures(sweep, tmp_path, capsys):
     assert "arm does not differentiate vq latents" in out
     assert "rloo k=4" in out
     for name in [*TABLES, "comparison", "pairs"]:
-        table = pq.read_table(tmp_path / f"{name}.parquet")
+        table = pq.read_table(tmp_path / f"{stem(name)}.parquet")
         options = pa.csv.ConvertOptions(
             column_types=table.schema, strings_can_be_null=True, quoted_strings_can_be_null=False, null_values=[""]
         )
         parsing = pa.csv.ParseOptions(newlines_in_values=True)
-        twin = pa.csv.read_csv(tmp_path / f"{name}.csv", convert_options=options, parse_options=parsing)
+        twin = pa.csv.read_csv(tmp_path / f"{stem(name)}.csv", convert_options=options, parse_options=parsing)
         assert twin.to_pylist() == table.to_pylist()
     written = {f.name for f in (tmp_path / "figures").iterdir()}
     assert written == {f"{name}.{kind}" for name in DRAWN for kind in ("svg", "pdf", "png")}
@@ -58,9 +59,9 @@ def test_families_and_only_choose(sweep, tmp_path):
     assert main([str(sweep), "--out", str(tmp_path), "--families", "vq", "--only", "bias"]) == 0
     assert {f.stem for f in (tmp_path / "figures").iterdir()} == {"bias"}
     for name in ("runs", "comparison"):
-        assert set(pq.read_table(tmp_path / f"{name}.parquet")["family"].to_pylist()) == {"vq"}
-    runs = set(pq.read_table(tmp_path / "runs.parquet")["run"].to_pylist())
-    assert set(pq.read_table(tmp_path / "gradient.parquet")["run"].to_pylist()) <= runs
+        assert set(pq.read_table(tmp_path / f"{stem(name)}.parquet")["family"].to_pylist()) == {"vq"}
+    runs = set(pq.read_table(tmp_path / "all_runs.parquet")["run"].to_pylist())
+    assert set(pq.read_table(tmp_path / "all_gradient.parquet")["run"].to_pylist()) <= runs
 
 
 def test_a_figure_without_data_is_left_out_with_a_line(tmp_path, capsys):

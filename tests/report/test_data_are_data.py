@@ -64,11 +64,11 @@ def test_no_text_of_a_csv_is_a_formula(tmp_path):
     for seed, text in enumerate(FORMULAS):
         place(tmp_path, config("rloo", "bernoulli", seed), estimator=text, changes={"command": text, "name": "-1.5"})
     assert main([str(tmp_path), "--csv", "--only", "final_elbo"]) == 0
-    for name in ("runs", "comparison"):
+    for name in ("all_runs", "comparison"):
         with (tmp_path / "report" / f"{name}.csv").open(newline="") as file:
             rows = list(csv.DictReader(file))
         assert {row["estimator"] for row in rows} == {f"'{text}" for text in FORMULAS}
-    with (tmp_path / "report" / "runs.csv").open(newline="") as file:
+    with (tmp_path / "report" / "all_runs.csv").open(newline="") as file:
         assert {row["name"] for row in csv.DictReader(file)} == {"-1.5"}  # a number is no formula
 
 

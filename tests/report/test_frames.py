@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import bench
+from bench.report.collection.saved import stem
 from bench.report.command import main
 from bench.tables.schema import SCHEMA, TABLES
 from bench.tables.store import SchemaError
@@ -43,7 +44,7 @@ def test_run_directories_and_their_report_give_the_same_frames(sweep):
 
 def test_tables_of_an_older_schema_are_read_and_of_a_later_one_refused(sweep, tmp_path):
     report = sweep / "outputs/quickstart/report"
-    made = {name: pq.read_table(report / f"{name}.parquet") for name in [*TABLES, "comparison"]}
+    made = {name: pq.read_table(report / f"{stem(name)}.parquet") for name in [*TABLES, "comparison"]}
 
     def written(version: int, without: str):
         runs = made["runs"]

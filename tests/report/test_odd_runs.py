@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 import bench
-from bench.report.collection.collect import collect, find, widened, write_tables
+from bench.report.collection.collect import collect, find, widened
 from bench.report.collection.compare import comparison
-from bench.report.collection.saved import DIGESTS
+from bench.report.collection.saved import DIGESTS, write_tables
 from bench.report.command import main
 from bench.run.images import IMAGES_FILE
 from bench.tables.store import MARKER, SchemaError, read, write
@@ -105,7 +105,7 @@ def test_a_device_in_place_of_a_table_does_not_fill_the_memory(tmp_path):
         read(run)
 
 
-@pytest.mark.parametrize("name", [DIGESTS, "pairs.parquet", "objective.parquet"])
+@pytest.mark.parametrize("name", [DIGESTS, "pairs.parquet", "all_objective.parquet"])
 def test_a_pipe_in_a_report(tmp_path, capsys, name):
     good(tmp_path / "runs")
     assert main([str(tmp_path / "runs"), "--only", "final_elbo", "--out", str(tmp_path / "report")]) == 0

@@ -18,7 +18,7 @@ import torch
 
 from bench import cli
 from bench.errors import BadInput
-from bench.report.collection.saved import DIGESTS, read_saved
+from bench.report.collection.saved import DIGESTS, read_saved, stem
 from bench.report.command import main as report
 from bench.report.page.pictures import read as pictures
 from bench.run import attempt, checkpoint, resume
@@ -43,7 +43,7 @@ def sweep(folder: Path) -> dict[Path, Reader]:
     [planned] = folder.rglob(plan.PATTERN)
     readers[planned] = lambda: (found := plan.read(planned)) and (found["command"], found["jobs"])
     saved = folder / "report"
-    for name in [f"{name}.parquet" for name in store.TABLES] + [DIGESTS]:
+    for name in [f"{stem(name)}.parquet" for name in store.TABLES] + [DIGESTS]:
         readers[saved / name] = lambda: [{n: t.to_pylist() for n, t in one.items()} for one in read_saved(saved)]
     resolved = config()
     checkpoint.write_checkpoint(folder / "models", vae("bernoulli"), resolved, 7)

@@ -21,7 +21,7 @@ from tests.support.kills import SWEEP, files_left, numbers, preload, write_csv
 
 WORDS = [word for word in SWEEP if not word.startswith(("-m", "seed="))]
 WORDS += ["train.steps=1", "sweep.checkpoint_seconds=0", "-m"]
-CHANGES = {"os.rename", "os.link", "os.remove", "os.mkdir"}
+CHANGES = {"os.rename", "os.link", "os.remove", "os.mkdir", "os.rmdir"}
 CHANCE = re.compile(r"\.\d+-[0-9a-f]{8}\.tmp$")  # in the name of a temporary file
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.report.collection.collect import write_tables
+from bench.report.collection.saved import stem, write_tables
 from bench.tables.schema import BOOL, FLOAT, INT, TABLES, TEXT
 from bench.tables.store import SchemaError, read, write
 from tests.support.damaged import one_sentence, whole
@@ -63,7 +63,7 @@ def test_any_rows_come_back_as_they_were(tmp_path_factory, made):
     assert {name: table.to_pylist() for name, table in found.items()} == {n: stored(n, r) for n, r in made.items()}
     write_tables(found, folder, as_csv=True)
     for name, table in found.items():
-        with open(folder / f"{name}.csv", newline="", encoding="utf-8") as file:
+        with open(folder / f"{stem(name)}.csv", newline="", encoding="utf-8") as file:
             header, *lines = csv.reader(file)
         assert header == table.column_names
         for line, expected in zip(lines, table.to_pylist(), strict=True):

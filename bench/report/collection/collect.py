@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from bench.files import replace
 from bench.foreign import parsed
 from bench.report.collection import labels
 from bench.report.collection.fixed import fixed
-from bench.report.collection.saved import read_saved, saved, write_parquet
+from bench.report.collection.saved import read_saved, saved
 from bench.tables.schema import OWN_TRAINING, TABLES, arrow_schema
 from bench.tables.store import MARKER, SchemaError, read
 
@@ -182,38 +181,3 @@ def _array(values: list[Any]) -> pa.Array:
     if present and all(isinstance(v, int | float) and not isinstance(v, bool) for v in present):
         return pa.array(values, pa.int64() if all(isinstance(v, int) for v in present) else pa.float64())
     return pa.array([v if v is None or isinstance(v, str) else json.dumps(v) for v in values], pa.string())
-
-
-def write_tables(tables: dict[str, pa.Table], directory: Path, *, as_csv: bool) -> None:
-    """Write each table as Parquet, and as CSV beside it if asked: empty is null, text is quoted,
-    and what a spreadsheet would take for a formula begins with an apostrophe."""
-    directory.mkdir(parents=True, exist_ok=True)
-    write_parquet(tables, directory)
-    if as_csv:
-        for name, table in tables.items():
-            replace(directory / f"{name}.csv", _csv(table))
-
-
-def _csv(table: pa.Table) -> bytes:
-    from pyarrow import csv
-
-    for i, field in enumerate(table.schema):
-        if field.type == pa.string():
-            table = table.set_column(i, field, pa.array(map(_no_formula, table[field.name].to_pylist()), pa.string()))
-    sink = pa.BufferOutputStream()
-    csv.write_csv(table, sink)
-    return sink.getvalue().to_pybytes()
-
-
-def _no_formula(text: str | None) -> str | None:
-    if text and text.lstrip()[:1] in ("=", "+", "-", "@") and not _is_number(text):
-        return f"'{text}"
-    return text
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
