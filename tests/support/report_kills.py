@@ -24,7 +24,7 @@ from bench.tables.schema import TABLES
 from bench.tables.store import SchemaError
 from tests.support.command import Command
 from tests.support.kill_points import Killer
-from tests.support.kills import save
+from tests.support.kills import write_csv
 from tests.support.synthetic_runs import SOME, collection
 
 WORDS = ["report", "out", "--families", "vq", "--only", "final_elbo"]
@@ -126,7 +126,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         for row in kills(options.kills, Path(folder), options.seed):
             rows.append(row)
-            save(rows, options.out)
+            write_csv(rows, options.out)
     return int(any(row["status"] or not row["readable"] or not row["identical"] or row["left"] for row in rows))
 
 
