@@ -96,8 +96,16 @@ class TrainGroup(TypedDict):
     lr: float
     betas: list[float]
     eps: float
-    schedule: str
     momentum: float
+    nesterov: bool
+    momentum_decay: float
+    weight_decay: float
+    clip_norm: float | None
+    schedule: str
+    warmup: int
+    end_factor: float
+    decay_steps: int
+    decay_factor: float
     tuning_lr: float
 
 

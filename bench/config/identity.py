@@ -19,7 +19,11 @@ LABELS = ("option", "name", "output", "data.root", "data.download", "evaluate.im
           "sweep.retry", "sweep.fail_fast", "sweep.time_limit", "sweep.checkpoint_seconds")  # fmt: skip
 
 # Keys that came after runs had been published, and the value that all of these had: it is no part of the identity.
-LATER = {"precision": "highest", "deterministic": False, "timing.block": 0.05, "timing.error": 0.01}
+LATER = {
+    "precision": "highest", "deterministic": False, "timing.block": 0.05, "timing.error": 0.01,
+    "train.nesterov": False, "train.momentum_decay": 0.004, "train.weight_decay": 0.0, "train.clip_norm": None,
+    "train.warmup": 0, "train.end_factor": 0.0, "train.decay_steps": 500, "train.decay_factor": 0.1,
+}  # fmt: skip
 
 
 def flatten(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -58,9 +58,7 @@ def check(config: Mapping[str, Any]) -> None:
             raise BadInput(
                 f"replicas={leaves['replicas']} would take {key} up to {last}, which must be below {EXACT_BELOW}."
             )
-    betas = leaves["train.betas"]
-    if len(betas) != 2 or max(betas) >= 1:
-        raise BadInput(f"train.betas needs two numbers from 0 to below 1; got {betas}.")
+    _check_training(leaves)
     _check_reference(leaves["measure.reference"])
     _check_precision(leaves)
     if leaves["device"] == "cuda" and not _has_cuda():
@@ -107,6 +105,19 @@ def _check_value(key: str, value: Any, rule: Rule) -> None:
 def text(value: str) -> bool:
     """Whether files and tables can hold it."""
     return "\0" not in value and not any("\ud800" <= character <= "\udfff" for character in value)
+
+
+def _check_training(leaves: Mapping[str, Any]) -> None:
+    betas, optimiser, momentum = (leaves[f"train.{key}"] for key in ("betas", "optimiser", "momentum"))
+    if len(betas) != 2 or max(betas) >= 1:
+        raise BadInput(f"train.betas needs two numbers from 0 to below 1; got {betas}.")
+    if leaves["train.nesterov"] and not (optimiser == "sgd" and momentum > 0):
+        raise BadInput(
+            f"train.nesterov=true looks ahead along the momentum of sgd; got train.optimiser={optimiser} with "
+            f"train.momentum={momentum:g}."
+        )
+    if (warmup := leaves["train.warmup"]) and warmup >= (steps := leaves["train.steps"]):
+        raise BadInput(f"train.warmup={warmup} must end before the training does, which has train.steps={steps}.")
 
 
 def _check_reference(name: str) -> None:

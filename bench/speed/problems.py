@@ -34,7 +34,15 @@ TRAIN: TrainGroup = {
     "betas": [0.9, 0.999],
     "eps": 1e-8,
     "momentum": 0.9,
+    "nesterov": False,
+    "momentum_decay": 0.004,
+    "weight_decay": 0.0,
+    "clip_norm": None,
     "schedule": "constant",
+    "warmup": 0,
+    "end_factor": 0.0,
+    "decay_steps": 500,
+    "decay_factor": 0.1,
 }
 LEAD = ("rloo", "bernoulli", {"k": 2})  # whose draws and steps have targets
 OTHERS: tuple[tuple[str, str, dict[str, Any]], ...] = (

@@ -9,6 +9,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from bench.train.optimise import changing
 from bench.train.snapshot import attributes, changed
 from bench.train.trainer import Trainer
 
@@ -35,10 +36,12 @@ def obstacle(trainer: Trainer, x: Tensor) -> str | None:
         trainer: with a model and an estimator that have their sizes.
         x: `[B, X]`, a batch as in training; only its shape counts.
     """
-    if trainer.config["schedule"] != "constant":
-        return f"a learning rate that changes, train.schedule={trainer.config['schedule']}"
+    if setting := changing(trainer.config):
+        return f"a learning rate that changes, {setting}"
     if trainer.config["optimiser"] == "radam":  # 1 - beta^t in single precision moves its threshold in the first steps
         return "train.optimiser=radam, whose rectification on the device need not begin at the step where eager's does"
+    if trainer.config["optimiser"] == "nadam":  # the product of its momenta is kept in single precision there
+        return "train.optimiser=nadam, whose momenta on the device are rounded otherwise than eager's"
     twin = copy.deepcopy(trainer, {id(trainer.batches): iter(()), id(trainer.losses): trainer.losses})
     for module in (twin.model, twin.estimator):
         module.to(META)

@@ -14,7 +14,7 @@ from bench.settings import TrainGroup
 from bench.streams import TRAINING, generator
 from bench.train.noise import Draw, Recorded, Replayed, drawn
 from bench.train.snapshot import attributes, changed
-from bench.train.trainer import LOSSES_KEPT, ForwardPass, Trainer, make_optimiser
+from bench.train.trainer import LOSSES_KEPT, ForwardPass, Trainer
 from estimators import Estimate, Estimator
 
 
@@ -35,6 +35,8 @@ class Replicas(Trainer):
         Impossible: this estimator or model does not survive `torch.func.vmap`, or has noise of its own.
     """
 
+    lead = 1
+
     def __init__(self, trainers: list[Trainer], seeds: list[int], config: TrainGroup, example: Tensor):
         self.trainers, first, self.config = trainers, trainers[0], config
         self.objective, self.model, self.estimator = first.objective, first.model, first.estimator
@@ -47,9 +49,7 @@ class Replicas(Trainer):
         self.learned, self.tuned = self._leaves("model."), self._leaves("estimator.")
         codebook = self.model.codebook
         self.moves = type(self.estimator).update is not Estimator.update or (codebook is not None and codebook.moves)
-        self.optimisers = [make_optimiser(self.learned, config["lr"], config)]
-        if self.tuned:
-            self.optimisers.append(make_optimiser(self.tuned, config["tuning_lr"], config))
+        self.optimisers = self._optimisers()
         self.step_count = 0
         self.losses = torch.zeros(LOSSES_KEPT, len(trainers), device=device)
         self._try(example)

@@ -1,14 +1,14 @@
 """Training: a loop with nothing in it that is not training."""
 
-import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from bench.model.objective import Objective
 from bench.settings import TrainGroup
+from bench.train.optimise import changing, clipped, factor, make_optimiser
 from estimators import Estimate
 
 LOSSES_KEPT = 100  # of the last steps. Looking at them waits for the device, so the loop looks once in as many steps
@@ -28,19 +28,27 @@ class Trainer:
     Args:
         objective: what is trained, with its model and estimator.
         batches: endless images `x [B, X]`, already on the device.
-        config: the `train` group. With schedule cosine the learning rates fall as cos(pi/2 step/steps).
+        config: the `train` group. Weights decay and gradients are clipped in the model alone: a temperature that the
+            estimator learns is not drawn to zero.
     """
+
+    lead = 0  # axes that the parameters have in front, of replicas
 
     def __init__(self, objective: Objective, batches: Iterator[Tensor], config: TrainGroup):
         self.objective, self.batches = objective, batches
         self.model, self.estimator, self.config = objective.model, objective.estimator, config
         self.learned = [p for p in self.model.parameters() if p.requires_grad]
         self.tuned = [p for p in self.estimator.parameters() if p.requires_grad]
-        self.optimisers = [make_optimiser(self.learned, config["lr"], config)]
-        if self.tuned:
-            self.optimisers.append(make_optimiser(self.tuned, config["tuning_lr"], config))
+        self.optimisers = self._optimisers()
         self.step_count = 0
         self.losses = torch.zeros(LOSSES_KEPT, device=self.learned[0].device)
+
+    def _optimisers(self) -> list[torch.optim.Optimizer]:
+        """Of the model, and of the estimator's own parameters where it has any."""
+        made = [make_optimiser(self.learned, self.config["lr"], self.config, decays=True)]
+        if self.tuned:
+            made.append(make_optimiser(self.tuned, self.config["tuning_lr"], self.config))
+        return made
 
     def forward(self, x: Tensor) -> ForwardPass:
         """What one batch `x [B, X]` costs, with the graph of its gradients."""
@@ -72,10 +80,11 @@ class Trainer:
 
     def advance(self, forward: ForwardPass) -> None:
         """Everything that moves: parameters, the estimator's own parameters, its state, the codebook's."""
-        for optimiser in self.optimisers:
-            if self.config["schedule"] == "cosine":
-                self._anneal(optimiser)
-            optimiser.step()
+        if changing(self.config):
+            self._set_rates()
+        with clipped(self.learned, self.config["clip_norm"], self.lead):
+            for optimiser in self.optimisers:
+                optimiser.step()
         self.update(forward)
 
     def update(self, forward: ForwardPass) -> None:
@@ -110,10 +119,11 @@ class Trainer:
             self.optimisers[1].step()
         self.estimator.update(estimate)
 
-    def _anneal(self, optimiser: torch.optim.Optimizer) -> None:
-        done = min(self.step_count / max(self.config["steps"], 1), 1.0)
-        for group in optimiser.param_groups:
-            group["lr"] = group.setdefault("first_lr", group["lr"]) * math.cos(math.pi / 2 * done)
+    def _set_rates(self) -> None:
+        now = factor(self.step_count, self.config)
+        for optimiser, rate in zip(self.optimisers, (self.config["lr"], self.config["tuning_lr"]), strict=False):
+            for group in optimiser.param_groups:
+                group["lr"] = rate * now
 
     def diverged(self) -> int | None:
         """The first of the last LOSSES_KEPT steps whose loss was not finite, or None. Waits for the device."""
@@ -121,15 +131,3 @@ class Trainer:
         recent = [self.losses[i % LOSSES_KEPT] for i in range(first, self.step_count)]
         finite = torch.stack(recent).isfinite().tolist() if recent else []
         return first + finite.index(False) if False in finite else None
-
-
-def make_optimiser(parameters: list[nn.Parameter], lr: float, config: TrainGroup) -> torch.optim.Optimizer:
-    (first, second), eps = config["betas"], config["eps"]
-    match config["optimiser"]:
-        case "adam":
-            return torch.optim.Adam(parameters, lr, (first, second), eps, fused=True)
-        case "radam":
-            return torch.optim.RAdam(parameters, lr, (first, second), eps)
-        case "sgd":
-            return torch.optim.SGD(parameters, lr, momentum=config["momentum"], fused=True)
-    raise ValueError(f"There is no optimiser {config['optimiser']!r}; there are adam, radam, sgd.")

@@ -17,7 +17,10 @@ from tests.support.runs import numbers
 from tests.support.stopped import STOPS, chosen, dead, killed, living, stopping
 
 CASES = {
-    "nvil": ("latent=categorical_small", "estimator=nvil", "measure.papers=true"),
+    "nvil": (
+        *("latent=categorical_small", "estimator=nvil", "measure.papers=true", "train.optimiser=adamw"),
+        *("train.weight_decay=0.1", "train.schedule=step", "train.decay_steps=3", "train.clip_norm=0.5"),
+    ),
     "annealed": ("latent=bernoulli_small", "estimator=gumbel_softmax_annealed", "train.optimiser=radam"),
     "ema": ("latent=vq_ema", "latent.restart=0.5", "estimator=vq_straight_through", "dtype=float64"),
 }

@@ -21,6 +21,10 @@ CASES = {
     "rebar": REBAR[len(STOPS) :],
     "moving average": ("latent=bernoulli_small", "estimator=reinforce_moving_average", "train.optimiser=radam"),
     "annealed": ("latent=categorical_small", "estimator=gumbel_softmax_annealed", "train.optimiser=sgd"),
+    "scheduled": (
+        *("latent=categorical_small", "estimator=nvil", "train.optimiser=nadam", "train.weight_decay=0.1"),
+        *("train.schedule=warmup_cosine", "train.warmup=6", "train.clip_norm=0.5"),
+    ),
     "relax": ("latent=bernoulli_small", "estimator=relax"),
     "problem": ("problem=bernoulli_bits", "estimator=reinforce_moving_average"),
     "ema": ("latent=vq_ema", "latent.restart=0.5", "estimator=vq_straight_through"),

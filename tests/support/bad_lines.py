@@ -38,6 +38,11 @@ LINES = {
         train.lr=inf
         train.betas=[0.9,1]
         train.optimiser=adma
+        train.schedule=cosin
+        train.nesterov=true
+        train.optimiser=sgd train.momentum=0 train.nesterov=true
+        train.warmup=1000
+        train.clip_norm=0
         seed=1000000000000000000000
         seed=${seed}
         seed=${oc.env:NO_SUCH_VARIABLE}

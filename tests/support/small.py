@@ -16,14 +16,10 @@ LATENTS = {
     "vq": measured.LATENTS["vq"] | {"dim": 3, "codes": 4},
 }
 TRAIN = {
-    "optimiser": "adam",
-    "lr": 0.01,
-    "betas": [0.9, 0.999],
-    "eps": 1e-8,
-    "momentum": 0.9,
-    "tuning_lr": 0.01,
-    "schedule": "constant",
-}
+    "steps": 12, "optimiser": "adam", "lr": 0.01, "betas": [0.9, 0.999], "eps": 1e-8, "momentum": 0.9,
+    "nesterov": False, "momentum_decay": 0.004, "weight_decay": 0.0, "clip_norm": None, "tuning_lr": 0.01,
+    "schedule": "constant", "warmup": 0, "end_factor": 0.0, "decay_steps": 500, "decay_factor": 0.1,
+}  # fmt: skip
 
 
 def mean_image() -> Tensor:
@@ -86,7 +82,7 @@ def run_config(family: str, estimator: dict, **changes) -> dict:
         "data": {"name": "digits", "root": "", "binarisation": "dynamic", "train_size": 60, "download": False},
         "estimator": estimator, "latent": LATENTS[family], "model": MODEL,
         "objective": {"kl": "analytic", "beta": 1.0},
-        "train": TRAIN | {"steps": 12, "batch_size": 8},
+        "train": TRAIN | {"batch_size": 8},
         "measure": {
             "at": [0, 0.5, 1], "draws": 6, "batches": 2, "batch_size": 5, "layers": True, "reference": "auto",
             "reference_draws": 7, "memory": 1, "precision": None, "max_draws": 24, "papers": True,

@@ -21,6 +21,15 @@ STATEFUL = {
         {"_target_": "estimators.gumbel_softmax.GumbelSoftmax", "rate": 0.1, "interval": 2},
         {"model": {"prior": "learned", "likelihood": "gaussian", "learn_std": True}},
     ),
+    "scheduled": (
+        "bernoulli",
+        {"_target_": "estimators.rebar.Rebar"},
+        {
+            "train": {
+                "optimiser": "nadam", "weight_decay": 0.1, "clip_norm": 0.5, "schedule": "warmup_cosine", "warmup": 3,
+            },
+        },
+    ),
     "ema": (
         "vq",
         {"_target_": "estimators.vq_straight_through.VQStraightThrough"},

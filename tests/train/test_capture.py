@@ -33,8 +33,10 @@ def test_what_waits_or_sends_behind_the_operators_is_found(fault, monkeypatch):
     assert ("sends a tensor" if fault in ("tensor", "list", "where") else "waits for the device") in found
 
 
-def test_a_graph_would_not_take_the_branch_of_radam_like_eager():
+def test_a_graph_would_not_round_the_momenta_of_radam_and_nadam_like_eager():
     objective, x = Objective(vae("bernoulli"), RLOO()), images(4)
-    said = [obstacle(Trainer(objective, iter([]), TRAIN | {"optimiser": o}), x) for o in ("adam", "sgd", "radam")]
-    assert said[:2] == [None, None]
-    assert said[2].startswith("train.optimiser=radam")
+    names = ("adam", "adamw", "sgd", "radam", "nadam")
+    said = [obstacle(Trainer(objective, iter([]), TRAIN | {"optimiser": o, "clip_norm": 1.0}), x) for o in names]
+    assert said[:3] == [None] * 3
+    assert said[3].startswith("train.optimiser=radam")
+    assert said[4].startswith("train.optimiser=nadam")

@@ -33,7 +33,7 @@ def trained(name: str, case: str) -> dict:
     return state | {"steps": trainer.step_count, "batches": trainer.batches.state_dict()}
 
 
-@pytest.mark.parametrize("case", ["rebar", "annealed", "ema"])
+@pytest.mark.parametrize("case", ["rebar", "annealed", "ema", "scheduled"])
 def test_compiled_training_is_eager_training(case, monkeypatch):
     monkeypatch.setattr("bench.train.engine.BACKEND", "aot_eager")  # all but the generation of code
     torch._dynamo.reset()
@@ -151,11 +151,10 @@ def test_what_a_graph_cannot_record(fault, said):
     assert all(p.grad is None for p in trainer.learned)
 
 
-def test_a_graph_cannot_record_a_learning_rate_that_changes():
+@pytest.mark.parametrize(("key", "value"), [("schedule", "cosine"), ("warmup", 3)])
+def test_a_graph_cannot_record_a_learning_rate_that_changes(key, value):
     objective = Objective(vae("bernoulli"), RLOO())
-    assert "train.schedule=cosine" in str(
-        obstacle(Trainer(objective, iter([]), TRAIN | {"schedule": "cosine"}), images(4))
-    )
+    assert f"train.{key}={value}" in str(obstacle(Trainer(objective, iter([]), TRAIN | {key: value}), images(4)))
 
 
 CAPTURED = [  # own parameters, state in update, tables made on the host

@@ -53,7 +53,7 @@ def test_the_first_steps_of_every_optimiser(optimiser):
 
 
 def test_an_unknown_optimiser_is_refused():
-    with pytest.raises(ValueError, match="no optimiser 'lion'; there are adam, radam, sgd"):
+    with pytest.raises(ValueError, match="no optimiser 'lion'; there are adam, adamw, nadam, radam, sgd"):
         trainer_of(RLOO(), optimiser="lion")
 
 
