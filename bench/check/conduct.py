@@ -6,9 +6,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from bench.check.contents import difference, surroundings, walk
 from bench.check.noise import Tape
 from bench.check.problem import SmallProblem
-from bench.check.subject import Case, difference, gradients, surroundings, walk
+from bench.check.subject import Case, gradients
 from bench.check.verdict import Verdict, demand, ok
 from estimators import VQ, Estimate, Estimator
 

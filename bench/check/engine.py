@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 
 from bench.check.conduct import by_example, largest_difference
+from bench.check.contents import difference, surroundings, walk
 from bench.check.noise import Tape
-from bench.check.subject import Case, difference, gradients, own_parameters, surroundings, walk
+from bench.check.subject import Case, gradients, own_parameters
 from bench.check.verdict import Verdict, demand, ok, skipped
 
 UPDATES = 50

@@ -3,8 +3,8 @@
 from typing import NamedTuple
 
 from bench.check.moments import BOUND, deviation, moments, relative
-from bench.check.problem import Truth, truth
 from bench.check.subject import Case
+from bench.check.truth import Truth, truth
 from bench.check.verdict import Verdict, demand, info, ok
 
 USEFUL = 0.25  # a test that sees only larger biases, relative to the gradient, says nothing

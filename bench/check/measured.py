@@ -7,9 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from bench.check.contents import difference, walk
 from bench.check.moments import BOUND, OUTCOMES
 from bench.check.noise import draws_of, points
-from bench.check.subject import Case, difference, walk
+from bench.check.subject import Case
 from bench.check.verdict import Broken, Verdict, demand, info, ok
 from bench.measure import timing
 from bench.measure.gradient.rows import measure

@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from bench.check.means import off
-from bench.check.problem import Setting, tuples
+from bench.check.problem import Setting
 from bench.check.subject import Case, Subject
 from bench.check.tags import documented
+from bench.check.truth import tuples
 from bench.check.verdict import Verdict, demand, ok
 from estimators import Enumerable
 

@@ -13,44 +13,19 @@ from bench.measure.gradient.rows import measure
 from bench.measure.reference import unbiased
 from bench.measure.timing import evaluations, timed
 from bench.model.objective import Objective
-from bench.problems.base import Parameters, Problem
 from bench.streams import own_stream as noise
 from estimators import Estimator, Latent
 
 if TYPE_CHECKING:
     import pandas as pd
+from bench.measure.own_problem import OwnCost
 
 REPETITIONS, WARMUP = 20, 3  # of the timing
 TUNING_LR = 1e-3
-LOOKED_AT = 1024  # samples
 COLUMNS = (
     "estimator", "variance", "variance_se", "bias_sq", "bias_sq_se", "reference", "tuning_steps",
     "evaluations", "evaluations_backward", "microseconds", "reason",
 )  # fmt: skip
-
-
-class OwnCost(Problem):
-    """A cost of anyone's own. Its parameters, if it has any, are left alone: q's are what is differentiated."""
-
-    name = "your cost"
-
-    def __init__(self, cost: Callable[[Tensor], Tensor], q: Latent):
-        super().__init__(Parameters(params=q.params))
-        self.call, self.q = lambda z: cost(z), q  # a lambda, since a module would become a part of this one
-        self.points = q.point_ndim + 1  # axes of one point of each example, `[B, *]`
-
-    def encode(self, x: Tensor) -> Latent:
-        return self.q.with_params(self.encoder())
-
-    @property
-    def rewards(self) -> bool:  # type: ignore[override]
-        """Whether any of a few samples costs less than nothing."""
-        return bool((self.call(self.q.sample(LOOKED_AT)) < 0).any())
-
-    def cost(self, x: Tensor, z: Tensor) -> Tensor:
-        """Of `z [..., B or 1, *]`; the cost itself is handed `[K, B, *]`."""
-        leading, point = z.shape[: z.ndim - self.points], z.shape[z.ndim - self.points + 1 :]
-        return self.call(z.expand(*leading, len(x), *point).reshape(-1, len(x), *point)).reshape(*leading, len(x))
 
 
 def compare(

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from bench.check import check, main
-from bench.check.problem import Cost, problem, quasi_truth, truth
+from bench.check.problem import Cost, problem
+from bench.check.truth import quasi_truth, truth
 from bench.config import plugins
 from bench.measure.gradient.rows import measure
 from tests.support import planted, planted_declarations, planted_estimates, planted_state

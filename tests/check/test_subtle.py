@@ -3,27 +3,28 @@
 import pytest
 
 from bench.check import check
+from tests.support import planted_settings
 from tests.support import planted_subtle as planted
 
 FAMILIES = ("gaussian", "bernoulli", "categorical", "vq")
 # Estimator -> families to look at, and the rule that it must break.
 WRONG = {
-    planted.ShortInBatches: (FAMILIES, "alone"),
-    planted.ShortInReplicasOfReplicas: (FAMILIES, "replicas"),
-    planted.HalfInSinglePrecision: (FAMILIES, "precision"),
-    planted.ShortAtMultiplesOfThree: (FAMILIES, "settings"),
-    planted.ShortAtEvenCategories: (("categorical", "vq"), "settings"),
-    planted.HalfAtBinaryData: (FAMILIES, "settings"),
-    planted.ShortAtLargeCosts: (("bernoulli",), "settings"),
-    planted.HalfAfterTenUpdates: (FAMILIES, "settings"),
+    planted_settings.ShortInBatches: (FAMILIES, "alone"),
+    planted_settings.ShortInReplicasOfReplicas: (FAMILIES, "replicas"),
+    planted_settings.HalfInSinglePrecision: (FAMILIES, "precision"),
+    planted_settings.ShortAtMultiplesOfThree: (FAMILIES, "settings"),
+    planted_settings.ShortAtEvenCategories: (("categorical", "vq"), "settings"),
+    planted_settings.HalfAtBinaryData: (FAMILIES, "settings"),
+    planted_settings.ShortAtLargeCosts: (("bernoulli",), "settings"),
+    planted_settings.HalfAfterTenUpdates: (FAMILIES, "settings"),
     planted.CountsInModule: (("bernoulli",), "purity"),
     planted.CountsInClass: (("bernoulli",), "purity"),
     planted.CountsUpdatesInModule: (("bernoulli",), "state"),
-    planted.ClippedLogits: (("bernoulli", "categorical"), "settings"),
-    planted.ClippedStd: (("gaussian",), "settings"),
-    planted.FirstThree: (("gaussian", "bernoulli", "categorical"), "settings"),
-    planted.LeaveOneOutOfMany: (FAMILIES, "settings"),
-    planted.BoundOfMany: (("gaussian", "bernoulli"), "settings"),
+    planted_settings.ClippedLogits: (("bernoulli", "categorical"), "settings"),
+    planted_settings.ClippedStd: (("gaussian",), "settings"),
+    planted_settings.FirstThree: (("gaussian", "bernoulli", "categorical"), "settings"),
+    planted_settings.LeaveOneOutOfMany: (FAMILIES, "settings"),
+    planted_settings.BoundOfMany: (("gaussian", "bernoulli"), "settings"),
     planted.DecoderShort: (FAMILIES, "mean"),
     planted.EncoderShort: (("bernoulli",), "mean"),
     planted.NeighboursNoise: (("bernoulli",), "alone"),

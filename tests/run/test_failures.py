@@ -1,36 +1,21 @@
-"""What goes wrong is a row with a reason: out of memory, out of time, a process that is gone. Who works on a run."""
-
-import json
-import os
-import platform
-import re
-import time
+"""What goes wrong is a row with a reason: out of memory, a lost GPU, out of time."""
 
 import pytest
 import torch
 
 from bench.errors import BadInput
-from bench.run import attempt
 from bench.run.device import set_up
 from bench.run.ending import Ending
 from bench.run.failures import not_started, note_failure, out_of_memory
 from bench.run.guard import Guard
-from bench.run.record import record_lost
 from bench.run.seeds import runs
 from bench.run.single import run
-from bench.tables import store
 from bench.train.trainer import Trainer
 from tests.support.runs import numbers
 from tests.support.small import run_config
-from tests.support.stand_in import stand_in_command
-from tests.support.stopped import STOPS, chosen, dead, killed, living, stopping
+from tests.support.stopped import TINY, chosen, row, stopping
 
 SENTENCE = "lower train.batch_size, measure.memory, evaluate.examples or evaluate.samples, or the samples of the est"
-TINY = (*STOPS, "latent=bernoulli_small")
-
-
-def row(directory):
-    return store.read(directory)["runs"].to_pylist()[0]
 
 
 # Memory
@@ -177,90 +162,4 @@ def test_a_time_limit_ends_replicas_too(tmp_path):
 # A process that is gone
 
 
-def test_a_lost_run_is_a_row_unless_it_is_done_or_taken_over(tmp_path, monkeypatch):
-    settings, claim = chosen(*TINY), tmp_path / attempt.FILE
-    stopping(monkeypatch, 4, killed)
-    with pytest.raises(KeyboardInterrupt):
-        run(settings, tmp_path)
-    claim.write_text(json.dumps(dead()))
-    lost = Ending("failed", "Its process was killed.", tmp_path, step=4)
-    assert record_lost(settings, tmp_path, "Its process was killed.") == lost
-    assert (row(tmp_path)["step"], row(tmp_path)["status"]) == (4, "failed")
-    assert not claim.exists()
-    assert (tmp_path / attempt.RESUME).exists()
-    with living() as other:
-        claim.write_text(json.dumps(other))
-        assert record_lost(settings, tmp_path, "Another.").status == "running"
-    assert row(tmp_path)["reason"] == "Its process was killed."
-    claim.unlink()
-    assert run(settings, tmp_path).status == "done"
-    assert record_lost(settings, tmp_path, "Too late.") == Ending("done", "", tmp_path, step=12)
-    assert row(tmp_path)["status"] == "done"
-
-
-@pytest.mark.parametrize(("beats", "status"), [(False, "failed"), (True, "running")])
-def test_of_a_process_of_another_machine_a_sign_of_life_is_awaited(beats, status, tmp_path, monkeypatch):
-    claim = tmp_path / attempt.FILE
-    claim.write_text(json.dumps({"host": "elsewhere", "pid": 3, "process": "x", "step": 4}))
-    written, slept = claim.stat().st_mtime, []
-
-    def sleep(seconds):
-        slept.append(seconds)
-        monkeypatch.setattr(attempt, "now", lambda _: written + 10 * len(slept))
-        if beats and len(slept) == 3:
-            os.utime(claim, (written + 30, written + 30))
-
-    monkeypatch.setattr(attempt, "now", lambda _: written)
-    monkeypatch.setattr(time, "sleep", sleep)
-    assert record_lost(chosen(*TINY), tmp_path, "Its node was lost.").status == status
-    assert len(slept) == (3 if beats else 9)  # a beat, or STALE seconds without one
-    assert (tmp_path / store.MARKER).exists() == (not beats)
-
-
-def test_a_lost_run_that_had_not_begun_is_a_row_too(tmp_path):
-    assert record_lost(chosen(*TINY), tmp_path / "new", "It never came up.").status == "failed"
-    assert row(tmp_path / "new")["reason"] == "It never came up."
-
-
 # The sweep
-
-
-@pytest.fixture
-def command(tmp_path, monkeypatch):
-    return stand_in_command(tmp_path / "out", monkeypatch)
-
-
-def test_the_first_failure_ends_a_sweep_if_asked(command, capsys):
-    assert command("-m", "train.steps=1,2,3,1", "seed=0", "sweep.fail_fast=true") == 1
-    assert [config["train"]["steps"] for config in command.runs] == [1, 2]
-    said = capsys.readouterr()
-    assert said.err == "sweep.fail_fast=true: a run failed, and 2 jobs were not started.\n"
-    assert "1 failed:" in said.out
-    command.runs.clear()
-    assert command("-m", "train.steps=1,2,3", "seed=0") == 1
-    assert [config["train"]["steps"] for config in command.runs] == [2, 3]
-
-
-def test_the_end_of_a_sweep_names_every_reason_for_a_failure_once(command, tmp_path, capsys):
-    assert command("-m", "train.steps=1,2,6,-1", "seed=0,1,2") == 1
-    *_, title, broken, missing, refused = capsys.readouterr().out.splitlines()
-    assert title == "9 failed:"
-    assert re.fullmatch(rf"  {tmp_path}/out/runs/\w+ and 2 more: It broke\.", broken)
-    assert missing.endswith(" and 2 more: There is no such file.")
-    assert refused == "  a job that could not start and 2 more: train.steps needs a whole number, 0 or more; got -1."
-    assert command("-m", "train.steps=1,2", "seed=0") == 1
-    assert re.fullmatch(rf"  {tmp_path}/out/runs/\w+: It broke\.", capsys.readouterr().out.splitlines()[-1])
-
-
-def test_a_sweep_leaves_to_another_process_what_it_works_on(command, tmp_path, capsys):
-    assert command("-m", "train.steps=1,3") == 0
-    [directory] = [f.parent for f in tmp_path.rglob("objective.parquet")]
-    (directory / store.MARKER).unlink()
-    command.runs.clear()
-    with living() as claim:
-        (directory / attempt.FILE).write_text(json.dumps(claim))
-        assert command("-m", "train.steps=1,3") == 0
-    assert command.runs == []
-    said = capsys.readouterr().out
-    assert f"already running: process {claim['pid']} of {platform.node()} works on it." in said
-    assert said.splitlines()[-1] == "1 left to another process, which works on them."

@@ -39,7 +39,7 @@ class Code:
 
 
 def make(folder: Path) -> None:
-    """All of it; the parts are named as in `tests.support.bad_lines`."""
+    """All of it; the parts are named as in `tests.support.refused_lines`."""
     _write(folder / "taken", b"mine\n")
     (folder / "nothing").mkdir()
     for name, content in PRESETS.items():

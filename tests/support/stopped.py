@@ -11,6 +11,7 @@ from pathlib import Path
 
 from bench.run import attempt
 from bench.run.single import run
+from bench.tables import store
 from bench.train.trainer import Trainer
 from tests.support.runs import config, numbers
 
@@ -66,3 +67,10 @@ def living() -> Iterator[dict]:
         yield {"host": platform.node(), "pid": process.pid, "process": attempt.process(process.pid)}
     finally:
         process.communicate()
+
+
+TINY = (*STOPS, "latent=bernoulli_small")
+
+
+def row(directory):
+    return store.read(directory)["runs"].to_pylist()[0]

@@ -1,41 +1,24 @@
 """`hydra/launcher=pool`: whatever happens to a job is a row, the others are as ever, and nothing outlives it all."""
 
-import json
-import os
 import re
-import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
 from bench import cli
-from bench.run import attempt
 from bench.run.ending import Ending
 from bench.sweep import job
 from bench.sweep.pool import Pool
 from bench.tables import store
 from tests.support import ends
-from tests.support.packages import ROOT
-
-POOL = "hydra/launcher=pool"
+from tests.support.pool_runs import POOL, rows
 
 
 @pytest.fixture
 def sweep(tmp_path):
     """`python -m bench` on the estimator `ends`, writing to a folder below tmp_path."""
     return lambda *arguments, output="out": cli.main(ends.sweep(tmp_path / "mine", tmp_path / output, *arguments))
-
-
-def rows(folder: Path) -> dict[tuple, dict]:
-    """(what a run was told to do, its seed) -> its row, and its directory."""
-    found = {}
-    for marker in folder.rglob(store.MARKER):
-        [row] = store.read(marker.parent)["runs"].to_pylist()
-        found[json.loads(row["config"])["estimator"]["how"], row["seed"]] = row | {"directory": marker.parent}
-    return found
 
 
 def numbers(directory: Path) -> list:
@@ -136,89 +119,6 @@ def test_the_seconds_of_seeds_trained_at_once_count_once(capsys):
     lines = capsys.readouterr().out.splitlines()
     assert lines[:2] == ["1/2 seed=0: done in 10.0 s", "1/2 seed=1: done in 10.0 s"]
     assert lines[2:] == ["1/2 seed=2: done in 10.0 s; about 10 s left"]
-
-
-def descendants(pid: int) -> list[int]:
-    """Processes below this one, by /proc."""
-    parents = {}
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            parents[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-        except OSError:
-            continue  # it ended while we looked
-    found = [pid]
-    for one in found:
-        found += [child for child, parent in parents.items() if parent == one]
-    return found[1:]
-
-
-def jobs(pids: list[int]) -> list[str]:
-    """The server of the pool and its jobs; not Python's tracker of resources."""
-    return [str(pid) for pid in pids if b"forkserver" in Path(f"/proc/{pid}/cmdline").read_bytes()]
-
-
-def alive(pids: list[int]) -> list[int]:
-    """Those of the processes that are there, and no zombies."""
-
-    def state(pid: int) -> str:
-        try:
-            return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-        except OSError:
-            return "Z"
-
-    return [pid for pid in pids if state(pid) != "Z"]
-
-
-def started(tmp_path, *arguments: str) -> subprocess.Popen:
-    """The sweep as a process of its own, in a group of its own."""
-    words = ends.sweep(tmp_path / "mine", tmp_path / "out", POOL, *arguments)
-    return subprocess.Popen(
-        [sys.executable, "-m", "bench", *words],
-        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
-    )  # fmt: skip
-
-
-@pytest.mark.slow
-def test_runs_that_are_interrupted_write_down_where_they_stand(tmp_path):
-    endless = ("train.steps=100000000", "measure.at=[]", "seed=1,2", "sweep.checkpoint_seconds=3")
-    command = started(tmp_path, "hydra.launcher.n_jobs=2", *endless)
-    while len(there := list(tmp_path.rglob(attempt.RESUME))) < 2:
-        assert command.poll() is None
-        time.sleep(0.02)
-    for file in there:
-        file.unlink()
-    os.killpg(command.pid, signal.SIGINT)  # as a terminal does
-    assert command.communicate(timeout=60)[0] == ""
-    assert command.returncode == 130
-    assert [file.is_file() for file in there] == [True, True]
-    assert [attempt.read(file.parent)["pid"] for file in there] == [None, None]
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc")
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_nothing_outlives_the_command(tmp_path, sent):
-    command = started(tmp_path, "hydra.launcher.n_jobs=3", "estimator.how=well,hangs", "seed=1,2")
-    assert command.stdout
-    for _ in range(2):  # both that end have ended; both others hang
-        assert re.match(r"\d/4 estimator.how=well seed=\d: done", command.stdout.readline())
-    below = descendants(command.pid)
-    assert len(alive(below)) >= 3  # the server and two jobs
-    if sent == signal.SIGINT:
-        masks = [re.search(r"SigBlk:\s*(\w+)", (Path("/proc") / pid / "status").read_text())[1] for pid in jobs(below)]
-        assert len(masks) >= 2
-        assert all(int(mask, 16) >> (sent - 1) & 1 for mask in masks)
-    os.killpg(command.pid, sent) if sent == signal.SIGINT else os.kill(command.pid, sent)  # as a terminal does
-    out, err = command.communicate(timeout=60)
-    if sent != signal.SIGKILL:
-        assert command.returncode == 130
-        assert (out, err) == ("", "Interrupted: finished runs are kept, and the same command goes on.\n")
-    deadline = time.monotonic() + 30
-    while alive(below) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert alive(below) == []
-    assert {how: row["status"] for (how, _), row in rows(tmp_path / "out").items()} == {"well": "done"}
-    assert len(rows(tmp_path / "out")) == 2
 
 
 @pytest.mark.parametrize(

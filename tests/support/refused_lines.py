@@ -1,0 +1,74 @@
+"""Command lines that are refused: the arguments of each command, one line each."""
+
+from tests.support.refused_runs import RUNS
+
+LINES = {
+    "bench": RUNS,
+    "bench.probe": """
+        probe.stepz=3
+        probe.at=[]
+        probe.at=[2]
+        probe.tuning_steps=-1
+        probe.estimators=[]
+        probe.estimators=[rlo]
+        'probe.estimators=["rloo q=3"]'
+        probe.checkpoint=nowhere
+        probe.checkpoint=nothing
+        probe.checkpoint=models/truncated.pt
+        probe.checkpoint=models/text.pt
+        probe.checkpoint=models/foreign.pt
+        probe.checkpoint=models/code.pt
+        probe.checkpoint=models/another.pt
+        train.lr=fast
+        replicas=2
+        output=taken
+    """,
+    "bench.report": """
+
+        nowhere
+        taken
+        nothing
+        runs/half
+        runs/swapped
+        runs/foreign
+        runs/missing
+        runs/a_folder
+        runs/schema
+        runs/empty_marker
+        runs/latin_marker
+        runs/short_marker
+        runs/good --families bernouli
+        runs/good --only nope
+        runs/good --out taken
+        runs/good --nope
+    """,
+    "bench.check": """
+        rlo
+        rloo --family bernouli
+        --nope
+    """,
+    "bench.gpu": """
+        --device tpu
+        --device cpu --seconds 0
+        --device cpu --only tests
+        --device cpu --out taken
+        --only draws
+    """,
+    "bench.list": """
+        rloo
+        --markdwn
+    """,
+    "bench.speed.command": """
+        --threads 0
+        --threads two
+        --draws 1
+        --device tpu
+        --out taken
+    """,
+    "bench.status": """
+
+        nowhere
+        taken
+        nothing
+    """,
+}

@@ -1,0 +1,139 @@
+"""Arguments of `python -m bench` that are refused, one line each."""
+
+RUNS = """
+    estimator=rlo
+    estimator=null
+    estimator=[rloo,disarm]
+    ~estimator
+    latent=gausian
+    latent.family=bernouli
+    data=mnst
+    experiment=nope
+    trian.steps=3
+    train.stepz=3
+    batch_size=3
+    +train.stepz=3
+    +zzz=3
+    +latent.codes=3
+    ~latent.dim
+    estimator.kk=3
+    estimator.k=0
+    estimator.k=2.5
+    estimator.k=1000000000000000000000
+    estimator._target_=os.system
+    estimator=gumbel_softmax estimator.temperature=nan
+    train.batch_size=1.5
+    train.batch_size=5000
+    train.lr=nan
+    train.lr=inf
+    train.betas=[0.9,1]
+    train.optimiser=adma
+    train.schedule=cosin
+    train.nesterov=true
+    train.optimiser=sgd train.momentum=0 train.nesterov=true
+    train.warmup=1000
+    train.clip_norm=0
+    seed=1000000000000000000000
+    seed=${seed}
+    seed=${oc.env:NO_SUCH_VARIABLE}
+    name=${oc.env:HOME}
+    output=${oc.env:NO_SUCH_VARIABLE}
+    --config-dir mine estimator=secret
+    threads=100000
+    engine=jit
+    engine=graph device=cpu
+    problem=nope
+    problem.k=3
+    latent.dim=3 problem=gaussian_exp
+    latent.dim=1000000000000
+    estimator=disarm latent=gaussian
+    estimator=maxrl
+    problem=tokens estimator=disarm
+    problem=tokens estimator=exact problem.length=8
+    problem=tokens problem.length=9
+    problem=tokens problem.length=17
+    problem=tokens problem.vocabulary=1
+    measure.at=[0.5,half]
+    measure.precision=1e-6
+    measure.precision=1e-200
+    measure.precision=0.1 measure.draws=20000
+    measure.reference=rlo
+    data.train_size=2000
+    name=null
+    name=../elsewhere
+    name=/elsewhere
+    sweep.retry=always
+    sweep.fail_fast=maybe
+    estimator=rloo,[
+    train.steps
+    name=naïve
+    estimator=rloo,disarm
+    hydra.mode=nope
+    name=20240101
+    output=null
+    -m name=20240101 seed=0,1
+    -m name=null seed=0,1
+    -m name=true seed=0,1
+    -m name=[a,b] seed=0,1
+    -m name={a:b} seed=0,1
+    -m 'name=${seed}' seed=0,1
+    -m ~name seed=0,1
+    -m output=5 seed=0,1
+    -m output=null seed=0,1
+    -m output=[a] seed=0,1
+    -m output='' seed=0,1
+    seed=0,1 -m output=5
+    hydra.launcher._target_=os.system
+    -m hydra.launcher._target_=os.system seed=0,1
+    -m hydra.launcher=null seed=0,1
+    hydra.sweeper._target_=os.system
+    -m hydra.sweeper._target_=bench.sweep.pool.Pool seed=0,1
+    hydra.sweeper.max_batch_size=0
+    +hydra.callbacks.mine._target_=os.system
+    +hydra.callbacks.mine._target_=bench.sweep.mirrors.Nope
+    +hydra.callbacks.mine=5
+    hydra.callbacks=null
+    sweep=null
+    -m sweep=null seed=0,1
+    -m ~sweep seed=0,1
+    -m sweep.fail_fast=maybe seed=0,1
+    seeds=null
+    measure=5
+    output=dangling
+    -m output=dangling/inside seed=0,1
+    -m output=taken/inside seed=0,1
+    hydra.job.chdir=true
+    -m hydra.job.chdir=true seed=0,1
+    estimator._target_=antigravity.geohash
+    --config-dir mine estimator=unbound
+    --config-dir mine estimator=surrogate
+    hydra/launcher=pol
+    hydra/callbacks=tensorbord
+    -m hydra/launcher=pool hydra.launcher.n_jobs=0
+    -m hydra/launcher=pool hydra.launcher.gpus=[0,0]
+    output=taken
+    data=mnist data.root=nothing data.download=false
+    data=mnist data.root=data
+    data=fashion_mnist data.root=data
+    data=static_mnist data.root=data
+    data=omniglot data.root=data
+    --config-dir mine estimator=syntax
+    --config-dir mine estimator=unknown
+    --config-dir mine estimator=shell
+    --config-dir mine estimator=nowhere
+    --config-dir mine estimator=raising
+    --config-dir mine estimator=unparsed
+    --config-dir mine estimator=untargeted
+    --config-dir mine estimator=empty
+    --config-dir mine estimator=a_folder
+    --config-dir mine latent=coloured
+    --config-dir latin estimator=mine
+    --config-dir same
+    --config-dir nowhere
+    --config-dir taken
+    --config-name nope
+    --experimental-rerun taken
+    --nope
+    --resolve
+    --info nope
+"""
