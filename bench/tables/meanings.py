@@ -1,4 +1,4 @@
-"""What the statistics of a measured gradient mean, with their units; columns of table `gradient` and of the comparison."""
+"""What the statistics of a measured gradient mean, with their units: columns of table `gradient` and of comparisons."""
 
 MOMENTS = {
     "variance_noise": "sampling noise: trace of the gradient's covariance over draws, mean over probe batches (nats^2)",
