@@ -1,8 +1,4 @@
-"""What the configuration of a run holds, as types: a dictionary for each group of `conf/`.
-
-What a value may be is in `bench.config.rules`; a test holds the two to each other. A key that is not required exists
-with some values of another key alone, as a codebook does with `latent.family=vq`.
-"""
+"""The groups of the configuration, a dictionary for each of `conf/`."""
 
 from typing import Any, NotRequired, TypedDict
 
@@ -151,47 +147,6 @@ class SweepGroup(TypedDict):
     fail_fast: bool
     time_limit: float | None
     checkpoint_seconds: float | None
-
-
-class Described(TypedDict):
-    """What every run says of itself, be it a training or a measurement at a shared checkpoint."""
-
-    option: NotRequired[str]  # the estimator's
-    name: str
-    output: str
-    seed: int
-    seeds: Seeds
-    engine: str
-    replicas: int
-    device: str
-    threads: int
-    dtype: str
-    precision: str
-    deterministic: bool
-    problem: ProblemGroup
-    latent: NotRequired[LatentGroup]
-    model: NotRequired[ModelGroup]
-    data: NotRequired[DataGroup]
-    objective: ObjectiveGroup
-    estimator: EstimatorGroup
-    timing: TimingGroup
-
-
-class Config(Described):
-    """The configuration of a training, as `bench.config.prepare.prepare` returns it."""
-
-    train: TrainGroup
-    measure: MeasureGroup
-    evaluate: EvaluateGroup
-    sweep: SweepGroup
-
-
-class Measurement(Described):
-    """The configuration of a measurement at a shared checkpoint: of `train` and `measure` what it depends on."""
-
-    train: dict[str, Any]
-    measure: dict[str, Any]
-    probe: dict[str, Any]
 
 
 class ProbeGroup(TypedDict):
