@@ -11,6 +11,7 @@ import pytest
 
 from bench import cli
 from bench.config import plugins
+from bench.export import arguments as export_arguments
 from bench.gpu.command import arguments as gpu_arguments
 from bench.run import seeds
 from bench.run.ending import Ending
@@ -123,6 +124,9 @@ def perform(command: str, ran: list) -> int:
             return cli.main(["check", *arguments, "--quick", "--family", "bernoulli"])
         case "speed":
             speed_arguments(arguments)  # a wrong one exits; what is measured is tests of its own
+            return 0
+        case "export":
+            export_arguments(arguments)
             return 0
         case "gpu":
             gpu_arguments([*arguments, "--device", "cpu"])  # the same, as on a machine that has a GPU

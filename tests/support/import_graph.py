@@ -17,7 +17,7 @@ FLOORS = """
     check run
     sweep speed
     cli status list mirrors
-    clean probe
+    clean export probe
     gpu
     __main__
 """

@@ -1,7 +1,10 @@
 """What all figures share: the grid of panels, their titles, and the legend below them."""
 
 import math
-from collections.abc import Iterable
+import textwrap
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from bench.report.collection.collect import PANEL, Group
@@ -16,11 +19,24 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
-COLUMNS = 2
+COLUMNS, NARROWEST = 2, 2.9  # panels side by side; the least width of one where the figure's is given (inches)
 MOST_PANELS = 24  # panels of one figure
 FEW, WIDE = 8, 7.4  # a legend of more labels than these is given this width (inches)
 ROWS, LINE = 3, 0.21  # lines of a legend for which a figure has room, and the height of each further one (inches)
 BARS = f"bars: 95 % Student-t intervals over seeds, where there are {ENOUGH} or more"
+
+
+_given: ContextVar[float | None] = ContextVar("_given", default=None)
+
+
+@contextmanager
+def of_width(inches: float | None) -> Iterator[None]:
+    """Figures drawn inside are this wide, as a column of a paper is; None: as wide as their panels need."""
+    token = _given.set(inches)
+    try:
+        yield
+    finally:
+        _given.reset(token)
 
 
 class Missing(Exception):
@@ -42,12 +58,15 @@ def barred(summary: "pd.DataFrame") -> "pd.DataFrame":
 
 
 def grid(n: int, width: float, heights: list[float]) -> "tuple[Figure, list[Axes]]":
-    """A figure of `n` axes, `width` inches each; a row is as high as its highest panel."""
+    """A figure of `n` axes, `width` inches each unless `of_width` says otherwise; a row is as high as its highest."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     columns = min(n, COLUMNS)
+    if given := _given.get():
+        columns = max(1, min(columns, int(given / NARROWEST)))
+        width = given / columns
     rows = [max(heights[i : i + columns]) for i in range(0, n, columns)]
     figure = Figure(figsize=(width * columns, sum(rows)), layout=ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.06))
     FigureCanvasAgg(figure)
@@ -69,13 +88,14 @@ def legend(figure: "Figure", labels: Iterable[str], looks: dict[str, Look], note
     """A legend below all panels, in as many columns as fit; the figure grows by what a long one needs."""
     labels = sorted(set(labels))
     handles = [handle(looks[label]) for label in labels]
-    width = max(figure.get_figwidth(), WIDE if len(labels) > FEW else 0)
+    width = _given.get() or max(figure.get_figwidth(), WIDE if len(labels) > FEW else 0)
     columns = max(1, int(width / (0.55 + 0.062 * max(map(len, labels)))))
     rows = math.ceil(len(labels) / columns)
     figure.set_size_inches(width, figure.get_figheight() + LINE * max(0, rows - ROWS))
     figure.legend(
-        handles, labels, loc="outside lower center", ncols=min(columns, len(labels)), handlelength=3.2, title=note
-    )
+        handles, labels, loc="outside lower center", ncols=min(columns, len(labels)), handlelength=3.2,
+        title=textwrap.fill(note, int(20 * width)),
+    )  # fmt: skip
 
 
 def handle(look: Look) -> "Line2D":
