@@ -93,7 +93,7 @@ def export(options: argparse.Namespace) -> str:
     if options.form == "json":
         return (wide(table) if options.wide else table).to_json(orient="records", indent=1, double_precision=15) + "\n"
     panels = table.groupby("panel", sort=False)
-    return "\n".join(latex(panel, rows, options.metrics, names) for panel, rows in panels)
+    return "\n".join(latex(str(panel), rows, options.metrics, names) for panel, rows in panels)
 
 
 def draw(collection: Collection, names: dict[str, str], folder: Path, width: float) -> None:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from bench.report.collection.collect import Collection, Group
 from bench.report.figures.panels import title
@@ -70,7 +70,7 @@ def wide(table: "pd.DataFrame") -> "pd.DataFrame":
 def latex(panel: str, rows: "pd.DataFrame", metrics: Sequence[str], names: dict[str, str]) -> str:
     """A tabular of one panel, a column for each of the metrics that it has."""
     metrics = [metric for metric in metrics if metric in set(rows.metric)]
-    cells = {(row["label"], row["metric"]): latex_cell(row) for row in rows.to_dict("records")}
+    cells = {(row["label"], row["metric"]): latex_cell(cast(dict[str, Any], row)) for row in rows.to_dict("records")}
     units = dict(zip(rows.metric, rows.unit, strict=True))
     heads = [escaped(names.get(m, METRICS[m])) + (f" ({escaped(units[m])})" if units[m] else "") for m in metrics]
     lines = [f"% {plain(panel)}", rf"\begin{{tabular}}{{l{'r' * len(metrics)}}}", r"\toprule"]
