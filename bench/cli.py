@@ -68,7 +68,7 @@ def launch(arguments: list[str], config_name: str, task: "Task", show: "Callable
 def _launch(arguments: list[str], config_name: str, task: "Task", show: "Callable[[Session], None]") -> int:
     from bench.config.sentences import sentence
     from bench.sweep.job import JobFailed, Session, Stopped, start
-    from bench.sweep.summary import show_gone
+    from bench.sweep.summary import show_former, show_gone
 
     session = start(Session())
     try:
@@ -83,6 +83,7 @@ def _launch(arguments: list[str], config_name: str, task: "Task", show: "Callabl
         print(message, file=sys.stderr)
         return 1 if isinstance(error, JobFailed) else 2
     show(session)
+    show_former(session.endings)
     failed = any(ending.status == "failed" for ending in session.endings)
     return 1 if show_gone(session.endings) or failed else 0
 

@@ -5,18 +5,23 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from bench.foreign import parsed
 from bench.run import attempt
+from bench.run.ending import OTHER, former
 from bench.sweep import plan
+from bench.sweep.planned import latest, named
 from bench.tables import store
 from bench.terminal import Parser, cell, plain, to_its_end
 
-STATES = ("done", "running", "failed", "diverged", "skipped", "interrupted", "missing")
+STATES = ("done", "running", "failed", "diverged", "skipped", "interrupted", "missing", "changed")
 SKIPS = 3  # reasons for a skip that are shown
-UNFINISHED = ("missing", "interrupted", "failed")  # what the same command runs
+UNFINISHED = ("missing", "interrupted", "failed", "changed")  # what the same command runs
+LEFT = ("sweep.retry=keep", "sweep.retry=failed")  # of a command that leaves what other code made
 
 
 class RunState(NamedTuple):
@@ -26,11 +31,12 @@ class RunState(NamedTuple):
     reason: str = ""
     label: str = ""
     command: str = ""
+    former: str = ""  # what made it, where that is not the code that is here
 
 
 @to_its_end
 def main(argv: Sequence[str] | None = None) -> int:
-    """Exit status: 0; 1 while a run is missing, interrupted or failed; 2 where there is nothing to look at."""
+    """Exit status: 0; 1 while the same command would run something; 2 where there is nothing to look at."""
     parser = Parser(prog="python -m bench.status", description=(__doc__ or "").partition(": ")[2])
     parser.add_argument("directories", nargs="+", type=Path, metavar="DIR", help="searched for runs, recursively")
     parser.add_argument("--json", action="store_true", help="all of it for programs, as one JSON object")
@@ -93,12 +99,18 @@ def examine(
                 runs.setdefault(f"{planned['command']} {label}", RunState("failed", job.get("reason", ""), label))
             elif not named(job) & runs.keys():
                 runs[job["run"]] = RunState("missing", "", label, planned["command"])
-    return runs, plans
+    last = latest(plans)
+    return {name: _judged(run, last.get(name, run.command)) for name, run in runs.items()}, plans
 
 
-def named(job: dict[str, Any]) -> set[str]:
-    """The run of a planned job; with device=auto there are two that it may be, by the machine that does it."""
-    return {job["run"], job.get("on_the_other_device", job["run"])}
+def _judged(run: RunState, command: str) -> RunState:
+    """A run that other code made, or that does not say which: the first is changed, unless the command leaves it."""
+    changed = run.former == OTHER and not any(word in command for word in LEFT)
+    reason = f"made {run.former}" if run.former else ""
+    return run._replace(
+        state="changed" if changed and run.state != "failed" else run.state,
+        reason="; ".join(filter(None, [run.reason, reason])) if run.state != "failed" else run.reason,
+    )
 
 
 def _run(directory: Path) -> RunState:
@@ -112,8 +124,10 @@ def _run(directory: Path) -> RunState:
         [row] = store.read_one(directory, "runs").to_pylist()
     except store.SchemaError as error:
         return RunState("failed", str(error), label, command)
-    label = f"{row['estimator']} on {row['family']}, seed {row['seed']}"
-    return RunState(row["status"], row["reason"] or "", label, row["command"] or "")
+    label, made = f"{row['estimator']} on {row['family']}, seed {row['seed']}", ""
+    with suppress(ValueError, KeyError, TypeError):  # a configuration of whatever kind
+        made = former(row["code"], parsed(row["config"]))
+    return RunState(row["status"], row["reason"] or "", label, row["command"] or "", made)
 
 
 def show(experiments: dict[Path, dict[str, RunState]]) -> None:
@@ -155,12 +169,9 @@ def show_commands(runs: dict[str, RunState], plans: list[dict[str, Any]]) -> Non
 def commands(runs: dict[str, RunState], plans: list[dict[str, Any]]) -> dict[str, list[str]]:
     """Each command that would finish something, with the states of what it would; a run counts for the latest command
     that has it."""
-    latest: dict[str, str] = {}
-    for planned in reversed(plans):
-        latest |= {name: planned["command"] for job in planned["jobs"] for name in named(job) if name}
-    found: dict[str, list[str]] = {}
+    last, found = latest(plans), dict[str, list[str]]()
     for name, run in runs.items():
-        if run.state in UNFINISHED and (command := latest.get(name, run.command)):
+        if run.state in UNFINISHED and (command := last.get(name, run.command)):
             found.setdefault(command, []).append(run.state)
     return found
 

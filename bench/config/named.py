@@ -19,6 +19,12 @@ def named(dotted: Any) -> Any:
     return getattr(importlib.import_module(module), name)
 
 
+def found_at(module: str) -> str | None:
+    """The file that an import of the module would read, which is not imported for it; None where there is none."""
+    spec = _spec(module)
+    return spec.origin if spec else None
+
+
 def _may_bind(module: str, name: str) -> bool:
     """Whether importing the module may give this name; true where only the import can tell why not."""
     if module.partition(".")[0] in sys.stdlib_module_names:
@@ -49,6 +55,8 @@ def _spec(module: str) -> ModuleSpec | None:
     path, found = None, None
     words = module.split(".")
     for end in range(1, len(words) + 1):
+        if end > 1 and path is None:  # in what is no package there is no module
+            return None
         found = PathFinder.find_spec(".".join(words[:end]), path)
         if found is None:
             return None

@@ -22,6 +22,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 
 import estimators
+from bench.config.code import GROUP
 from bench.config.named import named
 from bench.config.nodes import node, path
 from bench.errors import BadInput, nearest
@@ -29,7 +30,6 @@ from bench.files import CONF
 from bench.settings import EstimatorGroup
 from estimators import Estimator
 
-GROUP = "estimator_bench.estimators"
 VERSION_BASE: Any = {"version_base": "1.3"} if version("hydra-core").startswith("1.3") else {}  # deprecated from 1.4
 
 

@@ -140,7 +140,7 @@ RULES: dict[str, Rule] = {
     "timing.warmup": _whole(),
     "timing.block": _real(0, 10),
     "timing.error": _real(0, 1),
-    "sweep.retry": _one_of("failed", "none"),
+    "sweep.retry": _one_of("changed", "failed", "keep"),
     "sweep.fail_fast": FLAG,
     "sweep.time_limit": POSITIVE._replace(optional=True),
     "sweep.checkpoint_seconds": _real(0, optional=True),

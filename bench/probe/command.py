@@ -89,11 +89,13 @@ def probes(cfg: "DictConfig", composed: dict[str, Any], many: bool) -> "Iterator
     for at in shared:
         for i, (label, (name, node)) in enumerate(chosen.items(), 1):
             what = f"{label} at step {at.checkpoint.step} of {at.origin['trained_with']}"
-            directory = place / identity(at.described(name, node))
-            if not (ending := earlier(config, directory, many=True)):
+            described = at.described(name, node)
+            directory = place / identity(described)
+            ending = found = earlier(described, directory, config["sweep"]["retry"], many=True)
+            if ending is None or not ending.already:
                 with progress_bar(f"{i}/{len(chosen)} {what}", steps, shown) as advance:
                     ending = at.probe(name, node, directory, advance)
-            yield ending._replace(label=what)
+            yield ending._replace(label=what, former=found.former if found else "")
         at.time(settings["probe.batch_sizes"])
 
 
@@ -139,14 +141,17 @@ def _trajectory(config: "Config", place: Path, at: list[float], shown: bool) -> 
     from bench.errors import BadInput
     from bench.run import attempt, single
     from bench.run.checkpoint import path_of
-    from bench.run.ending import recorded
+    from bench.run.ending import former, recorded, wanted
     from bench.sweep.job import JobFailed
 
     directory, what = place / identity(config), f"trajectory of {config['option']}"
     steps = sorted({round(fraction * config["train"]["steps"]) for fraction in at})
     files = [path_of(directory, step) for step in steps]
-    ending = recorded(directory)
-    if ending and ending.status == "done" and all(file.is_file() for file in files):
+    ending, again = recorded(directory), ""
+    if ending:
+        ending = ending._replace(former=former(ending.code, config))
+        again = ending.former if wanted(ending, config["sweep"]["retry"]) else ""
+    if ending and ending.status == "done" and not again and all(file.is_file() for file in files):
         if not attempt.worker(directory):
             attempt.tidy(directory)
         return ending._replace(label=what), files
@@ -158,4 +163,4 @@ def _trajectory(config: "Config", place: Path, at: list[float], shown: bool) -> 
         raise BadInput(str(error)) from error
     if ending.status != "done":
         raise JobFailed(f"The reference trajectory has no checkpoint to measure at: {ending.reason}")
-    return ending._replace(label=what), files
+    return ending._replace(label=what, former=again), files

@@ -4,7 +4,7 @@ import math
 from typing import TYPE_CHECKING
 
 from bench.report.collection.collect import PANEL
-from bench.report.collection.endings import lost_of
+from bench.report.collection.endings import remarks_of
 from bench.report.figures.panels import title
 from bench.terminal import cell
 
@@ -48,7 +48,7 @@ def _panel(name: str, rows: "pd.DataFrame", columns: list[str], bound: str) -> "
         shown.add_column(header, justify="right", no_wrap=True)
     for _, row in rows.iterrows():
         cells = [_bound(row, c) if c == bound else _number(row[c]) for c in columns]
-        words = lost_of(row)
+        words = remarks_of(row)
         shown.add_row(cell(f"{row.label} ({words})" if words else row.label), str(row.seeds), *cells)
     return shown
 

@@ -1,14 +1,18 @@
 """How a run ended, and whether it is to be run at all: the same command leaves what is there."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from bench.config.code import made_by
 from bench.config.identity import identity
 from bench.errors import BadInput, Impossible
 from bench.run import attempt
-from bench.settings import Config
+from bench.settings import Config, Described
 from bench.tables import store
+
+OTHER, UNRECORDED = "by other code", "before code was recorded"
 
 
 class Ending(NamedTuple):
@@ -21,17 +25,27 @@ class Ending(NamedTuple):
     step: int | None = None  # of the training, at which it ended; None: not known, or it never began
     label: str = ""  # what tells it from the other endings of the same command
     seconds: float | None = None  # between the ending before it and this one; None: nobody took the time
+    code: str | None = None  # digest of the code that made it, where it was recorded
+    former: str = ""  # what made the run that was there: OTHER or UNRECORDED; "": the code that is here, or no run was
 
 
 def line(label: str, ending: Ending) -> str:
     """What is printed of one ending."""
     took = "" if ending.seconds is None else f" in {ending.seconds:.1f} s"
     status = f"already {ending.status}" if ending.already else f"{ending.status}{took}"
-    return f"{label}: {status}{f': {ending.reason}' if ending.reason else ''}"
+    former = f" ({'made' if ending.already else 'again, since it was made'} {ending.former})" if ending.former else ""
+    return f"{label}: {status}{former}{f': {ending.reason}' if ending.reason else ''}"
 
 
-def earlier(config: Config, directory: Path, many: bool) -> Ending | None:
-    """How the run ended earlier, or that another process works on it; None where it is to be run.
+def earlier(config: Described, directory: Path, retry: str, many: bool) -> Ending | None:
+    """How the run ended earlier, or that another process works on it: `already` where it is left, and else to be done
+    again, since it was made by other code. None where there is nothing that counts.
+
+    Args:
+        config: of the run.
+        directory: of the run.
+        retry: `sweep.retry` of the command.
+        many: whether the run is one of many.
 
     Raises:
         BadInput: what lies there is damaged.
@@ -40,13 +54,29 @@ def earlier(config: Config, directory: Path, many: bool) -> Ending | None:
     if other := attempt.worker(directory):  # asked first: whoever comes after this takes longer than the next line
         return Ending("running", f"{other} works on it.", directory, already=True)
     ending = recorded(directory)
-    if ending is None or (ending.status == "failed" and config["sweep"]["retry"] != "none"):
+    if ending is None:
         return None
+    ending = ending._replace(former=former(ending.code, config))
+    if wanted(ending, retry):
+        return None if ending.status == "failed" else ending._replace(already=False)
     if ending.status == "skipped" and not many:
         raise Impossible(ending.reason)
     if ending.status != "failed":
         attempt.tidy(directory)
     return ending
+
+
+def wanted(ending: Ending, retry: str) -> bool:
+    """Whether the same command does a run again that ended like this; `former` says by which code it was made."""
+    if ending.status == "failed":
+        return retry != "keep"
+    return retry == "changed" and ending.former == OTHER
+
+
+def former(code: str | None, config: Mapping[str, Any]) -> str:
+    """What made a run of this configuration whose code has this digest, where that is not the code that is here."""
+    here = made_by(config)
+    return "" if code == here or here is None else OTHER if code else UNRECORDED
 
 
 def taken(directory: Path, reason: str) -> Ending:
@@ -63,7 +93,8 @@ def recorded(directory: Path) -> Ending | None:
         [row] = store.read_one(directory, "runs").to_pylist()
     except store.SchemaError as error:
         raise BadInput(str(error)) from error
-    return Ending(row["status"], row["reason"] or "", directory, already=True, step=row["step"])
+    ended = Ending(row["status"], row["reason"] or "", directory, already=True, step=row["step"])
+    return ended._replace(code=row["code"])
 
 
 def place(config: Config) -> Path:

@@ -4,11 +4,12 @@ import json
 from contextlib import suppress
 from pathlib import Path
 
+from bench.config.code import distribution, made_by
 from bench.config.identity import identity
 from bench.config.plugins import build
 from bench.problems import family
 from bench.run import attempt
-from bench.run.ending import Ending, recorded
+from bench.run.ending import Ending, former, recorded, wanted
 from bench.run.provenance import provenance
 from bench.settings import Config, Described
 from bench.tables import store
@@ -56,6 +57,8 @@ def record(
         "schema": SCHEMA,
         "precision": config["precision"],
         "deterministic": config["deterministic"],
+        "code": made_by(config),
+        "distribution": distribution(config["estimator"]["_target_"]),
         "config": json.dumps(config, sort_keys=True),
     }
     about |= provenance(config["device"], config["threads"]) | (columns or {})
@@ -85,8 +88,10 @@ def record_lost(config: Config, directory: Path, reason: str) -> Ending:
     if other := attempt.worker(directory):
         return Ending("running", f"{other} works on it.", directory, already=True)
     (directory / attempt.FILE).unlink(missing_ok=True)
-    if (ending := recorded(directory)) and ending.status != "failed":
-        return ending._replace(already=False)  # by the process that is gone, for this command
+    if ending := recorded(directory):
+        left = ending._replace(former=former(ending.code, config))
+        if ending.status != "failed" and not wanted(left, config["sweep"]["retry"]):
+            return ending._replace(already=False)  # by the process that is gone, for this command
     (directory / "traceback.txt").unlink(missing_ok=True)
     columns: RunRow = {"started": last["started"]} if "started" in last else {}
     return record(config, directory, Ending("failed", reason, step=last.get("step")), columns=columns)

@@ -4,18 +4,15 @@ It holds tensors, numbers and text behind a digest of them, and reading it runs 
 the run, the code and the PyTorch that wrote it; anything else is told in one line and not used.
 """
 
-import hashlib
-import inspect
 import sys
 from collections.abc import Mapping
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import torch
 
-import estimators
 from bench import foreign
+from bench.config.code import made_by
 from bench.config.identity import identity
 from bench.files import replace
 from bench.run.attempt import RESUME
@@ -55,23 +52,7 @@ def ignore(path: Path, error: Exception) -> None:
     print(f"{path} is not used, since {' '.join(str(reason).split())}; the run starts anew.", file=sys.stderr)
 
 
-def _made_with(config: Config) -> dict[str, str]:
+def _made_with(config: Config) -> dict[str, str | None]:
     """What a continued run must have in common with its beginning. The identity has the versions of the numbers."""
     made_with = {"format": FORMAT, "run": identity(config), "torch": str(torch.__version__), "suite": __version__}
-    return made_with | {"code of the estimators": _sources(config["estimator"]["_target_"])}
-
-
-@cache
-def _sources(target: str) -> str:
-    """12 hexadecimal digits of the code of all estimators and of this one, wherever it comes from."""
-    from bench.config import plugins
-
-    content = hashlib.sha256()
-    files = sorted(Path(estimators.__file__).parent.rglob("*.py"))
-    try:
-        files.append(Path(inspect.getfile(plugins.target(target))))
-    except (TypeError, OSError):  # typed into an interpreter
-        content.update(target.encode())
-    for file in files:
-        content.update(file.read_bytes())
-    return content.hexdigest()[:12]
+    return made_with | {"code": made_by(config)}

@@ -15,8 +15,9 @@ from bench.tables import store
 def runs(config: Config, many: bool) -> list[Ending]:
     """Make the run directory of each seed of `config`, unless all are there; how each ended, in order.
 
-    Called for every job of `python -m bench`. A seed that is there and did not fail stays as it is, and so does one
-    that another process works on. What was interrupted continues where it last wrote down its state.
+    Called for every job of `python -m bench`. A seed that is there, did not fail and was made by the code that is here
+    stays as it is, and so does one that another process works on; of the others `sweep.retry` decides. What was
+    interrupted continues where it last wrote down its state.
 
     Args:
         config: resolved and checked.
@@ -30,7 +31,12 @@ def runs(config: Config, many: bool) -> list[Ending]:
     directories = [place(each) for each in configs]
     require_writable(directories[0])
     versions = list(map(store.version, directories))
-    endings = {n: ending for n, folder in enumerate(directories) if (ending := earlier(config, folder, many))}
+    retry, pairs = config["sweep"]["retry"], list(zip(configs, directories, strict=True))
+    found = {n: ending for n, (one, at) in enumerate(pairs) if (ending := earlier(one, at, retry, many))}
+    endings = {n: ending for n, ending in found.items() if ending.already}
+    again = [n for n in found if n not in endings]
+    if again and not many:
+        print(f"{directories[again[0]]} was made by other code: it is done again.", file=sys.stderr)
     if wanted := {n: version for n, version in enumerate(versions) if n not in endings}:
         try:
             training = start(configs)
@@ -41,4 +47,5 @@ def runs(config: Config, many: bool) -> list[Ending]:
             endings |= perform(training, directories, wanted, progress=not many and sys.stderr.isatty())
     took = time.perf_counter() - clock
     labels = [f"seed={each['seed']}" if len(configs) > 1 else "" for each in configs]
+    endings |= {n: endings[n]._replace(former=found[n].former) for n in again}
     return [endings[n]._replace(label=label, seconds=took) for n, label in enumerate(labels)]

@@ -13,7 +13,7 @@ import torch._dynamo  # the first step of an optimiser asks for it
 from hydra.core.plugins import Plugins
 
 from bench import machine
-from bench.config import plugins
+from bench.config import code, plugins
 from bench.run import provenance, single
 from bench.sweep import launchers, worker
 
@@ -24,6 +24,7 @@ with contextlib.redirect_stderr(io.StringIO()):  # the command has said it
 Plugins.instance()
 launchers.register()
 provenance.commit()
+code.remember()
 machine.device_name("cpu")
 gc.collect()
 gc.freeze()  # else the first collection in every job copies all pages that it shares with this process

@@ -49,6 +49,18 @@ def show_unfinished(endings: Iterable["Ending"]) -> None:
         print(f"{running} left to another process, which works on them.")
 
 
+def show_former(endings: Iterable["Ending"]) -> None:
+    """Print which runs were there already, made by other code or before code was recorded, and what became of them."""
+    found: dict[tuple[str, bool], list[str]] = {}
+    for ending in endings:
+        if ending.former:
+            found.setdefault((ending.former, ending.already), []).append(str(ending.directory))
+    for (former, left), (one, *others) in found.items():
+        what = "and left" if left else "and done again"
+        more = f" and {len(others)} more" if others else ""
+        print(plain(f"{1 + len(others)} had been made {former}, {what}: {one}{more}"))
+
+
 def show_gone(endings: Iterable["Ending"]) -> int:
     """Print which runs ended well and are no longer where they were written; how many."""
     well = (ending.directory for ending in endings if ending.directory and ending.status != "running")

@@ -27,6 +27,7 @@ COMPARISON: dict[str, Column] = {
     "unbiased": Column(BOOL, "whether the estimator claims to be unbiased"),
     **{status: Column(INT, f"runs that ended as {status}") for status in STATUSES},
     "seeds": Column(INT, "runs that are done; each mean below is over those with such a value, `*_n` of them"),
+    "codes": Column(INT, "versions of the code that made these runs; those of before it was recorded count as one"),
     **_bounded("elbo_train", "ELBO at the last step, training split (nats)"),
     **_bounded("elbo_test", "ELBO at the last step, test split (nats)"),
     **_bounded("iwae_test", "importance-weighted bound at the last step, test split (nats)"),

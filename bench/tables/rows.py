@@ -36,6 +36,8 @@ class RunRow(TypedDict, total=False):
     suite: str | None
     schema: int
     commit: str | None
+    code: str | None
+    distribution: str | None
     started: str | None
     seconds: float | None
     command: str | None

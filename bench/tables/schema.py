@@ -8,6 +8,10 @@ from bench.tables.meanings import MOMENTS, MOVING_AVERAGES, OF_ALL_DATA
 
 SCHEMA = 5  # raise whenever a column changes its name, type or meaning
 STATUSES = ("done", "failed", "diverged", "skipped")
+LATER = {  # columns that runs of this schema lack which were made before them
+    "runs": ("code", "distribution"),
+    "gradient": ("bias_sq_scaled", "bias_sq_scaled_se", "variance_scaled", "variance_scaled_se"),
+}
 OWN_TRAINING = "own"  # trained_with, where the gradient was measured along the run's own training
 
 TEXT, INT, FLOAT, BOOL = pa.string(), pa.int64(), pa.float64(), pa.bool_()
@@ -56,6 +60,8 @@ TABLES: dict[str, dict[str, Column]] = {
         "suite": Column(TEXT, "version of this suite"),
         "schema": Column(INT, "version of these tables", True),
         "commit": Column(TEXT, "git commit, with + where the tree was changed"),
+        "code": Column(TEXT, "digest of the sources that the numbers depend on, their comments and layout apart"),
+        "distribution": Column(TEXT, "name and version of the package that the estimator comes from; null: none"),
         "started": Column(TEXT, "start, UTC, ISO 8601"),
         "seconds": Column(FLOAT, "wall-clock time of the whole run (s)"),
         "command": Column(TEXT, "the command line that repeats it"),

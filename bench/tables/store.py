@@ -9,6 +9,7 @@ import hashlib
 import json
 import math
 import os
+from collections.abc import Collection
 from contextlib import ExitStack
 from numbers import Integral, Real
 from pathlib import Path
@@ -19,7 +20,7 @@ import pyarrow.parquet as pq
 
 from bench.files import written
 from bench.foreign import content, parsed
-from bench.tables.schema import BOOL, FLOAT, INT, SCHEMA, TABLES, TEXT, Column, arrow_schema
+from bench.tables.schema import BOOL, FLOAT, INT, LATER, SCHEMA, TABLES, TEXT, Column, arrow_schema
 
 MARKER = "complete.json"
 
@@ -162,6 +163,19 @@ def _read(path: Path, name: str, digest: str) -> pa.Table:
     except (OSError, pa.ArrowException):
         problem = "is missing, truncated or not as it was written: delete the directory and run it again."
         raise SchemaError(f"{path} {problem}") from None
-    if not table.schema.equals(arrow_schema(name), check_metadata=False):
-        raise SchemaError(f"{path} does not have the columns of schema {SCHEMA}.")
-    return table
+    return completed(table, name, path, LATER.get(name, ()))
+
+
+def completed(table: pa.Table, name: str, path: Path, later: Collection[str]) -> pa.Table:
+    """A table of this schema. Of its columns it may lack those of `later`, which are null then.
+
+    Raises SchemaError where another is missing, or of another type.
+    """
+    wanted = arrow_schema(name)
+    for field in wanted:
+        if field.name in later and field.name not in table.column_names:
+            table = table.append_column(field, pa.nulls(len(table), field.type))
+    try:
+        return table.select(wanted.names).cast(wanted)
+    except (KeyError, pa.ArrowException, ValueError):
+        raise SchemaError(f"{path} does not have the columns of table {name} of schema {SCHEMA}.") from None

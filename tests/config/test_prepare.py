@@ -45,7 +45,7 @@ def test_every_rule_refuses_something():
 
 def test_the_identity_depends_on_what_changes_a_number_and_on_nothing_else():
     base = ["device=cpu"]
-    same = ["name=other", "output=elsewhere", "data.root=there", "sweep.retry=none", "data.download=false"]
+    same = ["name=other", "output=elsewhere", "data.root=there", "sweep.retry=keep", "data.download=false"]
     same += ["sweep.fail_fast=true", "sweep.time_limit=9", "sweep.checkpoint_seconds=null"]
     same += ["objective.beta=1", "evaluate.at=[0,0.1,0.2,0.5,1.0]", "estimator.k=4", "estimator=rloo", "device=auto"]
     other = ["seed=1", "seeds.measure=1", "train.lr=2e-3", "estimator.k=5", "estimator=reinforce", "threads=1"]

@@ -40,10 +40,7 @@ DAMAGES = {
     "list": (lambda p: resealed(p, lambda c: [1, 2]), "AttributeError"),
     "run": (lambda p: resealed(p, lambda c: c | {"run": "0" * 12}), "it is of another run"),
     "torch": (lambda p: resealed(p, lambda c: c | {"torch": "1.0"}), "it is of another torch: 1.0, where"),
-    "code of the estimators": (
-        lambda p: resealed(p, lambda c: c | {"code of the estimators": "0"}),
-        "it is of another code",
-    ),
+    "code": (lambda p: resealed(p, lambda c: c | {"code": "0"}), "it is of another code: 0, where"),
     "batches": (lambda p: resealed(p, without_batches), "KeyError"),
     "noise": (lambda p: resealed(p, lambda c: c | {"content": c["content"] | {"noise": {}}}), "not enough values"),
     "a number for noise": (

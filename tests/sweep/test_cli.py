@@ -43,7 +43,7 @@ def test_a_complete_run_is_not_run_again(command, capsys):
     assert len(command.runs) == 2
 
 
-@pytest.mark.parametrize(("retry", "runs"), [("failed", 2), ("none", 1)])
+@pytest.mark.parametrize(("retry", "runs"), [("changed", 2), ("failed", 2), ("keep", 1)])
 def test_a_failed_run_is_run_again_if_asked(command, capsys, retry, runs):
     for _ in range(2):
         assert command("train.steps=2", f"sweep.retry={retry}") == 1

@@ -27,9 +27,9 @@ Group = tuple[Any, ...]  # the values of PANEL or of UNIT that some rows have in
 class Collection(NamedTuple):
     """Runs put together: the arrow tables of `bench.schema`, and `units`: a row for each run.
 
-    The columns of `units`: run, estimator, seed, status, reason, unbiased, those of PANEL, label, and `conditions`: the
-    part of the setting that says how runs were trained or measured differently. `directories` are those of the runs,
-    where they were read from run directories.
+    The columns of `units`: run, estimator, seed, status, reason, unbiased, code, those of PANEL, label, and
+    `conditions`: the part of the setting that says how runs were trained or measured differently. `directories` are
+    those of the runs, where they were read from run directories.
     """
 
     tables: dict[str, pa.Table]
@@ -39,7 +39,7 @@ class Collection(NamedTuple):
     def joined(self, table: str) -> "pd.DataFrame":
         """The rows of a table next to their unit's columns; runs that ended well only. An infinity is NaN: neither is
         a measurement."""
-        done = self.units[self.units.status == "done"].drop(columns=["seed", "status", "reason", "unbiased"])
+        done = self.units[self.units.status == "done"].drop(columns=["seed", "status", "reason", "unbiased", "code"])
         frame = self.tables[table].to_pandas(use_threads=False).drop(columns="trained_with", errors="ignore")
         frame = frame.replace([np.inf, -np.inf], np.nan)
         if table == "gradient":
@@ -122,7 +122,7 @@ def _readable(found: Iterable[Path], problems: list[str]) -> Iterator[tuple[Path
 def _units(tables: dict[str, pa.Table]) -> tuple["pd.DataFrame", list[str]]:
     import pandas as pd
 
-    columns = ["run", "estimator", "family", "objective", "seed", "status", "reason", "unbiased", "started"]
+    columns = ["run", "estimator", "family", "objective", "seed", "status", "reason", "unbiased", "started", "code"]
     mended = fixed(tables["runs"].select([*columns, "config", "command"]).to_pylist())  # their keys name no good run
     runs = [
         row for row in tables["runs"].select([*columns, "config", "command"]).to_pylist() if row["run"] not in mended

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from bench.report.collection.collect import OWN_TRAJECTORY, PANEL, UNIT, Collection, Group
-from bench.report.collection.endings import incomplete
+from bench.report.collection.endings import codes_of, incomplete
 from bench.report.collection.gradients import last, relative
 from bench.report.collection.statistics import Interval, log_t_interval, t_interval
 from bench.report.collection.times import product, time_interval, timings
@@ -26,6 +26,7 @@ def comparison(collection: Collection) -> "pd.DataFrame":
     for key, units in collection.units.groupby(UNIT):
         row = dict(zip(UNIT, key, strict=True)) | {status: int((units.status == status).sum()) for status in STATUSES}
         row |= {"estimator": units.estimator.iloc[0], "unbiased": units.unbiased.iloc[0], "seeds": row["done"]}
+        row["codes"] = codes_of(units)
         gathered[key] = row
     for split, columns in {"train": ["elbo"], "test": ["elbo", "iwae"]}.items():
         for key, rows in last(objective[objective.split == split], "split").groupby(UNIT):
@@ -54,7 +55,7 @@ def comparison(collection: Collection) -> "pd.DataFrame":
             gathered[key] |= _columns("variance_x_seconds", product(noises[key], time_interval(of["gradient"])))
     table = pd.DataFrame(list(gathered.values())).reindex(columns=list(COMPARISON))
     for name, spec in COMPARISON.items():
-        if spec.type in (FLOAT, INT) and name not in (*STATUSES, "seeds", "checkpoint"):
+        if spec.type in (FLOAT, INT) and name not in (*STATUSES, "seeds", "codes", "checkpoint"):
             table[name] = table[name].astype(float)
     order = [True] * len(PANEL) + [True, False, True]
     table = table.assign(behind=incomplete(table))

@@ -23,6 +23,27 @@ def lost_of(row: Any) -> str:
     return ", ".join(f"{n} of {total} runs {status}" for status, n in counts.items() if n)
 
 
+def remarks_of(row: Any) -> str:
+    """What stands beside the name of a row of the comparison: the runs it lost, and that its code was not one."""
+    return ", ".join(filter(None, [lost_of(row), mixture(row.codes)]))
+
+
+def mixture(codes: float) -> str:
+    """`runs made by 2 versions of the code`; empty where one made all."""
+    return f"runs made by {codes:.0f} versions of the code" if codes > 1 else ""
+
+
+def codes_of(units: "pd.DataFrame") -> int:
+    """How many versions of the code made the runs that are done; those that do not say count as one."""
+    return int(units.code[units.status == "done"].nunique(dropna=False))
+
+
+def mixed(units: "pd.DataFrame") -> dict[Any, str]:
+    """`mixture` of every configuration that more than one version of the code made, by its panel and label."""
+    found = {key: mixture(codes_of(of)) for key, of in units.groupby(UNIT)}
+    return {key: words for key, words in found.items() if words}
+
+
 def lost(units: "pd.DataFrame") -> dict[Any, str]:
     """`lost_of` of every configuration, by its panel and label; those without lost runs are left out."""
     counts = units.groupby(UNIT).status.value_counts().unstack(fill_value=0)

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from bench.files import replace
 from bench.foreign import content, parsed
 from bench.tables.schema import SCHEMA, TABLES, arrow_schema
-from bench.tables.store import SchemaError, from_parquet, parquet
+from bench.tables.store import SchemaError, completed, from_parquet, parquet
 
 DIGESTS = "digests.json"
 KEPT = "comparison.parquet"  # what only a report has
@@ -89,16 +89,10 @@ def _read(directory: Path, name: str, digests: dict[str, str] | None) -> pa.Tabl
     except (OSError, pa.ArrowException):
         problem = "is missing, truncated or not as it was written: write the report again."
         raise SchemaError(f"{path} {problem}") from None
-    wanted = arrow_schema(name)
-    for field in wanted:
-        if field.name not in table.column_names:
-            if not field.nullable:
-                raise SchemaError(f"{path} has no column {field.name}, which table {name} needs.")
-            table = table.append_column(field, pa.nulls(len(table), field.type))
-    try:
-        return table.select(wanted.names).cast(wanted)
-    except (pa.ArrowException, ValueError):
-        raise SchemaError(f"{path} does not have the columns of table {name}.") from None
+    for field in arrow_schema(name):
+        if not field.nullable and field.name not in table.column_names:
+            raise SchemaError(f"{path} has no column {field.name}, which table {name} needs.")
+    return completed(table, name, path, TABLES[name])
 
 
 def _stored(path: Path, digest: str | None) -> bytes:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from bench.report.collection.collect import PANEL, Collection, Group
-from bench.report.collection.endings import lost
+from bench.report.collection.endings import lost, mixed
 from bench.report.collection.simultaneous import ENOUGH, Simultaneous, by_draws, by_seeds, not_negative
 from bench.report.collection.statistics import WIDEST, Interval
 from bench.report.page.criteria import CRITERIA, SOURCES, Criterion
@@ -27,7 +27,8 @@ CONTROLS = ("detached",)  # learns nothing about the encoder on purpose: no cont
 class Contender(NamedTuple):
     """One estimator under one criterion. `against` is the first's ratio to it, or difference from it; `separated`
     whether that interval leaves out equality; `probability` that of the first being better, NaN where it cannot be
-    told; `note` what its value leaves out: runs that failed, diverged or gave no finite number."""
+    told; `note` what its value leaves out: runs that failed, diverged or gave no finite number;
+    or that more than one version of the code made them."""
 
     label: str
     value: Interval
@@ -66,7 +67,7 @@ def rankings(collection: Collection, survivors: bool = False) -> list[Ranking]:
     found = []
     values = {c.name: SOURCES[c.name](collection) for c in CRITERIA}
     claims = collection.units.drop_duplicates(["run", "estimator"])[["run", "estimator", "unbiased"]]
-    notes = lost(collection.units)
+    notes, remarks = lost(collection.units), mixed(collection.units)
     for panel in sorted(set(collection.units[PANEL].itertuples(index=False, name=None))):
         for criterion in CRITERIA:
             rows = values[criterion.name]
@@ -78,8 +79,11 @@ def rankings(collection: Collection, survivors: bool = False) -> list[Ranking]:
             if len(rows):
                 shared = panel[PANEL.index("trained_with")] != OWN_TRAINING
                 draws = shared if criterion.by_draws is None else criterion.by_draws
-                noted = {key[-1]: words for key, words in notes.items() if key[:-1] == panel}
-                found.append(rank(panel, criterion, rows, draws and bool(rows.error.notna().any()), noted, survivors))
+                noted, remarked = (
+                    {key[-1]: words for key, words in of.items() if key[:-1] == panel} for of in (notes, remarks)
+                )
+                by = draws and bool(rows.error.notna().any())
+                found.append(rank(panel, criterion, rows, by, noted, survivors, remarked))
     return [ranking for ranking in found if ranking.contenders or ranking.behind or ranking.noiseless]
 
 
@@ -90,6 +94,7 @@ def rank(
     draws: bool,
     notes: dict[str, str],
     survivors: bool = False,
+    remarks: dict[str, str] | None = None,
 ) -> Ranking:
     """The contenders among rows with the columns label, seed, value, error and broken.
 
@@ -97,6 +102,7 @@ def rank(
         draws: whether the values' own errors are the sample, and not the seeds.
         notes: of labels, which of their runs failed or diverged.
         survivors: as in `rankings`.
+        remarks: of labels, what else is to be said of their runs, and keeps none from being ranked.
     """
     noiseless: list[str] = []
     notes = dict(notes)
@@ -117,8 +123,10 @@ def rank(
     else:  # those that are left compete among themselves
         behind = sorted(set(rows.label) - labels)
         rows = rows[rows.label.isin(labels)]
-    contenders = _contenders(criterion, rows, draws, notes) if len(rows) else []
-    return Ranking(panel, criterion, contenders, [f"{b} ({notes[b]})" for b in behind], noiseless, draws)
+    remarks = remarks or {}
+    said = {label: ", ".join(filter(None, [notes.get(label), remarks.get(label)])) for label in notes | remarks}
+    contenders = _contenders(criterion, rows, draws, said) if len(rows) else []
+    return Ranking(panel, criterion, contenders, [f"{b} ({said[b]})" for b in behind], noiseless, draws)
 
 
 def _contenders(criterion: Criterion, rows: "pd.DataFrame", draws: bool, notes: dict[str, str]) -> list[Contender]:

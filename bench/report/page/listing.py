@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bench.report.collection.collect import OWN_TRAJECTORY, PANEL, Collection, Group
-from bench.report.collection.endings import lost_of
+from bench.report.collection.endings import remarks_of
 from bench.report.figures.panels import title
 from bench.report.page.numbers import bounded, nats, number, percent
 from bench.tables.columns import QUANTITIES
@@ -71,7 +71,7 @@ def comparison_listing(table: "pd.DataFrame") -> Listing:
     rows = []
     for row in _rows(table):
         bound = "iwae_test" if row.objective == "iwae" else "elbo_test"
-        words = lost_of(row)
+        words = remarks_of(row)
         label = f"{row.label} ({words})" if words else row.label
         cells = [Cell(name_of(row)), Cell(label), Cell({True: "yes", False: "no"}.get(row.unbiased, ""))]
         cells.append(Cell(_of(row.seeds, row.seeds + row.failed + row.diverged), row.seeds))
