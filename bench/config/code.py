@@ -145,21 +145,23 @@ def _say(node: Any, say: Callable[[str], object]) -> None:
         say(type(node).__name__)
         for field in node._fields:
             value = getattr(node, field, None)
+            if isinstance(node, ast.JoinedStr):
+                value = [part for part in node.values if not _is_text(part, "")]  # 3.12 has empty ones
             if value is not None and value != [] and field not in SILENT:
                 say(field)
                 _say(value, say)
         say(")")
     elif isinstance(node, list):
         for item in node:
-            if type(item) is not ast.Expr or not _is_text(item.value):
+            if not (isinstance(item, ast.Expr) and _is_text(item.value)):
                 _say(item, say)
         say("]")
     else:
         say(repr(node))
 
 
-def _is_text(node: ast.AST) -> bool:
-    return isinstance(node, ast.Constant) and isinstance(node.value, str)
+def _is_text(node: ast.AST, only: str | None = None) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, str) and only in (None, node.value)
 
 
 def _imports(tree: ast.AST, package: str) -> Iterator[str]:

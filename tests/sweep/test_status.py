@@ -30,7 +30,7 @@ def told(capsys, *words):
     code = status.main([str(word) for word in words])
     out, err = capsys.readouterr()
     head, *lines = out.splitlines() or [""]
-    rows = [line.split() for line in lines if len(line.split()) == 8]
+    rows = [line.split() for line in lines if len(line.split()) == len(status.STATES) + 1]
     named = {name: dict(zip(status.STATES, (int(n.replace("-", "0")) for n in ns), strict=True)) for name, *ns in rows}
     assert not out or head.split() == ["experiment", *status.STATES]
     return code, named, lines[len(rows) :], err
