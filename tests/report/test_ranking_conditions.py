@@ -2,8 +2,11 @@
 
 import pytest
 
+from bench.report.collection.compare import comparison
 from bench.report.collection.pairs import pairs
 from bench.report.page.answer import rankings
+from bench.report.page.listing import comparison_listing
+from bench.report.show import show_comparison
 from tests.support.ranked_runs import collected
 from tests.support.shared_runs import shared
 from tests.support.synthetic_runs import config, place
@@ -56,3 +59,29 @@ def test_shared_checkpoints_with_other_tuning_are_not_ranked(tmp_path):
     shared(tmp_path, "arm", probe__tuning_steps=0)
     found = rankings(collected(tmp_path))
     assert all(len(r.contenders) == 1 for r in found if r.contenders)
+
+
+def test_an_average_over_two_versions_of_the_code_is_marked_and_ranked(tmp_path, capsys):
+    codes = {"rloo": ("a", "a", "b"), "arm": ("a", "a", "a"), "disarm": (None, None, None), "exact": ("a", None, "a")}
+    for name, made_by in codes.items():
+        for seed, code in enumerate(made_by):
+            place(tmp_path, config(name, "bernoulli", seed), estimator=name, changes={"code": code})
+    collection = collected(tmp_path)
+    mark = "runs made by 2 versions of the code"
+    found = {c.label: c.note for ranking in rankings(collection) for c in ranking.contenders}
+    assert found == {"rloo": mark, "arm": "", "disarm": "", "exact": mark}
+    assert not any(ranking.behind for ranking in rankings(collection))
+    compared = comparison(collection)
+    assert dict(zip(compared.label, compared.codes, strict=True)) == {"rloo": 2, "arm": 1, "disarm": 1, "exact": 2}
+    show_comparison(compared)
+    assert capsys.readouterr().out.count(f"({mark})") == 2
+    cells = [row[1].text for row in comparison_listing(compared).rows]
+    assert sorted(cells) == ["arm", "disarm", f"exact ({mark})", f"rloo ({mark})"]
+
+
+def test_a_version_of_the_code_whose_runs_all_failed_is_in_no_average(tmp_path):
+    for seed, status in enumerate(("done", "failed", "done")):
+        changes = {"code": status, "status": status}
+        place(tmp_path, config("rloo", "bernoulli", seed), estimator="rloo", changes=changes)
+    [row] = comparison(collected(tmp_path)).itertuples()
+    assert (row.codes, row.failed) == (1, 1)

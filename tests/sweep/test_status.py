@@ -30,7 +30,8 @@ def told(capsys, *words):
     code = status.main([str(word) for word in words])
     out, err = capsys.readouterr()
     head, *lines = out.splitlines() or [""]
-    rows = [line.split() for line in lines if len(line.split()) == len(status.STATES) + 1]
+    cells = [line.split() for line in lines if len(line.split()) == len(status.STATES) + 1]
+    rows = [row for row in cells if all(number == "-" or number.isdigit() for number in row[1:])]
     named = {name: dict(zip(status.STATES, (int(n.replace("-", "0")) for n in ns), strict=True)) for name, *ns in rows}
     assert not out or head.split() == ["experiment", *status.STATES]
     return code, named, lines[len(rows) :], err
