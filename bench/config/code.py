@@ -93,7 +93,7 @@ def _closure(roots: list[str]) -> dict[str, str]:
         if file is None:
             continue
         with suppress(OSError):  # removed since it was loaded
-            source = _source(file, name)
+            source = source_of(file, name)
             found[name] = source.digest
             waiting += [imported for imported in source.imports if _followed(name, file, imported)]
     return found
@@ -120,7 +120,8 @@ def _home(module: str, file: Path) -> Path:
 
 
 @cache
-def _source(file: Path, module: str) -> Source:
+def source_of(file: Path, module: str) -> Source:
+    """The module in this file, which is not imported. Raises OSError where there is none."""
     words: list[str] = []
     try:
         tree = ast.parse(_content(file))

@@ -141,16 +141,14 @@ def _trajectory(config: "Config", place: Path, at: list[float], shown: bool) -> 
     from bench.errors import BadInput
     from bench.run import attempt, single
     from bench.run.checkpoint import path_of
-    from bench.run.ending import former, recorded, wanted
+    from bench.run.ending import recorded, wanted
     from bench.sweep.job import JobFailed
 
     directory, what = place / identity(config), f"trajectory of {config['option']}"
     steps = sorted({round(fraction * config["train"]["steps"]) for fraction in at})
     files = [path_of(directory, step) for step in steps]
-    ending, again = recorded(directory), ""
-    if ending:
-        ending = ending._replace(former=former(ending.code, config))
-        again = ending.former if wanted(ending, config["sweep"]["retry"]) else ""
+    ending = recorded(directory, config)
+    again = ending.former if ending and wanted(ending, config["sweep"]["retry"]) else ""
     if ending and ending.status == "done" and not again and all(file.is_file() for file in files):
         if not attempt.worker(directory):
             attempt.tidy(directory)

@@ -25,7 +25,6 @@ class Ending(NamedTuple):
     step: int | None = None  # of the training, at which it ended; None: not known, or it never began
     label: str = ""  # what tells it from the other endings of the same command
     seconds: float | None = None  # between the ending before it and this one; None: nobody took the time
-    code: str | None = None  # digest of the code that made it, where it was recorded
     former: str = ""  # what made the run that was there: OTHER or UNRECORDED; "": the code that is here, or no run was
 
 
@@ -53,10 +52,9 @@ def earlier(config: Described, directory: Path, retry: str, many: bool) -> Endin
     """
     if other := attempt.worker(directory):  # asked first: whoever comes after this takes longer than the next line
         return Ending("running", f"{other} works on it.", directory, already=True)
-    ending = recorded(directory)
+    ending = recorded(directory, config)
     if ending is None:
         return None
-    ending = ending._replace(former=former(ending.code, config))
     if wanted(ending, retry):
         return None if ending.status == "failed" else ending._replace(already=False)
     if ending.status == "skipped" and not many:
@@ -85,16 +83,17 @@ def taken(directory: Path, reason: str) -> Ending:
     return ended_meanwhile or Ending("running", reason, directory, already=True)
 
 
-def recorded(directory: Path) -> Ending | None:
-    """How the complete run in this directory ended, or None where there is none. BadInput where it is damaged."""
+def recorded(directory: Path, config: Described | None = None) -> Ending | None:
+    """How the complete run in this directory ended, or None where there is none; with its configuration also whether
+    other code made it. BadInput where it is damaged."""
     if not (directory / store.MARKER).is_file():
         return None
     try:
         [row] = store.read_one(directory, "runs").to_pylist()
     except store.SchemaError as error:
         raise BadInput(str(error)) from error
-    ended = Ending(row["status"], row["reason"] or "", directory, already=True, step=row["step"])
-    return ended._replace(code=row["code"])
+    made = "" if config is None else former(row["code"], config)
+    return Ending(row["status"], row["reason"] or "", directory, already=True, step=row["step"], former=made)
 
 
 def place(config: Config) -> Path:

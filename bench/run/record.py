@@ -9,7 +9,7 @@ from bench.config.identity import identity
 from bench.config.plugins import build
 from bench.problems import family
 from bench.run import attempt
-from bench.run.ending import Ending, former, recorded, wanted
+from bench.run.ending import Ending, recorded, wanted
 from bench.run.provenance import provenance
 from bench.settings import Config, Described
 from bench.tables import store
@@ -88,10 +88,9 @@ def record_lost(config: Config, directory: Path, reason: str) -> Ending:
     if other := attempt.worker(directory):
         return Ending("running", f"{other} works on it.", directory, already=True)
     (directory / attempt.FILE).unlink(missing_ok=True)
-    if ending := recorded(directory):
-        left = ending._replace(former=former(ending.code, config))
-        if ending.status != "failed" and not wanted(left, config["sweep"]["retry"]):
-            return ending._replace(already=False)  # by the process that is gone, for this command
+    ending = recorded(directory, config)
+    if ending and ending.status != "failed" and not wanted(ending, config["sweep"]["retry"]):
+        return ending._replace(already=False, former="")  # by the process that is gone, for this command
     (directory / "traceback.txt").unlink(missing_ok=True)
     columns: RunRow = {"started": last["started"]} if "started" in last else {}
     return record(config, directory, Ending("failed", reason, step=last.get("step")), columns=columns)

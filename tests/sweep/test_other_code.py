@@ -1,7 +1,6 @@
 """The same command after a change of the code: what is done again, what is left, and that both are said."""
 
 import json
-import sys
 
 import pytest
 
@@ -10,7 +9,6 @@ from bench.config import code
 from bench.run import attempt, ending, record
 from bench.run.ending import Ending
 from bench.tables import store
-from tests.support.command import Command
 from tests.support.stand_in import stand_in_command
 
 
@@ -125,79 +123,6 @@ def test_a_process_that_is_lost_while_a_run_is_done_again_leaves_a_failure(comma
     assert rows(tmp_path)[0]["reason"] == "It was killed."
 
 
-MODULE = """
-from estimators.rloo import RLOO
-class Mine(RLOO):
-    def forward(self, q, cost, x):
-        estimate = super().forward(q, cost, x)
-        return estimate._replace(loss={factor} * estimate.loss)
-"""
-TINY = ("train.steps=3", "train.batch_size=20", "measure.draws=8", "measure.batches=2", "measure.at=[1]", "threads=1",
-        "evaluate.at=[1]", "evaluate.examples=30", "evaluate.samples=3", "timing.repetitions=0", "model.hidden=[8]",
-        "device=cpu", "latent=bernoulli_small", "--config-dir", "mine", "estimator=mine")  # fmt: skip
-
-
-@pytest.fixture
-def mine(tmp_path, monkeypatch):
-    """`edit(text)` writes the module of a class of one's own, `give(words)` the command in a process of its own: what
-    it printed."""
-    (tmp_path / "mine" / "estimator").mkdir(parents=True)
-    (tmp_path / "mine" / "estimator" / "mine.yaml").write_text("_target_: mine_alone.Mine\n")
-
-    def edit(text):
-        (tmp_path / "mine_alone.py").write_text(text)
-
-    def first():
-        monkeypatch.syspath_prepend(tmp_path)
-        sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__  # into its log
-
-    def give(*words):
-        (tmp_path / "log.txt").unlink(missing_ok=True)
-        command = Command(tmp_path, [*TINY, *words], forked=True, first=first)
-        assert command.wait(100)
-        assert command.status == 0, (tmp_path / "log.txt").read_text()
-        return (tmp_path / "log.txt").read_text()
-
-    return edit, give
-
-
-def test_an_edited_class_of_ones_own_is_measured_anew(mine, tmp_path):
-    edit, give = mine
-
-    def noise():
-        [marker] = tmp_path.rglob(store.MARKER)
-        return store.read(marker.parent)["gradient"]["variance_noise"].to_pylist()
-
-    edit(MODULE.format(factor=1))
-    give()
-    first = noise()
-    edit("# said\n" + MODULE.format(factor=1))
-    assert "already done\n" in give()
-    edit(MODULE.format(factor=2))
-    assert "already done (made by other code)" in give("sweep.retry=keep")
-    assert noise() == first
-    assert "was made by other code: it is done again." in give()
-    second = noise()
-    assert second != first
-    assert "already done\n" in give()
-    [marker] = tmp_path.rglob(store.MARKER)
-    tables = {f"{name}.parquet" for name in store.read(marker.parent)}
-    assert {file.name for file in marker.parent.iterdir()} == {store.MARKER, "images.npz"} | tables
-
-
-@pytest.mark.slow
-def test_the_pool_does_again_what_other_code_made(mine, tmp_path, monkeypatch):
-    edit, give = mine
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    words = ("-m", "hydra/launcher=pool", "hydra.launcher.n_jobs=2", "seed=0,1")
-    edit(MODULE.format(factor=1))
-    give(*words)
-    edit(MODULE.format(factor=2))
-    said = give(*words)
-    assert "2 had been made by other code, and done again: " in said
-    assert len({row["code"] for row in rows(tmp_path)}) == 1
-
-
 def test_a_run_that_resumes_with_other_code_starts_anew(command, by, tmp_path, monkeypatch, capsys):
     from bench.run import resume
 
@@ -216,7 +141,7 @@ def test_a_run_that_resumes_with_other_code_starts_anew(command, by, tmp_path, m
 def test_the_digest_is_computed_once_however_many_runs_ask(monkeypatch):
     config = {"estimator": {"_target_": "estimators.disarm.Disarm"}, "measure": {"reference": "none"}}
     first = code.made_by(config)
-    monkeypatch.setattr(code, "_source", lambda *_: pytest.fail("a source is read again"))
+    monkeypatch.setattr(code, "source_of", lambda *_: pytest.fail("a source is read again"))
     assert {code.made_by(config | {"seed": seed}) for seed in range(2000)} == {first}
 
 
