@@ -101,7 +101,7 @@ def draw(collection: Collection, names: dict[str, str], folder: Path, width: flo
     from bench.report.figures.catalogue import applicable, rendered
     from bench.report.figures.style import looks, write_files
 
-    style = {names.get(label, label): look for label, look in looks(collection.units.label).items()}
+    style = looks(collection.units.label).renamed(lambda label: names.get(label, label))
     units = collection.units.assign(label=[names.get(label, label) for label in collection.units.label])
     for name in applicable(collection):
         with of_width(width):

@@ -4,7 +4,7 @@ import json
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from fnmatch import fnmatch
 from pathlib import Path
@@ -34,6 +34,18 @@ class RunState(NamedTuple):
     former: str = ""  # what made it, where that is not the code that is here
 
 
+class Progress(NamedTuple):
+    """How far an experiment is.
+
+    Attributes:
+        runs: by their identity; those that a plan names and nobody has started are among them.
+        plans: the latest first.
+    """
+
+    runs: dict[str, RunState]
+    plans: list[plan.Plan]
+
+
 @to_its_end
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit status: 0; 1 while the same command would run something; 2 where there is nothing to look at."""
@@ -42,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="all of it for programs, as one JSON object")
     options = parser.parse_args(argv)
     directories = options.directories
-    experiments: dict[Path, tuple[dict[str, RunState], list[dict[str, Any]]]] = {}
+    experiments: dict[Path, Progress] = {}
     for directory in directories:
         if not directory.is_dir():
             print(f"python -m bench.status: there is no directory {directory}.", file=sys.stderr)
@@ -53,23 +65,23 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"python -m bench.status: no run lies under {places}; `python -m bench` makes one.", file=sys.stderr)
         return 2
     if options.json:
-        print(json.dumps({str(folder): _plain(*found) for folder, found in experiments.items()}, indent=1))
+        print(json.dumps({str(folder): _plain(found) for folder, found in experiments.items()}, indent=1))
     else:
-        show({folder: runs for folder, (runs, _) in experiments.items()})
-        for folder, (runs, plans) in experiments.items():
-            show_reasons(folder, runs)
-            show_commands(runs, plans)
-    states = {run.state for runs, _ in experiments.values() for run in runs.values()}
+        show(experiments)
+        for folder, progress in experiments.items():
+            show_reasons(folder, progress)
+            show_commands(progress)
+    states = {run.state for progress in experiments.values() for run in progress.runs.values()}
     return 1 if states & {*UNFINISHED} else 0
 
 
-def _plain(runs: dict[str, RunState], plans: list[dict[str, Any]]) -> dict[str, Any]:
+def _plain(progress: Progress) -> dict[str, Any]:
     """What `--json` says of an experiment: how many runs are in which state, each run, and what would finish them."""
-    count = Counter(run.state for run in runs.values())
+    count = Counter(run.state for run in progress.runs.values())
     return {
         "states": {state: count[state] for state in STATES},
-        "runs": {name: run._asdict() for name, run in runs.items()},
-        "commands": {command: dict(Counter(states)) for command, states in commands(runs, plans).items()},
+        "runs": {name: run._asdict() for name, run in progress.runs.items()},
+        "commands": {command: dict(Counter(states)) for command, states in commands(progress).items()},
     }
 
 
@@ -85,11 +97,8 @@ def find(directory: Path) -> Iterator[tuple[Path, list[Path], list[Path]]]:
         yield folder, *found[folder]
 
 
-def examine(
-    folder: Path, directories: list[Path], files: list[Path]
-) -> tuple[dict[str, RunState], list[dict[str, Any]]]:
-    """The runs of an experiment by their identity, those its plans name and nobody has started among them; the plans,
-    the latest first."""
+def examine(folder: Path, directories: list[Path], files: list[Path]) -> Progress:
+    """The runs in these directories, and those that the plans in these files name."""
     runs = {directory.name: _run(directory) for directory in sorted(directories)}
     plans = sorted(filter(None, map(plan.read, files)), key=lambda p: str(p.get("started")), reverse=True)
     for planned in plans:
@@ -100,7 +109,7 @@ def examine(
             elif not named(job) & runs.keys():
                 runs[job["run"]] = RunState("missing", "", label, planned["command"])
     last = latest(plans)
-    return {name: _judged(run, last.get(name, run.command)) for name, run in runs.items()}, plans
+    return Progress({name: _judged(run, last.get(name, run.command)) for name, run in runs.items()}, plans)
 
 
 def _judged(run: RunState, command: str) -> RunState:
@@ -114,9 +123,9 @@ def _judged(run: RunState, command: str) -> RunState:
 
 
 def _run(directory: Path) -> RunState:
-    last = attempt.read(directory) or {}
-    label, command = str(last.get("label", "")), str(last.get("command", ""))
-    if worker := attempt.worker(directory):
+    last = attempt.read(directory)
+    label, command = (last.get("label") or "", last.get("command") or "") if last else ("", "")
+    if last and (worker := attempt.worker(directory)):
         return RunState("running", f"{worker} is at step {last.get('step')} of {last.get('steps')}", label, command)
     if not (directory / store.MARKER).is_file():
         return RunState("interrupted", "", label, command)
@@ -130,27 +139,27 @@ def _run(directory: Path) -> RunState:
     return RunState(row["status"], row["reason"] or "", label, row["command"] or "", made)
 
 
-def show(experiments: dict[Path, dict[str, RunState]]) -> None:
+def show(experiments: Mapping[Path, Progress]) -> None:
     """A row for each experiment: how many runs are in which state."""
     from rich.console import Console
     from rich.table import Column, Table
 
     numbers = (Column(state, justify="right") for state in STATES)
     table = Table(Column("experiment", overflow="fold"), *numbers, box=None, padding=(0, 1, 0, 0))
-    for folder, runs in experiments.items():
-        count = Counter(run.state for run in runs.values())
+    for folder, progress in experiments.items():
+        count = Counter(run.state for run in progress.runs.values())
         table.add_row(cell(_short(folder)), *(str(count[state] or "-") for state in STATES))
     Console().print(table)
 
 
-def show_reasons(folder: Path, runs: dict[str, RunState]) -> None:
+def show_reasons(folder: Path, progress: Progress) -> None:
     """What there is to say of each state, the same reason once with the number of its runs and one of them. Of what was
     skipped, as sweeps over everything do by the dozen, the most common reasons."""
     for state in STATES:
-        reasons = Counter(run.reason for run in runs.values() if run.state == state and run.reason)
+        reasons = Counter(run.reason for run in progress.runs.values() if run.state == state and run.reason)
         shown = SKIPS if state == "skipped" and len(reasons) > SKIPS + 1 else len(reasons)
         for reason, count in reasons.most_common(shown):
-            name, run = next((n, r) for n, r in runs.items() if (r.state, r.reason) == (state, reason))
+            name, run = next((n, r) for n, r in progress.runs.items() if (r.state, r.reason) == (state, reason))
             which = f"{run.label or '?'}: {_short(folder / name) if (folder / name).is_dir() else 'not started'}"
             print(plain(f"{count} {state}: {reason} ({which}{', and others' if count > 1 else ''})"))
         if rest := reasons.total() - sum(count for _, count in reasons.most_common(shown)):
@@ -158,19 +167,19 @@ def show_reasons(folder: Path, runs: dict[str, RunState]) -> None:
             print(plain(f"{more}: python -m bench.report {_short(folder)}"))
 
 
-def show_commands(runs: dict[str, RunState], plans: list[dict[str, Any]]) -> None:
+def show_commands(progress: Progress) -> None:
     """Print each command that would finish something."""
-    for command, states in commands(runs, plans).items():
+    for command, states in commands(progress).items():
         count = Counter(states)
         what = ", ".join(f"{count[state]} {state}" for state in UNFINISHED if count[state])
         print(plain(f"{what}: {command}"))
 
 
-def commands(runs: dict[str, RunState], plans: list[dict[str, Any]]) -> dict[str, list[str]]:
+def commands(progress: Progress) -> dict[str, list[str]]:
     """Each command that would finish something, with the states of what it would; a run counts for the latest command
     that has it."""
-    last, found = latest(plans), dict[str, list[str]]()
-    for name, run in runs.items():
+    last, found = latest(progress.plans), dict[str, list[str]]()
+    for name, run in progress.runs.items():
         if run.state in UNFINISHED and (command := last.get(name, run.command)):
             found.setdefault(command, []).append(run.state)
     return found

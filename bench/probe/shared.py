@@ -17,6 +17,7 @@ from bench.probe.timing import time_together
 from bench.problems import NoData
 from bench.run import attempt, rows
 from bench.run.checkpoint import Checkpoint
+from bench.run.claim import About
 from bench.run.clock import WallClock
 from bench.run.device import set_up
 from bench.run.ending import Ending, taken
@@ -83,7 +84,7 @@ class SharedCheckpoint:
         described, step = self.described(option, estimator), self.checkpoint.step
         experiment = self.at_checkpoint({"option": option, "estimator": estimator, "seed": described["seed"]})
         command = shlex.join(["python", "-m", "bench.probe.command", *sys.argv[1:]])
-        about = {
+        about: About = {
             "command": command,
             "steps": step,
             "label": f"{option} at step {step} of {self.origin['trained_with']}",

@@ -9,6 +9,7 @@ import torch
 from bench.measure.clock import Work
 from bench.measure.cost import Subject, in_turn
 from bench.run import attempt
+from bench.run.claim import About
 from bench.run.experiment import Experiment
 from bench.run.failures import explain
 from bench.streams import own_stream
@@ -81,9 +82,10 @@ def _write(directory: Path, rows: list[CostRow]) -> None:
     """In place of the table `cost` of a run directory, unless another process works on it."""
     try:
         tables = {name: table.to_pylist() for name, table in store.read(directory).items()}
-        about = {key: tables["runs"][0][key] for key in ("command", "step")} | {"label": "timing"}
-        run = tables["runs"][0]["run"]
-        with attempt.claim(directory, about, lambda: about["step"], store.version(directory)) as taken:
+        [found] = tables["runs"]
+        run, step = found["run"], found["step"] or 0
+        about: About = {"command": found["command"], "label": "timing", "steps": step}
+        with attempt.claim(directory, about, lambda: step, store.version(directory)) as taken:
             if not taken and rows:
                 store.write(directory, tables | {"cost": [{"run": run, **row} for row in rows]})
     except (store.SchemaError, OSError) as error:

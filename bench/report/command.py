@@ -16,7 +16,7 @@ from bench.report.collection.folder import rewritten
 from bench.report.collection.pairs import pairs
 from bench.report.collection.saved import read_saved, write_tables
 from bench.report.figures.catalogue import AT_CHECKPOINTS, FIGURES, applicable, rendered
-from bench.report.figures.style import Look, looks, write_files
+from bench.report.figures.style import Looks, looks, write_files
 from bench.report.page.html import page
 from bench.report.show import show_comparison, show_endings
 from bench.tables.columns import COMPARISON, PAIRS
@@ -126,7 +126,7 @@ def _tables(collection: Collection, compared: "pd.DataFrame", paired: "pd.DataFr
     return tables | {"comparison": to_arrow(compared, COMPARISON), "pairs": to_arrow(paired, PAIRS)}
 
 
-def _draw(asked: list[str], collection: Collection, style: dict[str, Look], part: str, to: Path) -> dict[str, bytes]:
+def _draw(asked: list[str], collection: Collection, style: Looks, part: str, to: Path) -> dict[str, bytes]:
     """Write these figures, with a line for each that is left out; the SVG of the others by name."""
     drawn, left_out = {}, []
     with progress_bar("figures", len(asked), sys.stderr.isatty()) as advance:

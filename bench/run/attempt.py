@@ -18,6 +18,7 @@ from typing import Any
 
 from bench.files import hidden, remove_temporaries, replace, write_exclusively
 from bench.foreign import content, parsed
+from bench.run.claim import About, Claim, whole
 from bench.tables import store
 
 FILE = "running.json"
@@ -25,38 +26,28 @@ RESUME = "resume.pt"  # of `bench.run.resume`
 BEAT, STALE = 20.0, 90.0  # seconds between two signs of life, and without one
 
 
-def read(directory: Path, name: str = FILE) -> dict[str, Any] | None:
-    """The last attempt at this run: host, pid (None: interrupted), started, command, label, step, steps; or None."""
+def read(directory: Path, name: str = FILE) -> Claim | None:
+    """The last attempt at this run, or None."""
     try:
         found = parsed(content(directory / name))
     except (OSError, ValueError):
         return None
-    return found if isinstance(found, dict) and _whole(found) else None
-
-
-def _whole(found: dict[str, Any]) -> bool:
-    """Whether it says who works, or worked, on the run, in values of the kinds that `claim` writes."""
-    pid = found.get("pid")
-    numbers = all(isinstance(found.get(key, 0), int) for key in ("step", "steps"))
-    known = pid is None or (type(pid) is int and 0 < pid < 2**31)
-    words = all(
-        isinstance(found.get(key, ""), str | None) for key in ("process", "namespace", "started", "command", "label")
-    )
-    return isinstance(found.get("host"), str) and known and numbers and words
+    return found if whole(found) else None
 
 
 def worker(directory: Path, name: str = FILE) -> str | None:
     """The living process, other than this one, that works on the run, in words; or None."""
     found, alive = read(directory, name), False
-    if found is None or found.get("pid") is None or (found["pid"] == os.getpid() and _here(found)):
+    pid = found.get("pid") if found else None
+    if found is None or pid is None or (pid == os.getpid() and _here(found)):
         return None
     if _here(found):
-        alive = process(found["pid"]) == found.get("process")
+        alive = process(pid) == found.get("process")
     else:
         with suppress(FileNotFoundError):
             age = now(directory) - (directory / name).stat().st_mtime
             alive = abs(age) < STALE  # a sign of life from the future is as bad as none
-    return f"process {found['pid']} of {found['host']}" if alive else None
+    return f"process {pid} of {found['host']}" if alive else None
 
 
 def outlast(directory: Path) -> None:
@@ -71,7 +62,7 @@ def outlast(directory: Path) -> None:
 
 
 @contextmanager
-def claim(directory: Path, about: dict[str, Any], step: Callable[[], int], version: Any = None) -> Iterator[str | None]:
+def claim(directory: Path, about: About, step: Callable[[], int], version: Any = None) -> Iterator[str | None]:
     """Work on a run. Yields None, or a sentence: why nothing is to be done.
 
     An interruption leaves the file, so that the run is seen to be unfinished.
@@ -83,11 +74,16 @@ def claim(directory: Path, about: dict[str, Any], step: Callable[[], int], versi
         version: that of its tables when they were found wanting; another process may have written them since.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    mine = {"host": platform.node(), "namespace": _namespace(), "pid": os.getpid(), "process": process(os.getpid())}
-    mine |= about
-    mine |= {"started": datetime.now(UTC).isoformat(timespec="seconds")}
+    mine: Claim = {
+        "host": platform.node(),
+        "namespace": _namespace(),
+        "pid": os.getpid(),
+        "process": process(os.getpid()),
+        **about,
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
     path = directory / FILE
-    while not write_exclusively(path, json.dumps(mine | {"step": step()}).encode()):
+    while not write_exclusively(path, json.dumps({**mine, "step": step()}).encode()):
         if other := worker(directory) or _take_away(path):
             yield f"{other} works on it."
             return
@@ -100,7 +96,7 @@ def claim(directory: Path, about: dict[str, Any], step: Callable[[], int], versi
 
     def note(**change: Any) -> None:
         with suppress(OSError):  # a full disk is told where results are written
-            replace(path, json.dumps(mine | {"step": step()} | change).encode())
+            replace(path, json.dumps({**mine, "step": step(), **change}).encode())
 
     def beat() -> None:
         while not over.wait(BEAT):
@@ -164,7 +160,7 @@ def _take_away(path: Path) -> str | None:
     return None
 
 
-def _here(found: dict[str, Any]) -> bool:
+def _here(found: Claim) -> bool:
     """Whether its process has its number on this machine: two containers may share a host name, and no numbers."""
     here = _namespace()
     return found["host"] == platform.node() and found.get("namespace", here) == here

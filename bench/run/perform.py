@@ -8,6 +8,7 @@ from typing import Any
 from bench.errors import Impossible
 from bench.problems import family
 from bench.run import attempt
+from bench.run.claim import About
 from bench.run.device import set_up
 from bench.run.ending import Ending, taken
 from bench.run.experiment import Experiment
@@ -81,7 +82,7 @@ def perform(
     return endings
 
 
-def about(training: Training, number: int) -> dict[str, Any]:
+def about(training: Training, number: int) -> About:
     """What the claim of a run says of it to whoever reads it."""
     config = training.experiments[number].config
     return {

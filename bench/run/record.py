@@ -84,7 +84,7 @@ def record_lost(config: Config, directory: Path, reason: str) -> Ending:
         reason: one sentence.
     """
     attempt.outlast(directory)
-    last = attempt.read(directory) or {}
+    last = attempt.read(directory)
     if other := attempt.worker(directory):
         return Ending("running", f"{other} works on it.", directory, already=True)
     (directory / attempt.FILE).unlink(missing_ok=True)
@@ -92,5 +92,5 @@ def record_lost(config: Config, directory: Path, reason: str) -> Ending:
     if ending and ending.status != "failed" and not wanted(ending, config["sweep"]["retry"]):
         return ending._replace(already=False, former="")  # by the process that is gone, for this command
     (directory / "traceback.txt").unlink(missing_ok=True)
-    columns: RunRow = {"started": last["started"]} if "started" in last else {}
-    return record(config, directory, Ending("failed", reason, step=last.get("step")), columns=columns)
+    columns: RunRow = {"started": last["started"]} if last and "started" in last else {}
+    return record(config, directory, Ending("failed", reason, step=last.get("step") if last else None), columns=columns)

@@ -11,10 +11,28 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 from bench.files import remove_temporaries, replace
 from bench.foreign import content, parsed
+
+
+class PlannedJob(TypedDict):
+    """A job of a sweep: the run that it is, or why it is none."""
+
+    overrides: list[str]  # those that not all jobs have
+    run: str | None
+    on_the_other_device: NotRequired[str]  # the run that it is on the other device, with device=auto
+    reason: NotRequired[str]
+
+
+class Plan(TypedDict):
+    """What one command was to do."""
+
+    command: str
+    started: str
+    jobs: list[PlannedJob]
+
 
 PATTERN = "sweep_*.json"
 HELD = 1000  # composed configurations that wait for the launcher, each 0.14 MB
@@ -32,7 +50,7 @@ def kept(arguments: list[str], expect: Callable[[int], None], *, written: bool) 
     from hydra.plugins.sweeper import Sweeper
 
     plain = Sweeper.validate_batch_is_legal
-    folders: dict[Path, list[dict[str, Any]]] = {}  # of this sweep, which may come in batches
+    folders: dict[Path, list[PlannedJob]] = {}  # of this sweep, which may come in batches
 
     def compose(sweeper: Any, batch: Sequence[Sequence[str]]) -> None:
         expect(len(batch))
@@ -54,7 +72,7 @@ def kept(arguments: list[str], expect: Callable[[int], None], *, written: bool) 
         Sweeper.validate_batch_is_legal = plain  # type: ignore[method-assign]
 
 
-def _compose(sweeper: Any, batch: list[list[str]]) -> Iterator[tuple[Path, dict[str, Any]]]:
+def _compose(sweeper: Any, batch: list[list[str]]) -> Iterator[tuple[Path, PlannedJob]]:
     """For each job the folder of its run and its entry in the plan."""
     from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 
@@ -72,12 +90,12 @@ def _compose(sweeper: Any, batch: list[list[str]]) -> Iterator[tuple[Path, dict[
         if len(held) < HELD:
             held[tuple(overrides)] = cfg
         for run in _runs(cfg):
-            yield Path(cfg.output) / cfg.name, {"overrides": [o for o in overrides if o not in common]} | run
+            yield Path(cfg.output) / cfg.name, {**run, "overrides": [o for o in overrides if o not in common]}
     if isinstance(sweeper.launcher, BasicLauncher):  # others may send the loader, and all it holds, elsewhere
         loader.load_sweep_config = handed
 
 
-def _runs(cfg: Any) -> Iterator[dict[str, Any]]:
+def _runs(cfg: Any) -> Iterator[PlannedJob]:
     """Which run the job is, or runs of so many replicas, or the sentence that says why it is none."""
     from omegaconf import OmegaConf, open_dict
     from omegaconf.errors import OmegaConfBaseException
@@ -92,7 +110,7 @@ def _runs(cfg: Any) -> Iterator[dict[str, Any]]:
         composed: Any = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
         config = prepare(composed)
     except (BadInput, OmegaConfBaseException) as error:
-        yield {"run": None, "reason": " ".join(str(error).split())}
+        yield {"overrides": [], "run": None, "reason": " ".join(str(error).split())}
         return
     finally:
         with open_dict(cfg):
@@ -101,21 +119,23 @@ def _runs(cfg: Any) -> Iterator[dict[str, Any]]:
     other = on_device(config | {"measure": measure}, "cpu" if config["device"] == "cuda" else "cuda")
     for number in range(config["replicas"]):
         one = replica(config, number)
-        elsewhere = {"on_the_other_device": identity(replica(other, number))} if composed["device"] == "auto" else {}
-        yield {"run": identity(one)} | elsewhere
+        job: PlannedJob = {"overrides": [], "run": identity(one)}
+        if composed["device"] == "auto":
+            job["on_the_other_device"] = identity(replica(other, number))
+        yield job
 
 
-def _write(folder: Path, arguments: list[str], jobs: list[dict[str, Any]]) -> None:
+def _write(folder: Path, arguments: list[str], jobs: list[PlannedJob]) -> None:
     """Beside the runs; the same command again has the same file."""
     command = shlex.join(["python", "-m", "bench", *arguments])
     path = folder / f"sweep_{hashlib.sha256(command.encode()).hexdigest()[:8]}.json"
-    plan = {"command": command, "started": datetime.now(UTC).isoformat(timespec="seconds"), "jobs": jobs}
+    plan: Plan = {"command": command, "started": datetime.now(UTC).isoformat(timespec="seconds"), "jobs": jobs}
     folder.mkdir(parents=True, exist_ok=True)
-    replace(path, json.dumps(plan | {"digest": _digest(plan)}, indent=1).encode())
+    replace(path, json.dumps({**plan, "digest": _digest(plan)}, indent=1).encode())
     remove_temporaries(folder, path.name)  # whoever else writes this plan writes the same
 
 
-def read(path: Path) -> dict[str, Any] | None:
+def read(path: Path) -> Plan | None:
     """A plan: command, started, jobs with their overrides and their run; None where the file is none, or damaged."""
     try:
         plan = parsed(content(path))
@@ -125,7 +145,7 @@ def read(path: Path) -> dict[str, Any] | None:
         return None
 
 
-def _whole(plan: dict[str, Any]) -> bool:
+def _whole(plan: Plan) -> bool:
     """Whether all is there, in values of the kinds that `_write` writes."""
     for job in plan["jobs"]:
         words = [
@@ -139,5 +159,5 @@ def _whole(plan: dict[str, Any]) -> bool:
     return isinstance(plan["started"], str) and isinstance(plan["command"], str) and bool(plan["command"])
 
 
-def _digest(plan: dict[str, Any]) -> str:
+def _digest(plan: Plan) -> str:
     return hashlib.sha256(json.dumps(plan, sort_keys=True).encode()).hexdigest()

@@ -1,14 +1,14 @@
 """Which runs the plans of a folder name, and by which command."""
 
-from typing import Any
+from bench.sweep.plan import Plan, PlannedJob
 
 
-def named(job: dict[str, Any]) -> set[str]:
+def named(job: PlannedJob) -> set[str | None]:
     """The run of a planned job; with device=auto there are two that it may be, by the machine that does it."""
     return {job["run"], job.get("on_the_other_device", job["run"])}
 
 
-def latest(plans: list[dict[str, Any]]) -> dict[str, str]:
+def latest(plans: list[Plan]) -> dict[str, str]:
     """The latest command that has a run, by the run's identity; the plans are given the latest first."""
     found: dict[str, str] = {}
     for planned in reversed(plans):

@@ -15,7 +15,7 @@ from tests.support.synthetic_runs import DRAWN, SOME, collection, config, place
 def test_no_two_estimators_look_alike_and_none_changes_its_look():
     names = [f"estimator {i:02d}" for i in range(88)]
     looks = style.looks(names)
-    assert len({(look.colour, look.marker) for look in looks.values()}) == 88
+    assert len({(look.colour, look.marker) for look in map(looks.__getitem__, names)}) == 88
     assert style.looks(reversed(names)) == looks
 
 

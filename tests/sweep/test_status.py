@@ -82,12 +82,14 @@ def test_of_many_reasons_for_a_skip_the_most_common_are_shown(tmp_path, monkeypa
     monkeypatch.chdir(tmp_path)
     reasons = [f"reason {min(i // 2, 4)}" for i in range(11)]  # the last has three runs
     runs = {str(i): status.RunState("skipped", reason) for i, reason in enumerate(reasons)}
-    status.show_reasons(tmp_path / "out", runs | {"a": status.RunState("failed", "It broke.")})
+    broken = {"a": status.RunState("failed", "It broke.")}
+    status.show_reasons(tmp_path / "out", status.Progress(runs | broken, []))
     failed, *skipped, rest = capsys.readouterr().out.splitlines()
     assert failed.startswith("1 failed: It broke.")
     assert [line[:20] for line in skipped] == ["3 skipped: reason 4 ", "2 skipped: reason 0 ", "2 skipped: reason 1 "]
     assert rest == "4 skipped for 2 other reasons: python -m bench.report out"
-    status.show_reasons(tmp_path / "out", {key: run for key, run in runs.items() if int(key) > 2})
+    three_fewer = {key: run for key, run in runs.items() if int(key) > 2}
+    status.show_reasons(tmp_path / "out", status.Progress(three_fewer, []))
     assert len(capsys.readouterr().out.splitlines()) == 4  # as many lines as a line about one more would make
 
 

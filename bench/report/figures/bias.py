@@ -8,7 +8,7 @@ from bench.report.collection.simultaneous import ENOUGH
 from bench.report.collection.statistics import Interval, draws_interval, log_t_interval
 from bench.report.figures import points
 from bench.report.figures.panels import clean_log_axis, grid, panels, title
-from bench.report.figures.style import Look
+from bench.report.figures.style import Look, Looks
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def bias(collection: Collection, looks: dict[str, Look], part: str) -> "Figure":
+def bias(collection: Collection, looks: Looks, part: str) -> "Figure":
     """Relative squared bias and noise: divided by the squared norm of the reference, what share of the error of an
     estimate is which.
 

@@ -8,7 +8,7 @@ from bench.report.collection.collect import Collection
 from bench.report.collection.gradients import last, relative
 from bench.report.collection.statistics import draws_interval
 from bench.report.figures.panels import clean_log_axis, grid, legend, panels, title
-from bench.report.figures.style import Look
+from bench.report.figures.style import Look, Looks
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,7 +20,7 @@ ROUNDING = 1e-8  # a relative squared bias of float32's rounding is none
 NOTE = "last step, mean over seeds; dotted: where the floor of a bias that the draws cannot tell from none might show"
 
 
-def error_vs_budget(collection: Collection, looks: dict[str, Look], part: str) -> "Figure":
+def error_vs_budget(collection: Collection, looks: Looks, part: str) -> "Figure":
     """Relative error and cosine of the average of M draws, by what was measured of one draw and of the mean.
 
     E |average - reference|^2 = bias_sq + variance_noise / M, so without bias the error falls as 1 / sqrt(M), and with

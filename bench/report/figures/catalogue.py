@@ -7,14 +7,14 @@ from bench.report.collection.collect import Collection
 from bench.report.figures import bias, budget, parameter, points, temperature
 from bench.report.figures.curves import elbo_vs_seconds, elbo_vs_step, variance_vs_step
 from bench.report.figures.panels import Missing
-from bench.report.figures.style import RC, Look, contents
+from bench.report.figures.style import RC, Looks, contents
 from bench.tables.schema import OWN_TRAINING
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-FIGURES: dict[str, Callable[[Collection, dict[str, Look], str], "Figure"]] = {
+FIGURES: dict[str, Callable[[Collection, Looks, str], "Figure"]] = {
     "variance_vs_step": variance_vs_step,
     "elbo_vs_step": elbo_vs_step,
     "elbo_vs_seconds": elbo_vs_seconds,
@@ -37,7 +37,7 @@ def applicable(collection: Collection) -> list[str]:
     return [*(FIGURES if not shared.all() else ()), *(AT_CHECKPOINTS if shared.any() else ())]
 
 
-def draw(name: str, collection: Collection, looks: dict[str, Look], part: str) -> "Figure | str":
+def draw(name: str, collection: Collection, looks: Looks, part: str) -> "Figure | str":
     """The figure of that name, or a phrase saying which data it lacks.
 
     Those of AT_CHECKPOINTS show what was measured at shared checkpoints, and all others what was measured along the
@@ -46,7 +46,7 @@ def draw(name: str, collection: Collection, looks: dict[str, Look], part: str) -
     import seaborn
 
     measured = _literal(collection.measured(shared=name in AT_CHECKPOINTS))
-    looks = {_escaped(label): look for label, look in looks.items()}
+    looks = looks.renamed(_escaped)
     with matplotlib.rc_context({**seaborn.axes_style("ticks"), **RC}):
         try:
             return FIGURES[AT_CHECKPOINTS.get(name, name)](measured, looks, part)
@@ -54,7 +54,7 @@ def draw(name: str, collection: Collection, looks: dict[str, Look], part: str) -
             return str(missing)
 
 
-def rendered(name: str, collection: Collection, looks: dict[str, Look], part: str) -> dict[str, bytes] | str:
+def rendered(name: str, collection: Collection, looks: Looks, part: str) -> dict[str, bytes] | str:
     """The files of a figure by their ending, or a phrase saying why there are none: whatever is wrong with one figure
     ends that figure and no report."""
     try:

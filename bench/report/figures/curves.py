@@ -6,7 +6,7 @@ from bench.report.collection.collect import PANEL, UNIT, Collection, Group
 from bench.report.collection.statistics import summarise
 from bench.report.figures import points
 from bench.report.figures.panels import BARS, barred, clean_log_axis, grid, legend, panels, title
-from bench.report.figures.style import Look
+from bench.report.figures.style import Looks
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def variance_vs_step(collection: Collection, looks: dict[str, Look], part: str) -> "Figure":
+def variance_vs_step(collection: Collection, looks: Looks, part: str) -> "Figure":
     """Gradient noise along the training, log scale."""
     rows = collection.joined("gradient")
     summary = summarise(rows[rows.part == part], [*UNIT, "step"], "variance_noise", log=True)
@@ -28,17 +28,17 @@ def variance_vs_step(collection: Collection, looks: dict[str, Look], part: str) 
     return figure
 
 
-def elbo_vs_step(collection: Collection, looks: dict[str, Look], part: str) -> "Figure":
+def elbo_vs_step(collection: Collection, looks: Looks, part: str) -> "Figure":
     """The test bound (where there is none, the training bound) along the training, by steps."""
     return _bound_curves(collection, looks, "step", "training steps")
 
 
-def elbo_vs_seconds(collection: Collection, looks: dict[str, Look], part: str) -> "Figure":
+def elbo_vs_seconds(collection: Collection, looks: Looks, part: str) -> "Figure":
     """The test bound (where there is none, the training bound) by training time; no runs with invalid timings."""
     return _bound_curves(collection, looks, "seconds", "training time (s)")
 
 
-def _bound_curves(collection: Collection, looks: dict[str, Look], x: str, label: str) -> "Figure":
+def _bound_curves(collection: Collection, looks: Looks, x: str, label: str) -> "Figure":
     rows = points.with_bound(collection.joined("objective"))
     split = "test" if (rows.split == "test").any() else "train"  # a problem without a VAE has nothing held out
     rows = rows[rows.split == split]
@@ -83,7 +83,7 @@ def limits(frame: "pd.DataFrame") -> tuple[float, float]:
     return bottom - 0.06 * (top - bottom) - 0.1, top + 0.06 * (top - bottom) + 0.1
 
 
-def _mark_leaving(ax: "Axes", frame: "pd.DataFrame", low: float, looks: dict[str, Look]) -> None:
+def _mark_leaving(ax: "Axes", frame: "pd.DataFrame", low: float, looks: Looks) -> None:
     """A triangle on the lower edge where a curve that ends below goes through it, or where it ends."""
     scale = ax.xaxis.get_transform()
     for name, curve in frame.sort_values("x").groupby("label"):
@@ -97,9 +97,7 @@ def _mark_leaving(ax: "Axes", frame: "pd.DataFrame", low: float, looks: dict[str
         ax.plot(scale.inverted().transform(at), low, "v", color=looks[str(name)].colour, clip_on=False, zorder=5)
 
 
-def _curves(
-    keyed: "list[tuple[Group, pd.DataFrame]]", looks: dict[str, Look], note: str = BARS
-) -> "tuple[Figure, list[Axes]]":
+def _curves(keyed: "list[tuple[Group, pd.DataFrame]]", looks: Looks, note: str = BARS) -> "tuple[Figure, list[Axes]]":
     import seaborn
 
     figure, axes = grid(len(keyed), 3.7, [2.7] * len(keyed))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.report.collection.collect import PANEL, Group
 from bench.report.collection.simultaneous import ENOUGH
-from bench.report.figures.style import Look
+from bench.report.figures.style import Look, Looks
 from bench.tables.schema import OWN_TRAINING
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def title(key: Group) -> str:
     return ", ".join(words) + checkpoint
 
 
-def legend(figure: "Figure", labels: Iterable[str], looks: dict[str, Look], note: str = BARS) -> None:
+def legend(figure: "Figure", labels: Iterable[str], looks: Looks, note: str = BARS) -> None:
     """A legend below all panels, in as many columns as fit; the figure grows by what a long one needs."""
     labels = sorted(set(labels))
     handles = [handle(looks[label]) for label in labels]

@@ -9,7 +9,7 @@ from bench.report.collection import labels
 from bench.report.collection.collect import PANEL, Collection
 from bench.report.collection.statistics import draws_interval
 from bench.report.figures.panels import clean_log_axis, grid, legend, panels, title
-from bench.report.figures.style import Look
+from bench.report.figures.style import Look, Looks
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,7 +22,7 @@ ROUNDING = 1e-16  # of the largest noise of a panel: what is below has none but 
 WIDE = 20  # a parameter whose values span more than this factor is on a log axis
 
 
-def variance_vs_parameter(collection: Collection, looks: dict[str, Look], part: str) -> "Figure":
+def variance_vs_parameter(collection: Collection, looks: Looks, part: str) -> "Figure":
     """Noise variance at the first step measured, against that parameter of the problem which has the most values, and
     as a line through the same places its exact value. What has no noise is not drawn."""
     keyed = panels(_by_parameter(collection, part), f"variance of the part {part} at several values of a parameter")

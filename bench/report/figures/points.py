@@ -9,7 +9,7 @@ from bench.report.collection.gradients import last
 from bench.report.collection.statistics import Interval, draws_interval, summarise
 from bench.report.figures.panels import BARS, barred, clean_log_axis, grid, panels, title
 from bench.report.figures.place import label_points
-from bench.report.figures.style import Look
+from bench.report.figures.style import Looks
 from bench.tables.schema import OWN_TRAINING
 
 if TYPE_CHECKING:
@@ -30,18 +30,18 @@ def bound_name(key: Group, split: str) -> str:
     return f"{split} {'IWAE bound' if key[1] == 'iwae' else 'ELBO'} (nats)".strip()
 
 
-def variance_vs_evaluations(collection: Collection, looks: dict[str, Look], part: str) -> "Figure":
+def variance_vs_evaluations(collection: Collection, looks: Looks, part: str) -> "Figure":
     """Noise against evaluations of the cost; equal products lie on the grey lines."""
     return _price(collection, looks, part, "evaluations", "cost evaluations per example and gradient")
 
 
-def variance_vs_seconds(collection: Collection, looks: dict[str, Look], part: str) -> "Figure":
+def variance_vs_seconds(collection: Collection, looks: Looks, part: str) -> "Figure":
     """Noise against the time of a gradient, both with their error; equal work-normalised variances lie on the grey
     lines."""
     return _price(collection, looks, part, "seconds_gradient", "time per gradient (s)")
 
 
-def _price(collection: Collection, looks: dict[str, Look], part: str, price: str, label: str) -> "Figure":
+def _price(collection: Collection, looks: Looks, part: str, price: str, label: str) -> "Figure":
     import numpy as np
 
     rows = collection.joined("gradient")
@@ -107,7 +107,7 @@ def _roomy(ax: "Axes", rows: "pd.DataFrame", price: str) -> None:
     clean_log_axis(ax.yaxis)
 
 
-def final_elbo(collection: Collection, looks: dict[str, Look], part: str) -> "Figure":
+def final_elbo(collection: Collection, looks: Looks, part: str) -> "Figure":
     """The bound at the last step: test filled, train open; the best on top."""
     rows = with_bound(collection.joined("objective"))
     rows = last(rows[rows.split.isin(["train", "test"])], "split")

@@ -1,6 +1,7 @@
 """One look for all figures: colour-blind safe, readable in print, and the same bytes each time."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -53,12 +54,24 @@ class Look(NamedTuple):
         return (0, self.dashes) if self.dashes else "-"
 
 
-def looks(labels: Iterable[str]) -> dict[str, Look]:
-    """A look for each label, whatever their order; no two of the first 88 share colour and marker."""
-    return {
-        label: Look(COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)], DASHES[i % len(DASHES)])
-        for i, label in enumerate(sorted(set(labels)))
-    }
+@dataclass(frozen=True)
+class Looks:
+    """How every label is drawn: by its place among `labels`, so that no two of the first 88 share colour and marker."""
+
+    labels: tuple[str, ...]
+
+    def __getitem__(self, label: str) -> Look:
+        i = self.labels.index(label)
+        return Look(COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)], DASHES[i % len(DASHES)])
+
+    def renamed(self, rename: Callable[[str], str]) -> "Looks":
+        """The same looks for labels in other words."""
+        return Looks(tuple(rename(label) for label in self.labels))
+
+
+def looks(labels: Iterable[str]) -> Looks:
+    """A look for each label, whatever their order."""
+    return Looks(tuple(sorted(set(labels))))
 
 
 def contents(figure: "Figure") -> dict[str, bytes]:

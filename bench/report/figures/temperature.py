@@ -12,7 +12,7 @@ from bench.report.collection.gradients import relative
 from bench.report.collection.statistics import Interval, draws_interval
 from bench.report.figures.bias import relative_bias
 from bench.report.figures.panels import clean_log_axis, grid, legend, panels, title
-from bench.report.figures.style import Look
+from bench.report.figures.style import Look, Looks
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,7 +24,7 @@ FLOOR = 1e-6  # a bias of a thousandth of the gradient: what is smaller is drawn
 BARS = "bars: 95 % error of the draws; ↓ a squared bias of at most this, where the draws cannot tell it from none"
 
 
-def bias_vs_temperature(collection: Collection, looks: dict[str, Look], part: str) -> "Figure":
+def bias_vs_temperature(collection: Collection, looks: Looks, part: str) -> "Figure":
     """Relative squared bias, divided by the squared norm of the reference, and the cosine with the reference, against
     the temperature of the posterior, at the first and at the last step measured.
 
@@ -64,7 +64,7 @@ def _by_temperature(collection: Collection, part: str) -> "pd.DataFrame":
     return rows.assign(setting=[f"{s} {c}".strip() for s, c in zip(settings, rows.conditions, strict=True)])
 
 
-def _bias(ax: "Axes", frame: "pd.DataFrame", looks: dict[str, Look], part: str) -> None:
+def _bias(ax: "Axes", frame: "pd.DataFrame", looks: Looks, part: str) -> None:
     ax.set(yscale="log", ylabel=f"relative squared bias, {part}")
     names = sorted(frame.label.unique())
     for i, name in enumerate(names):
@@ -81,7 +81,7 @@ def _bias(ax: "Axes", frame: "pd.DataFrame", looks: dict[str, Look], part: str) 
     clean_log_axis(ax.yaxis)
 
 
-def _cosine(ax: "Axes", frame: "pd.DataFrame", looks: dict[str, Look], part: str) -> None:
+def _cosine(ax: "Axes", frame: "pd.DataFrame", looks: Looks, part: str) -> None:
     ax.set(ylabel=f"cosine with the reference, {part}")
     for name, rows in frame.groupby("label"):
         x, middle, low, high = _curve(rows, lambda of: draws_interval(of.cosine, of.cosine_se))
