@@ -1,5 +1,6 @@
 """What the driver says of the GPU, through NVIDIA's library of management where `nvidia-ml-py` is installed."""
 
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import cache
 from typing import Any
@@ -39,7 +40,7 @@ def facts(device: str) -> dict[str, Any]:
     return _known(nvml, asked)
 
 
-def _known(nvml: Any, asked: dict[str, Any]) -> dict[str, Any]:
+def _known(nvml: Any, asked: Mapping[str, Callable[[], object]]) -> dict[str, Any]:
     found = {}
     for name, ask in asked.items():
         with suppress(nvml.NVMLError):  # not every GPU tells everything

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.check.contents import difference, surroundings, walk
+from bench.check.contents import Contents, surroundings, walk
 from bench.check.noise import Tape
 from bench.check.problem import SmallProblem
 from bench.check.subject import Case, gradients
@@ -54,18 +54,18 @@ def purity(case: Case) -> Verdict:
     """forward changes nothing but the random stream: no attribute, parameter or buffer, no q, no class, module or
     global state; the same seed gives the same estimate, however many calls came before."""
     made, leaves = case.trained(), case.leaves()
-    before, outside = dict(walk({"estimator": made, "problem": leaves._asdict()})), _global_state()
-    around = dict(surroundings(case.subject.cls))
+    before, outside = Contents(walk({"estimator": made, "problem": leaves._asdict()})), _global_state()
+    around = Contents(surroundings(case.subject.cls))
     torch.manual_seed(7)
     first = case.estimate(made, leaves)
     torch.manual_seed(7)
     second = case.estimate(made, leaves)
-    changed = difference(before, dict(walk({"estimator": made, "problem": leaves._asdict()})))
+    changed = before.changed(Contents(walk({"estimator": made, "problem": leaves._asdict()})))
     demand(not changed, f"forward changes {', '.join(changed[:3])}", f"{len(changed)} changed")
     demand(_global_state() == outside, "forward changes global state other than PyTorch's random stream")
     apart = largest_difference(by_example(first, leaves, made), by_example(second, leaves, made))
     demand(apart == 0, "the same seed gives another estimate", f"difference {apart:.1e}")
-    changed = difference(around, dict(surroundings(case.subject.cls)))
+    changed = around.changed(Contents(surroundings(case.subject.cls)))
     demand(not changed, f"forward changes {', '.join(changed[:3])}, outside the estimator", f"{len(changed)} changed")
     for _ in range(CALLS):
         case.estimate(made, leaves)
@@ -77,7 +77,7 @@ def purity(case: Case) -> Verdict:
     third = case.estimate(made, leaves)
     again = torch.equal(gradients(third.loss, leaves)[0], by_example(first, leaves, made)[0])
     demand(again or not case.noiseless, "it is declared noiseless, and another seed gives another estimate")
-    return ok(f"{len(before)} values")
+    return ok(f"{len(before.found)} values")
 
 
 def noise(case: Case) -> Verdict:

@@ -2,7 +2,7 @@
 
 import inspect
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import torch
@@ -49,15 +49,21 @@ def walk(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         yield from walk(vars(value), path)
 
 
-def difference(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
-    """Paths whose content is not the same."""
-    changed = sorted(before.keys() ^ after.keys())
-    for path in before.keys() & after.keys():
-        one, other = before[path], after[path]
-        if isinstance(one, tuple) and isinstance(other, tuple):
-            same = one[1:] == other[1:] and one[0].shape == other[0].shape and one[0].dtype == other[0].dtype
-            if not (same and torch.equal(one[0].nan_to_num(), other[0].nan_to_num())):
+class Contents:
+    """Tensors and plain values by their paths, as `walk` and `surroundings` give them."""
+
+    def __init__(self, found: Iterable[tuple[str, Any]]):
+        self.found = dict(found)
+
+    def changed(self, after: "Contents") -> list[str]:
+        """Paths whose content is not the same."""
+        changed = sorted(self.found.keys() ^ after.found.keys())
+        for path in self.found.keys() & after.found.keys():
+            one, other = self.found[path], after.found[path]
+            if isinstance(one, tuple) and isinstance(other, tuple):
+                same = one[1:] == other[1:] and one[0].shape == other[0].shape and one[0].dtype == other[0].dtype
+                if not (same and torch.equal(one[0].nan_to_num(), other[0].nan_to_num())):
+                    changed.append(path)
+            elif one != other and not (one != one and other != other):
                 changed.append(path)
-        elif one != other and not (one != one and other != other):
-            changed.append(path)
-    return [path.lstrip(".") for path in changed]
+        return [path.lstrip(".") for path in changed]

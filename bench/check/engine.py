@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from bench.check.conduct import by_example, largest_difference
-from bench.check.contents import difference, surroundings, walk
+from bench.check.contents import Contents, surroundings, walk
 from bench.check.noise import Tape
 from bench.check.subject import Case, gradients, own_parameters
 from bench.check.verdict import Verdict, demand, ok, skipped
@@ -29,9 +29,9 @@ def training(case: Case) -> Verdict:
     demand(largest == 0, "the loss has a gradient with respect to the estimator's own parameters", f"{largest:.1e}")
     model = [leaves.q.params, leaves.theta]
     estimate.loss.mean().backward(inputs=model, retain_graph=True)  # as bench.train does
-    kept = dict(walk([p.grad for p in model]))
+    kept = Contents(walk([p.grad for p in model]))
     estimate.tuning.mean().backward(inputs=tuned)
-    demand(not difference(kept, dict(walk([p.grad for p in model]))), "tuning moves the model's gradient")
+    demand(not kept.changed(Contents(walk([p.grad for p in model]))), "tuning moves the model's gradient")
     named = {name: p.grad for name, p in made.named_parameters() if p.requires_grad}
     reached = {name: grad for name, grad in named.items() if grad is not None}
     demand(len(reached) == len(named), f"tuning does not reach {', '.join(sorted(named.keys() - reached.keys()))}")
@@ -44,21 +44,21 @@ def state(case: Case) -> Verdict:
     """State moves in update alone: in buffers, the same way from the same estimate, without noise; what update leaves
     behind is in the state dict and nowhere else."""
     made, leaves = case.trained(), case.leaves()
-    around = dict(surroundings(case.subject.cls))
+    around = Contents(surroundings(case.subject.cls))
     estimate = case.estimate(made, leaves)
     twin = copy.deepcopy(made)
-    before = dict(walk(made))
+    before = Contents(walk(made))
     stream = torch.get_rng_state()
     made.update(estimate)
     demand(torch.equal(stream, torch.get_rng_state()), "update draws random numbers")
     twin.update(estimate)
-    after = dict(walk(made))
-    changed = difference(before, after)
+    after = Contents(walk(made))
+    changed = before.changed(after)
     outside = [path for path in changed if "_buffers" not in path]
     demand(not outside, f"update moves {', '.join(outside[:3])}, which is not a buffer: a checkpoint would lose it")
-    demand(not difference(after, dict(walk(twin))), "two updates with the same estimate differ")
+    demand(not after.changed(Contents(walk(twin))), "two updates with the same estimate differ")
     demand(not any(b.requires_grad for b in made.buffers()), "update leaves a buffer that requires a gradient")
-    moved = difference(around, dict(surroundings(case.subject.cls)))
+    moved = around.changed(Contents(surroundings(case.subject.cls)))
     demand(not moved, f"update changes {', '.join(moved[:3])}, outside the estimator")
     for _ in range(UPDATES):
         made.update(estimate)

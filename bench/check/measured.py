@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bench.check.contents import difference, walk
+from bench.check.contents import Contents, walk
 from bench.check.moments import BOUND, OUTCOMES
 from bench.check.noise import draws_of, points
 from bench.check.subject import Case
@@ -59,10 +59,10 @@ def measuring(case: Case) -> Verdict:
     """Measuring leaves the estimator as it is, and the variance that bench.measure estimates is the exact one where the
     noise can be enumerated."""
     objective, x = harness(case)
-    before = dict(walk(objective.estimator))
+    before = Contents(walk(objective.estimator))
     draws = max(1024, case.draws // 60)
     (latent,) = (row for row in measure(objective, x[None], draws, seed=3) if row["part"] == "latent")
-    changed = difference(before, dict(walk(objective.estimator)))
+    changed = before.changed(Contents(walk(objective.estimator)))
     demand(not changed, f"measuring changes {', '.join(changed[:3])}", f"{len(changed)} changed")
     estimated, error = latent["variance_noise"], latent["variance_noise_se"]
     demand(estimated == estimated or case.noiseless, "the measured variance is not a number")

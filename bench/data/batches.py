@@ -1,7 +1,7 @@
 """Training batches without end, drawn and binarised by a stream of their own that can be stopped and continued."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TypedDict
 
 import torch
 from torch import Tensor
@@ -9,6 +9,14 @@ from torch import Tensor
 from bench.data.datasets import Data, check_batch_size
 from bench.errors import DataError
 from bench.streams import generator
+
+
+class BatchesState(TypedDict):
+    """Where a stream of batches stands."""
+
+    generator: Tensor
+    order: Tensor  # [N]
+    start: int
 
 
 class Batches(Iterator[Tensor]):
@@ -43,11 +51,11 @@ class Batches(Iterator[Tensor]):
     def _shuffle(self) -> Tensor:
         return torch.randperm(len(self.data.train), generator=self.generator, device=self.generator.device)
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> BatchesState:
         """Where the stream stands."""
         return {"generator": self.generator.get_state(), "order": self.order, "start": self.start}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: BatchesState) -> None:
         """Continue from a `state_dict` taken over the same data. DataError if it holds another number of images."""
         if len(state["order"]) != len(self.order):
             raise DataError(

@@ -10,7 +10,7 @@ coordinates: `variance` of the table is a trace. After few steps it is too small
 
 import math
 from collections.abc import Iterable
-from typing import Any
+from typing import TypedDict
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +18,14 @@ from torch import Tensor, nn
 from bench.tables.rows import GradientRow
 
 DECAY = 0.999
+
+
+class MovingState(TypedDict):
+    """Where the averages stand."""
+
+    means: list[Tensor]
+    squares: list[Tensor]
+    steps: int
 
 
 class MovingMoments:
@@ -45,11 +53,11 @@ class MovingMoments:
         torch._foreach_addcmul_(self.squares, grads, grads, 1 - DECAY)
         self.steps += 1
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> MovingState:
         """What `load_state_dict` continues from."""
         return {"means": self.means, "squares": self.squares, "steps": self.steps}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: MovingState) -> None:
         """Continue the averages bit for bit."""
         for mean, held in zip([*self.means, *self.squares], [*state["means"], *state["squares"]], strict=True):
             mean.copy_(held)

@@ -6,12 +6,12 @@ import threading
 import time
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from bench.run import attempt, resume
 from bench.run.checkpoint import path_of
 from bench.run.failures import TimeLimit
-from bench.run.state import State
+from bench.run.state import State, TrainingState
 from bench.run.training import Training
 
 SIGNALS = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}  # and who answers them before
@@ -99,7 +99,7 @@ class Guard:
         if self.every is None or self.stepping:
             return
         self.training.clock.settle()
-        content = self.state.take() | {"started": self.training.wall.started, "elapsed": self.seconds()}
+        content = {**self.state.take(), "started": self.training.wall.started, "elapsed": self.seconds()}
         try:
             if reason := self.state.obstacle():
                 raise ValueError(f"{reason} in the estimator, which no file of tensors and numbers can hold")
@@ -119,7 +119,7 @@ class Guard:
                 if step < found["step"] and not path_of(self.directory, step).is_file():
                     raise ValueError(f"it is past step {step}, whose checkpoint is wanted")
             started, elapsed = str(found["started"]), float(found["elapsed"])
-            self.state.put(found)
+            self.state.put(cast(TrainingState, found))
         except Exception as error:  # of a kind that the content decides
             resume.ignore(path, error)
             return

@@ -3,17 +3,40 @@
 import copy
 import inspect
 import json
-from typing import Any
+from typing import Any, TypedDict
 
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from bench.data.batches import Batches
+from bench.data.batches import Batches, BatchesState
+from bench.measure.moving import MovingState
 from bench.run.ending import Ending
 from bench.run.experiment import Experiment
 from bench.run.training import Training
 from bench.tables.rows import by_table
 from bench.train.snapshot import MACHINERY
+
+
+class SeedState(TypedDict):
+    """What one seed has of its own."""
+
+    model: dict[str, Any]
+    estimator: dict[str, dict[str, Any]]
+    batches: BatchesState | None
+    moving: MovingState | None
+    rows: str  # JSON
+
+
+class TrainingState(TypedDict):
+    """What a training is between two steps: what `resume.pt` holds, beside the times."""
+
+    step: int
+    losses: Tensor
+    optimisers: list[dict[str, Any]]
+    seconds: float
+    seeds: list[SeedState]
+    endings: str  # JSON
+    noise: list[Tensor]
 
 
 class State:
@@ -35,7 +58,7 @@ class State:
         self.rows = [{name: len(rows) for name, rows in tables.items()} for tables in measured]
         self.noise = self.training.noise_state()
 
-    def take(self) -> dict[str, Any]:
+    def take(self) -> TrainingState:
         """The state at the last look. Its tensors are those that the training goes on with."""
         trainer, experiments = self.training.trainer, self.training.experiments
         return {
@@ -48,7 +71,7 @@ class State:
             "noise": self.noise,
         }
 
-    def put(self, held: dict[str, Any]) -> None:
+    def put(self, held: TrainingState) -> None:
         """Make the training and its random streams what they were when `held` was taken.
 
         What does not fit raises, and leaves everything as it is.
@@ -61,7 +84,7 @@ class State:
             self._put(before)
             raise
 
-    def _put(self, held: dict[str, Any]) -> None:
+    def _put(self, held: TrainingState) -> None:
         training, trainer = self.training, self.training.trainer
         trainer.losses.copy_(held["losses"])
         for optimiser, its_state in zip(trainer.optimisers, held["optimisers"], strict=True):
@@ -83,7 +106,7 @@ class State:
         return None
 
 
-def of_seed(experiment: Experiment, rows: dict[str, int]) -> dict[str, Any]:
+def of_seed(experiment: Experiment, rows: dict[str, int]) -> SeedState:
     """What a seed has of its own, of its rows the first so many: model, estimator, data order, averages, rows."""
     trainer = experiment.trainer
     kept = {name: found[: rows[name]] for name, found in by_table(experiment.rows).items()}
@@ -96,14 +119,14 @@ def of_seed(experiment: Experiment, rows: dict[str, int]) -> dict[str, Any]:
     }
 
 
-def put_seed(experiment: Experiment, held: dict[str, Any]) -> None:
+def put_seed(experiment: Experiment, held: SeedState) -> None:
     """Put back what `of_seed` took; tensors keep their place in memory."""
     trainer = experiment.trainer
     trainer.model.load_state_dict(held["model"])
     _hold(trainer.estimator, held["estimator"])
-    if isinstance(trainer.batches, Batches):
+    if isinstance(trainer.batches, Batches) and held["batches"]:
         trainer.batches.load_state_dict(held["batches"])
-    if experiment.moving:
+    if experiment.moving and held["moving"]:
         experiment.moving.load_state_dict(held["moving"])
     experiment.rows = json.loads(held["rows"])
 

@@ -14,10 +14,9 @@ from bench.measure.timing import compare, peak_memory
 from bench.model.objective import Objective
 from bench.speed.ceilings import work
 from bench.speed.plain import plain_draws
-from bench.speed.problems import LEAD, problem
+from bench.speed.problems import LEAD, Option, problem
 from bench.streams import own_stream
 
-Option = tuple[str, str, dict[str, Any]]
 PARTS = {"encoder": ("encoder",), "encoder + decoder": ("encoder", "decoder")}
 
 
@@ -25,8 +24,8 @@ def draws_rows(
     device: torch.device, options: Iterable[Option], counts: list[int], rounds: Rounds
 ) -> Iterator[dict[str, Any]]:
     """The trace of the covariance of each option's gradient, encoder's and full, by `take` and by the plain loop."""
-    for name, family, hyper in options:
-        objective, x = problem(device, name, family, hyper)
+    for option in options:
+        objective, x = problem(device, option)
         for what, measured in PARTS.items():
             decoder = "decoder" in measured
             named = objective.model.named_parameters()
@@ -39,8 +38,8 @@ def draws_rows(
                     row = compare(ours, plain, device, rounds)
                 floor = least.seconds(draws, device)
                 yield {
-                    "what": f"draws, {what}", "estimator": name, "family": family, "size": draws, "engine": "eager",
-                    "unit": "s", **row, "floor": floor, "fraction_of_floor": floor / row["ours"],
+                    "what": f"draws, {what}", "estimator": option.name, "family": option.family, "size": draws,
+                    "engine": "eager", "unit": "s", **row, "floor": floor, "fraction_of_floor": floor / row["ours"],
                     "memory_floor": least.memory_seconds(draws, device), "gflops": least.flops(draws) / 1e9,
                 }  # fmt: skip
 
@@ -53,8 +52,7 @@ def _ours(objective: Objective, x: Tensor, draws: int, measured: Sequence[str]) 
 
 def memory_rows(device: torch.device, counts: list[int]) -> Iterator[dict[str, Any]]:
     """Peak memory of full-gradient draws; the reference is that of the fewest."""
-    name, family, hyper = LEAD
-    objective, x = problem(device, name, family, hyper)
+    objective, x = problem(device, LEAD)
     fewest = 0
 
     def drawn(draws: int) -> Callable[[], object]:
@@ -65,7 +63,7 @@ def memory_rows(device: torch.device, counts: list[int]) -> Iterator[dict[str, A
             peak = peak_memory(drawn(draws), device, drawn(min(counts)))
         fewest = fewest or peak
         yield {
-            "what": "peak memory, encoder + decoder", "estimator": name, "family": family, "size": draws,
+            "what": "peak memory, encoder + decoder", "estimator": LEAD.name, "family": LEAD.family, "size": draws,
             "engine": "eager", "unit": "bytes", "ours": float(peak), "reference": float(fewest),
             "ratio": peak / fewest,
         }  # fmt: skip

@@ -8,8 +8,7 @@ import torch
 from bench.measure.clock import Rounds, Work
 from bench.measure.cost import in_turn
 from bench.model.objective import Objective
-from bench.speed.draws import Option
-from bench.speed.problems import LEAD, problem
+from bench.speed.problems import LEAD, Option, problem
 from bench.streams import own_stream
 
 
@@ -17,24 +16,25 @@ def gradient_rows(
     device: torch.device, options: Iterable[Option], sizes: Iterable[int], rounds: Rounds
 ) -> Iterator[dict[str, Any]]:
     """Each option's gradient of `size` examples, by engine eager; the reference is RLOO's on Bernoulli latents."""
-    chosen = {name: (family, hyper) for name, family, hyper in [LEAD, *options]}
+    chosen = {option.name: option for option in [LEAD, *options]}
     for size in sizes:
-        works = {name: _gradient(device, name, *about, size) for name, about in chosen.items()}
+        works = {name: _gradient(device, option, size) for name, option in chosen.items()}
         with own_stream(1, "speed"):
             found = in_turn(works, device, rounds)
-        reference = found[LEAD[0]]
-        for name, (family, _) in chosen.items():
+        reference = found[LEAD.name]
+        for name, option in chosen.items():
             ours = found[name]
             yield {
-                "what": "gradient of a batch", "estimator": name, "family": family, "size": size, "engine": "eager",
-                "unit": "s", "ours": ours["seconds"], "ours_se": ours["seconds_se"], "reference": reference["seconds"],
+                "what": "gradient of a batch", "estimator": name, "family": option.family, "size": size,
+                "engine": "eager", "unit": "s", "ours": ours["seconds"], "ours_se": ours["seconds_se"],
+                "reference": reference["seconds"],
                 "reference_se": reference["seconds_se"], "ratio": reference["seconds"] / ours["seconds"],
                 **{key: ours.get(key) for key in ("seconds_device", "overhead", "launches", "valid")},
             }  # fmt: skip
 
 
-def _gradient(device: torch.device, name: str, family: str, hyper: dict[str, Any], size: int) -> Work:
-    objective, x = problem(device, name, family, hyper)
+def _gradient(device: torch.device, option: Option, size: int) -> Work:
+    objective, x = problem(device, option)
     batch = x[torch.arange(size, device=device) % len(x)]
     return lambda: _all_gradients(objective, batch)
 

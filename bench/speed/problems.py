@@ -1,6 +1,6 @@
 """The problems that are timed: a VAE 784-200-200-200 of every family, a batch of 100 random binary images."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -44,20 +44,28 @@ TRAIN: TrainGroup = {
     "decay_steps": 500,
     "decay_factor": 0.1,
 }
-LEAD = ("rloo", "bernoulli", {"k": 2})  # whose draws and steps have targets
-OTHERS: tuple[tuple[str, str, dict[str, Any]], ...] = (
-    ("reparam", "gaussian", {}),
-    ("gumbel_softmax", "categorical", {}),
-    ("straight_through", "categorical", {}),
-    ("vq_straight_through", "vq", {}),
+
+
+class Option(NamedTuple):
+    """An estimator that is timed: its name, a latent family, hyper-parameters that are not its defaults."""
+
+    name: str
+    family: str
+    hyper: dict[str, Any] = {}
+
+
+LEAD = Option("rloo", "bernoulli", {"k": 2})  # whose draws and steps have targets
+OTHERS = (
+    Option("reparam", "gaussian"),
+    Option("gumbel_softmax", "categorical"),
+    Option("straight_through", "categorical"),
+    Option("vq_straight_through", "vq"),
 )
 
 
-def problem(
-    device: torch.device, name: str = "rloo", family: str = "bernoulli", hyper: dict[str, Any] | None = None
-) -> tuple[Objective, Tensor]:
+def problem(device: torch.device, option: Option) -> tuple[Objective, Tensor]:
     """An objective and its images `[100, 784]`; the same weights and images every time."""
     with own_stream(0, "speed"):
         x = (torch.rand(100, 784) < 0.13).float().to(device)
-        model = VAE(LATENTS[family], MODEL, (1, 28, 28), x.mean(0).cpu()).to(device)
-        return Objective(model, estimator(name, **(hyper or {})).to(device)), x
+        model = VAE(LATENTS[option.family], MODEL, (1, 28, 28), x.mean(0).cpu()).to(device)
+        return Objective(model, estimator(option.name, **option.hyper).to(device)), x

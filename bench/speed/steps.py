@@ -35,7 +35,7 @@ def step_of(way: Way, device: torch.device) -> Callable[[], object]:
     """The function that takes one training step of all seeds."""
     trainers = []
     for _ in range(way.replicas):
-        objective, x = problem(device, *LEAD)
+        objective, x = problem(device, LEAD)
         trainers.append(Trainer(objective, repeat(x), TRAIN))
     seeds = list(range(way.replicas))
     return engine(trainers[0] if len(trainers) == 1 else Replicas(trainers, seeds, TRAIN, x), way.engine).step
@@ -43,12 +43,11 @@ def step_of(way: Way, device: torch.device) -> Callable[[], object]:
 
 def step_rows(device: torch.device, rounds: Rounds) -> Iterator[dict[str, Any]]:
     """20 steps of each way; the reference is the bare loop, once per replica."""
-    name, family, hyper = LEAD
     for way in ways(device):
         step = step_of(way, device)
         bare = []
         for _ in range(way.replicas):
-            twin, x = problem(device, name, family, hyper)
+            twin, x = problem(device, LEAD)
             bare.append(BareLoop(twin.model.encoder, twin.model.get_submodule("decoder"), repeat(x), TRAIN["lr"]))
 
         def ours(step: Callable[[], object] = step) -> None:
@@ -61,6 +60,7 @@ def step_rows(device: torch.device, rounds: Rounds) -> Iterator[dict[str, Any]]:
                     loop.step()
 
         yield {
-            "what": f"{STEPS} training steps, {way.engine}", "estimator": name, "family": family, "size": way.replicas,
+            "what": f"{STEPS} training steps, {way.engine}", "estimator": LEAD.name, "family": LEAD.family,
+            "size": way.replicas,
             "engine": way.engine, "unit": "s", **compare(ours, plain, device, rounds),
         }  # fmt: skip

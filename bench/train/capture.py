@@ -10,7 +10,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from bench.train.optimise import changing
-from bench.train.snapshot import attributes, changed
+from bench.train.snapshot import Snapshot
 from bench.train.trainer import Trainer
 
 COPIES = (torch.ops.aten._to_copy.default, torch.ops.aten.copy_.default)
@@ -51,7 +51,7 @@ def obstacle(trainer: Trainer, x: Tensor) -> str | None:
         twin.gradient(on_meta)  # what is sent once is sent before a graph is captured
         with _Watch() as watch, _Asked() as asked:
             forward = twin.gradient(on_meta)
-            before = attributes(twin.estimator)
+            before = Snapshot(twin.estimator)
             twin.update(forward)
     except (RuntimeError, NotImplementedError) as error:
         return f"a step of {name}, which needs the value of a tensor on the host ({_first_line(error)})"
@@ -59,7 +59,7 @@ def obstacle(trainer: Trainer, x: Tensor) -> str | None:
         return f"a step of {name}, which waits for the device ({asked.waiting})"
     if watch.sent or asked.sent:
         return f"a step of {name}, which sends a tensor from the host to the device ({watch.sent or asked.sent})"
-    if moved := changed(before, attributes(twin.estimator)):
+    if moved := before.changed(Snapshot(twin.estimator)):
         return f"a step of {name}, whose state {moved[0]} is not a buffer that is written in place"
     return None
 

@@ -13,7 +13,7 @@ from bench.errors import Impossible
 from bench.settings import TrainGroup
 from bench.streams import TRAINING, generator
 from bench.train.noise import Draw, Recorded, Replayed, drawn
-from bench.train.snapshot import attributes, changed
+from bench.train.snapshot import Snapshot
 from bench.train.trainer import LOSSES_KEPT, ForwardPass, Trainer
 from estimators import Estimate, Estimator
 
@@ -84,7 +84,7 @@ class Replicas(Trainer):
 
     def _try(self, x: Tensor) -> None:
         """One forward pass and one update of copies: what does not survive vmap is told before anything is trained."""
-        state, streams, before = self.state, self.streams, attributes(self.estimator)
+        state, streams, before = self.state, self.streams, Snapshot(self.estimator)
         self.state = {name: tensor.detach().clone() for name, tensor in state.items()}
         self.streams = [torch.Generator(self.losses.device) for _ in streams]
         try:
@@ -98,7 +98,7 @@ class Replicas(Trainer):
             ) from error
         finally:
             self.state, self.streams = state, streams
-        if moved := changed(before, attributes(self.estimator)):
+        if moved := before.changed(Snapshot(self.estimator)):
             raise Impossible(
                 f"{self.estimator.name} cannot be trained as replicas (its {moved[0]} changes and is no buffer): set "
                 "replicas=1 and sweep over seed."

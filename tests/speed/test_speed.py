@@ -36,9 +36,9 @@ def test_both_sides_of_a_comparison_give_the_same_trace(what, estimator):
 
 
 @pytest.mark.parametrize("what", PARTS)
-@pytest.mark.parametrize("option", [LEAD, *OTHERS], ids=lambda option: option[0])
+@pytest.mark.parametrize("option", [LEAD, *OTHERS], ids=lambda option: option.name)
 def test_the_floor_counts_no_product_that_is_not_computed_and_most_that_are(option, what):
-    objective, x = problem(CPU, *option)
+    objective, x = problem(CPU, option)
     decoder = "decoder" in PARTS[what]
     least = ceilings.work(objective, x, decoder)
     executed = []
@@ -70,7 +70,7 @@ def test_one_command_leaves_a_table_and_a_figure(tmp_path, capsys):
     assert list(table.columns) == list(COLUMNS)
     assert table[["ours", "reference", "ratio", "device", "device_name", "threads", "torch"]].notna().all(axis=None)
     drawn = table[table.what.str.startswith("draws")]
-    assert set(drawn.estimator) == {LEAD[0], OTHERS[-1][0]}
+    assert set(drawn.estimator) == {LEAD.name, OTHERS[-1].name}
     assert ((drawn.fraction_of_floor > 0) & (drawn.memory_floor > 0) & (drawn.q1 <= drawn.q3)).all()
     assert {"1 training steps, eager", "1 training steps, compile", "peak memory, encoder + decoder"} < set(table.what)
     said = capsys.readouterr().out
@@ -79,9 +79,9 @@ def test_one_command_leaves_a_table_and_a_figure(tmp_path, capsys):
     assert list(zip(steps.engine, steps["size"], strict=True)) == [("eager", 1), ("compile", 1), ("eager", 8)]
     assert all(f"{row.what} " in said for row in table.itertuples())
     batches = table[table.what == "gradient of a batch"]
-    names = [LEAD[0], OTHERS[-1][0]]
+    names = [LEAD.name, OTHERS[-1].name]
     assert list(zip(batches.estimator, batches["size"], strict=True)) == [(n, b) for b in (3, 120) for n in names]
-    assert batches.ratio[batches.estimator == LEAD[0]].eq(1).all()
+    assert batches.ratio[batches.estimator == LEAD.name].eq(1).all()
     assert batches.valid.notna().all()
     timed = table[table.unit == "s"]
     assert timed[["ours_se", "reference_se"]].ge(0).all(axis=None)

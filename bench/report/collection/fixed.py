@@ -1,22 +1,22 @@
 """Runs that failed and were run again, with success, under another key that does not change what is compared."""
 
 import json
-from typing import Any
 
 from bench.report.collection import labels
+from bench.tables.rows import RunRow
 
 ABOUT = ("estimator", *labels.PROBLEM, "probe", "seed", "seeds")  # what a run is about; the rest is how it was done
 PLACES = ("data.root", "data.download", "probe.digest")
 
 
-def fixed(rows: list[dict[str, Any]]) -> dict[str, str]:
+def fixed(rows: list[RunRow]) -> dict[str, str]:
     """Each failed run -> the later run that is done, of the same estimator with the same hyper-parameters, problem and
     seed, by another command. Where several are done, the other key was swept over, and the failure is a result.
 
     Args:
         rows: of table `runs`.
     """
-    done: dict[str, list[dict[str, Any]]] = {}
+    done: dict[str, list[RunRow]] = {}
     for row in rows:
         if row["status"] == "done":
             done.setdefault(_about(row), []).append(row)
@@ -29,7 +29,7 @@ def fixed(rows: list[dict[str, Any]]) -> dict[str, str]:
     return found
 
 
-def _about(row: dict[str, Any]) -> str:
+def _about(row: RunRow) -> str:
     config = labels.flatten(json.loads(row["config"]))
     kept = {key: value for key, value in config.items() if labels.under(key, ABOUT) and key not in PLACES}
     return json.dumps([row["estimator"], row["family"], row["objective"], kept], sort_keys=True)
