@@ -4,21 +4,31 @@ import importlib
 import sys
 from typing import TYPE_CHECKING
 
+from bench.called import FUNCTIONS
 from bench.version import __version__
 from estimator_bench import hidden
 
-__all__ = ["__version__", "compare", "estimator", "load"]
+__all__ = ["Model", "__version__", "compare", "estimator", "load", "measure"]
 
 # Name -> the module that it comes from when it is first asked for.
-LATE = {"compare": "bench.measure.own_cost", "estimator": "bench.config.plugins", "load": "bench.report.frames"}
+LATE = {
+    "Model": "bench.model.adapted",
+    "compare": "bench.measure.own_cost",
+    "estimator": "bench.config.plugins",
+    "load": "bench.report.frames",
+}
 
 if TYPE_CHECKING:
     from bench.config.plugins import estimator
     from bench.measure.own_cost import compare
+    from bench.model.adapted import Model
+    from bench.own.measure import measure
     from bench.report.frames import load
 else:
 
     def __getattr__(name: str) -> object:
+        if name in FUNCTIONS:  # a package that can be called
+            return importlib.import_module(f"bench.{name}")
         if name not in LATE:
             raise AttributeError(f"module 'bench' has no attribute {name!r}")
         if name != "load" and (sentence := hidden()):  # `load` needs no estimator
@@ -27,7 +37,7 @@ else:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *LATE})
+    return sorted({*globals(), *LATE, *FUNCTIONS})
 
 
 if sys.argv[:1] == ["-m"] and (found := hidden()):  # `python -m bench...`, while Python looks for what to run

@@ -5,6 +5,7 @@ import math
 import torch
 from torch import Tensor
 
+from bench.model.adapted import Adapted
 from bench.model.codebook import perplexity
 from bench.model.vae import VAE, Model
 from bench.problems import Problem
@@ -18,7 +19,7 @@ ROWS = 2**13  # decoded points at a time
 
 @torch.no_grad()
 def evaluate(model: Model, x: Tensor, samples: int, prior_samples: int, seed: int, prior: bool = True) -> ObjectiveRow:
-    """The row of table `objective` for images `x [n, X]`: means over examples in nats, with standard errors.
+    """The row of table `objective` for examples `x [n, ...]`: means over examples in nats, with standard errors.
 
     Args:
         samples: K of the importance-weighted bound; the ELBO averages over the same samples.
@@ -35,8 +36,8 @@ def evaluate(model: Model, x: Tensor, samples: int, prior_samples: int, seed: in
         row |= {"reconstruction": _mean(reconstruction), "kl": _mean(kl)}
         row["elbo"], row["elbo_se"] = _with_error(elbo)
         row["iwae"], row["iwae_se"] = _with_error(iwae)
-        row["bits_per_dim"] = -row["elbo"] / (x.shape[1] * math.log(2))
-        if prior_samples:
+        row["bits_per_dim"] = -row["elbo"] / (x[0].numel() * math.log(2))
+        if prior_samples and not (isinstance(model, Adapted) and model.prior_has_density_alone):
             sampled = _prior_sampling(model, x, prior_samples)
             row["log_prior_sampling"], row["log_prior_sampling_se"] = _with_error(sampled)
     q = model.encode(x)
@@ -64,15 +65,18 @@ def _bounds(model: Model, x: Tensor, samples: int) -> tuple[Tensor, Tensor, Tens
     q = model.encode(x)
     z = q.sample(1 if q.deterministic else samples)
     likelihood = model.log_likelihood(x, z)  # [K, n]
-    kl = q.kl(model.prior())
     reconstruction = likelihood.mean(0)
+    if isinstance(model, Adapted) and model.prior_has_density_alone:
+        kl = (q.log_prob(z) - model.log_prior(z, q)).mean(0)
+    else:
+        kl = q.kl(model.prior())
     if q.deterministic:
         return reconstruction - kl, reconstruction, kl, reconstruction - kl
     weights = likelihood + model.log_prior(z, q) - q.log_prob(z)
     return reconstruction - kl, reconstruction, kl, weights.logsumexp(0) - math.log(samples)
 
 
-def _prior_sampling(model: VAE, x: Tensor, samples: int) -> Tensor:
+def _prior_sampling(model: VAE | Adapted, x: Tensor, samples: int) -> Tensor:
     """log of the mean of p(x|z) over points from the prior `[n]`: unbiased for p(x), and hopeless in practice, because
     hardly any point explains a given image."""
     prior = model.prior() or model.encode(x[:1]).standard()

@@ -73,7 +73,7 @@ def compare(
         raise BadInput(f"A variance needs draws and reference_draws of 2 or more; got {draws} and {reference_draws}.")
     if tuning_steps < 0:
         raise BadInput(f"tuning_steps needs a whole number, 0 or more; got {tuning_steps}.")
-    labelled = _labelled(estimators)
+    entries = labelled(estimators)
     problem, x = OwnCost(cost, q.detach()), q.params.new_zeros(len(q.params), 1)
     with noise(seed, "compare"):
         shape = tuple(cost(q.detach().sample(2)).shape)
@@ -85,7 +85,7 @@ def compare(
     if not truth.estimator.unbiased:
         raise BadInput(f"reference={reference} is not an unbiased estimator; take auto, exact or one that is.")
     rows: list[dict[str, Any]] = []
-    for label, entry in labelled.items():
+    for label, entry in entries.items():
         with noise(seed, "compare"):
             made = estimator(entry) if isinstance(entry, str) else deepcopy(entry)  # which may be trained
             objective = _objective(problem, made, x)
@@ -106,10 +106,11 @@ def _auto(q: Latent) -> str:
     return "rloo" if name == "reparam" else name
 
 
-def _labelled(estimators: Sequence[str | Estimator] | Mapping[str, Estimator]) -> Mapping[str, str | Estimator]:
+def labelled(estimators: Sequence[str | Estimator] | Mapping[str, Estimator]) -> Mapping[str, str | Estimator]:
+    """Label -> name or estimator. Raises BadInput where there is another thing, none, or one label for two."""
     several = isinstance(estimators, Mapping | Sequence) and not isinstance(estimators, str)
     entries = list(estimators.values() if isinstance(estimators, Mapping) else estimators) if several else []
-    if not several or not all(isinstance(entry, str | Estimator) for entry in entries):
+    if not several or not entries or not all(isinstance(entry, str | Estimator) for entry in entries):
         raise BadInput(
             f"estimators needs a list of names or estimators, or a dict of labels to them; got {estimators!r}."
         )

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from bench.measure.clock import Rounds, Work, clock_of, interleaved, standard_error
-from bench.model.objective import Objective
+from bench.model.objective import Objective, features
 from bench.tables.rows import CostRow
 from estimators import Latent
 
@@ -48,7 +48,7 @@ def evaluations(objective: Objective, q: Latent, x: Tensor) -> tuple[int, int]:
         forward.append(z.shape[0])
         return inner(_Counted.apply(z, backward.append), q)
 
-    loss = objective.estimator(q, counted, x).loss
+    loss = objective.estimator(q, counted, features(x, q)).loss
     forward_count = sum(forward)  # before a backward pass that computes costs again to save memory
     if loss.requires_grad:
         learned = [p for p in objective.model.parameters() if p.requires_grad]

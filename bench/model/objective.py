@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from bench.model.adapted import Adapted
 from bench.model.vae import Model
 from bench.problems import Problem
 from estimators import VQ, Cost, Estimate, Estimator, Latent
@@ -81,8 +82,8 @@ class Objective:
         return cost
 
     def estimate(self, q: Latent, x: Tensor) -> Estimate:
-        """One draw of the estimator: `q.params [..., B, *]`, `x [B, X]`."""
-        estimate = self.estimator(q, self.cost(q, x), x)
+        """One draw of the estimator: `q.params [..., B, *]`, `x [B, ...]`."""
+        estimate = self.estimator(q, self.cost(q, x), features(x, q))
         if not self.in_loss:
             return estimate
         z = q.sample(1)
@@ -91,10 +92,18 @@ class Objective:
         return estimate._replace(loss=estimate.loss + self.beta * term)
 
     def fixed(self, q: Latent) -> Tensor:
-        """What needs no estimation `[..., B]`: beta KL(q||p) when analytic, codebook losses of a VQ model."""
+        """What needs no estimation `[..., B]`: beta KL(q||p) when analytic, codebook losses of a VQ model, what a
+        module of anyone's own adds."""
         total = torch.zeros((), dtype=q.params.dtype, device=q.params.device).expand(q.batch_shape)
         if self.kl == "analytic":
             total = total + self.beta * q.kl(self.model.prior())
         if isinstance(q, VQ) and self.model.codebook is not None:
             total = total + self.model.codebook.loss(q)
+        if isinstance(self.model, Adapted) and (own := self.model.losses(q)) is not None:
+            total = total + own
         return total
+
+
+def features(x: Tensor, q: Latent) -> Tensor:
+    """What an estimator reads of the data `x [B, ...]`: numbers `[B, X]` of q's dtype."""
+    return (x if x.ndim == 2 else x.reshape(len(x), -1)).to(q.params.dtype)

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from bench.model.adapted import Adapted
 from bench.model.codebook import Codebook
 from bench.model.networks import Trunk
 from bench.problems import Problem
@@ -104,4 +105,4 @@ class VAE(nn.Module):
         return (self.prior() or q.standard()).log_prob(z)
 
 
-Model = VAE | Problem  # what an objective is over
+Model = VAE | Problem | Adapted  # what an objective is over

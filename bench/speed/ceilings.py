@@ -73,7 +73,7 @@ def work(objective: Objective, x: Tensor, decoder: bool) -> Work:
             per_draw.append(Product(inner, forward * rows, columns, False))
         values += (forward + (forward if decoder else backward)) * rows * columns
     once = []
-    for i, layer in enumerate(_linear(model.encoder)):
+    for i, layer in enumerate(_linear(model.get_submodule("encoder"))):
         inner, columns = layer.in_features, layer.out_features
         once.append(Product(batch, inner, columns, True))
         per_draw += [Product(batch, columns, inner, True)] if i else []

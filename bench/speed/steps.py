@@ -48,7 +48,8 @@ def step_rows(device: torch.device, rounds: Rounds) -> Iterator[dict[str, Any]]:
         bare = []
         for _ in range(way.replicas):
             twin, x = problem(device, LEAD)
-            bare.append(BareLoop(twin.model.encoder, twin.model.get_submodule("decoder"), repeat(x), TRAIN["lr"]))
+            encoder, decoder = (twin.model.get_submodule(part) for part in ("encoder", "decoder"))
+            bare.append(BareLoop(encoder, decoder, repeat(x), TRAIN["lr"]))
 
         def ours(step: Callable[[], object] = step) -> None:
             for _ in range(STEPS):

@@ -14,6 +14,7 @@ from bench.run.ending import Ending
 from bench.run.experiment import Experiment
 from bench.tables import store
 from tests.support.bad_answers import answer, row
+from tests.support.bad_calls import CALLS
 from tests.support.bad_files import make
 from tests.support.bad_lines import ALL, INTRODUCTION, LINES, PAGE
 from tests.support.stand_in import instead_of_runs
@@ -59,7 +60,7 @@ def test_the_page_has_these_lines_and_no_others():
     assert len(set(ALL)) == len(ALL) >= 60
     assert PAGE.read_text().startswith(INTRODUCTION)
     rows = [text for text in PAGE.read_text().splitlines() if text.startswith("|")]
-    assert len(rows) == len(ALL) + 2 * len(LINES)
+    assert len(rows) == len(ALL) + 2 * len(LINES) + len(CALLS) + 2
 
 
 def test_a_good_line_would_be_noticed(folder):

@@ -17,6 +17,7 @@ REVEALED = {
     "bench.load": "def (*directories: str | Path) -> Frames",
     "bench.load('x').gradient": "DataFrame",
     "bench.compare(cost, Bernoulli(t), ['rloo'])": "DataFrame",
+    "bench.measure(OwnModel(), t, ['rloo'])": "DataFrame",
     "bench.__version__": "str",
     "Disarm": "def (k: int =) -> Disarm",
     "Disarm(k=4)(Bernoulli(t), cost, t)": "Estimate",
@@ -31,7 +32,7 @@ REVEALED = {
 }
 SCRIPT = """
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 import bench
 from bench.check import check, names
@@ -55,6 +56,14 @@ class Typed(Estimator[Bernoulli]):
         return Mine()(q, cost, x)
 
 
+class OwnModel(nn.Module):
+    def encode(self, x: Tensor) -> Bernoulli:
+        return Bernoulli(x)
+
+    def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
+        return z.sum(-1)
+
+
 def any_of_them(estimator: Estimator) -> str:
     return estimator.name
 
@@ -67,6 +76,7 @@ WRONG = {
     "bench.nothing": "attr-defined",
     "bench.compare(cost, t, ['rloo'])": "arg-type",
     "bench.estimator(3)": "arg-type",
+    "bench.measure(nn.Linear(2, 2), t, ['rloo'])": "arg-type",
 }
 
 
@@ -102,15 +112,15 @@ def test_public_names_are_what_they_are_and_misuse_is_told(tmp_path):
 
 
 def test_dir_shows_the_public_names():
-    assert {"__version__", "compare", "estimator", "load"} <= {*dir(bench)}
-    assert bench.__all__ == ["__version__", "compare", "estimator", "load"]
+    assert {*bench.__all__} <= {*dir(bench)}
+    assert bench.__all__ == ["Model", "__version__", "compare", "estimator", "load", "measure"]
 
 
 def test_looking_at_the_names_loads_no_torch():
     program = dedent("""
         import sys, bench
         assert {"estimator", "load", "compare"} <= {*dir(bench)}
-        assert callable(bench.load)
+        assert callable(bench.load) and callable(bench.measure)
         sys.exit("torch" in sys.modules)
     """)
     assert subprocess.run([sys.executable, "-c", program], cwd=ROOT).returncode == 0

@@ -54,7 +54,7 @@ def ran(example: str) -> str:
 
 
 def _entry(title: str) -> Iterator[str]:
-    public, example = named(title), dedent(EXAMPLES[title]).strip("\n")
+    public, example = inspect.unwrap(named(title)), dedent(EXAMPLES[title]).strip("\n")
     yield from ("", f"## {title}", "", "```python", signature(public, title.rpartition(".")[2]), "```", "")
     yield from words(inspect.getdoc(public) or "")
     if rows := [*_members(public)] if inspect.isclass(public) else []:
@@ -67,6 +67,8 @@ def _entry(title: str) -> Iterator[str]:
 def signature(public: Any, name: str) -> str:
     """As in the code, without the modules of types; one argument a line where it is long."""
     if getattr(public, "_is_protocol", False):
+        if "__call__" not in vars(public):
+            return f"class {name}(Protocol)"
         public = public.__call__
     if getattr(public, "__init__", None) is nn.Module.__init__:
         return f"{name}()"
@@ -100,7 +102,7 @@ def words(doc: str) -> Iterator[str]:
 
 
 def _members(cls: type) -> Iterator[str]:
-    if issubclass(cls, BaseException | tuple) or getattr(cls, "_is_protocol", False):
+    if issubclass(cls, BaseException | tuple) or "__call__" in vars(cls):
         return
     above = () if cls in BASES or not issubclass(cls, BASES) else BASES
     classes = [c for c in cls.__mro__ if c.__module__.startswith("estimators") and c not in above]

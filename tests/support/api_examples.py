@@ -23,6 +23,38 @@ EXAMPLES = {
         print(table[["estimator", "reference", "evaluations"]].to_string(index=False))
         print(table.reason.iloc[-1])
         """,
+    "bench.measure": """
+        import torch
+        from torch import nn
+
+        import bench
+        from estimators import Bernoulli
+
+
+        class Mine(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.net, self.out = nn.Linear(16, 5), nn.Linear(5, 16)
+
+            def encode(self, x):  # [B, 1, 4, 4]
+                return Bernoulli(self.net(x.flatten(1)))
+
+            def log_likelihood(self, x, z):  # [B, 1, 4, 4], [K, B, 5] -> [K, B]
+                logits = self.out(z)
+                return torch.distributions.Bernoulli(logits=logits).log_prob(x.flatten(1)).sum(-1)
+
+
+        batches = torch.rand(2, 8, 1, 4, 4).round()  # M = 2 batches of B = 8 examples
+        table = bench.measure(Mine(), batches, ["rloo", "disarm", "reparam"], draws=100, repetitions=1)
+        print(table[["estimator", "part", "reference", "evaluations_forward"]].to_string(index=False))
+        print(table.reason.iloc[-1])
+        """,
+    "bench.Model": """
+        import bench
+        from torch import nn
+
+        print(isinstance(nn.Linear(2, 2), bench.Model))
+        """,
     "bench.load": """
         import bench
         from bench.cli import main

@@ -7,6 +7,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 from tests.support.bad_answers import answer, row
+from tests.support.bad_calls import section
 from tests.support.bad_files import make
 from tests.support.refused_lines import LINES
 
@@ -31,7 +32,7 @@ def page() -> str:
             lines += [f"## python -m {command}", "", "| arguments | answer |", "|---|---|"]
             lines += [row(a, answer(c, a, folder)[2], folder) for c, a in ALL if c == command]
             lines += [""]
-    return "\n".join(lines)
+    return "\n".join([*lines, section()])
 
 
 if __name__ == "__main__":

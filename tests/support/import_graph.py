@@ -8,7 +8,7 @@ from tests.support.packages import ROOT
 PACKAGES = ("bench", "estimators")
 # The rooms of bench/ from the ground up. A room imports rooms of the lines above its own, and no other of its line.
 FLOORS = """
-    errors files foreign settings streams machine nvml terminal version
+    called errors files foreign settings streams machine nvml terminal version
     tables data
     config problems report
     model
@@ -17,7 +17,7 @@ FLOORS = """
     check run
     sweep speed
     cli status list mirrors
-    clean export probe
+    clean export own probe
     gpu
     __main__
 """

@@ -19,7 +19,8 @@ SOURCES = {
 
 @contextmanager
 def numbered(estimator: Estimator, first: int = 0):
-    """Make the noise of a draw a function of its number: a call with `[r, B]` takes the next r numbers."""
+    """Make the noise of a draw a function of its number: a call with `[r, B]` takes the next r numbers. Yields what
+    gives the next number."""
     forward, numbers = estimator.forward, count(first)
 
     def replayed(q, cost, x):
@@ -45,7 +46,7 @@ def numbered(estimator: Estimator, first: int = 0):
         return forward(noisy, cost, x)
 
     estimator.forward = replayed
-    yield
+    yield numbers
     del estimator.forward
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +12,7 @@ from bench.measure.gradient.graph import reached
 from bench.measure.gradient.layers import Call, by_draw, gradients, gram_pays, recorded, squared_norms
 from bench.measure.gradient.plan import PLANS
 from bench.measure.gradient.tally import Tally
+from bench.model.adapted import Adapted, encodes
 from bench.model.objective import Objective
 from bench.model.vae import Model
 from estimators import Latent
@@ -28,12 +30,14 @@ class Generative:
 
     def __init__(self, model: Model, measured: bool, folds: bool = False):
         self.model, self.plain, self.folds = model, False, folds
-        self.named = [(n, p) for n, p in model.named_parameters() if p.requires_grad and not n.startswith("encoder.")]
+        self.named = [(n, p) for n, p in model.named_parameters() if p.requires_grad and not encodes(model, n)]
         self.measured = measured and bool(self.named)  # a problem with a fixed cost has none
         known = (nn.Linear, *CONVOLUTIONS) if folds else (nn.Linear,)
         self.loose = [n for n, _ in self.named if not isinstance(self._owner(n), known)]
         self.dense = [p for n, p in self.named if n not in self.loose]
-        self.convolutional = any(p.ndim > 3 for n, p in self.named if n in self.loose)
+        self.one_by_one = any(p.ndim > 3 for n, p in self.named if n in self.loose)  # a convolution sees one draw
+        if isinstance(model, Adapted):  # whose layers need not know what a draw's own copy of a parameter is
+            self.one_by_one = bool(self.loose) or not model.separates
 
     def _owner(self, name: str) -> nn.Module:
         return self.model.get_submodule(name.rpartition(".")[0])
@@ -50,7 +54,7 @@ class Generative:
                 bias = by_name.get(f"{layer}.bias")
                 found[layer] = grad.mT.flatten() if bias is None else torch.cat([grad.mT.flatten(), bias])
             elif name not in found and f"{layer}.weight" not in by_name:  # whose weight goes by another name
-                found[name] = grad
+                found[name] = grad.flatten()
         return found
 
     @contextmanager
@@ -104,7 +108,8 @@ class GradientDraws:
         with generative.prepared(draws) as copies, recorded(objective.model, generative.folds) as calls:
             loss = objective.estimate(q.with_params(leaf), x).loss  # [r, B]
         self.loss, self.recorded, self.generative = loss, list(calls), generative
-        wanted, total = [leaf, *(c.output for c in calls), *copies.values()], loss.mean(-1).sum()
+        wanted: list[Any] = [leaf, *(c.made for c in calls), *copies.values()]
+        total = loss.mean(-1).sum()
         grads: tuple[Tensor | None, ...] = (None,) * len(wanted)
         if loss.requires_grad:
             grads = torch.autograd.grad(total, wanted, allow_unused=True, retain_graph=generative.plain)

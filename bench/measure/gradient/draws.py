@@ -14,9 +14,11 @@ from bench.measure.gradient.plan import PLANS
 from bench.measure.gradient.sizes import counted_outputs
 from bench.measure.gradient.tally import Tally
 from bench.measure.gradient.ties import tied, unmoved
+from bench.model.adapted import block_of, encodes
 from bench.model.objective import Objective
 
 GROUPS = 32  # of draws, for the jackknife
+LATENT = "latent"  # the block of q.params
 
 
 def take(
@@ -49,6 +51,7 @@ def take(
     tallies: dict[str, Tally] = {}
 
     def block(name: str) -> Tally:
+        name = block_of(objective.model, name) if name != LATENT else name
         if name not in tallies:
             tallies[name] = Tally(torch.bincount(groups), x.device)
         return tallies[name]
@@ -64,8 +67,8 @@ def take(
 
     q = pull.q.detach()
     through_q = decoder and objective.estimator.learns_codes  # which copies of the codebook for each draw would not see
-    generative.plain = through_q or any(not names[0].startswith("encoder.") for names in shared)
-    alone = generative.plain or (decoder and generative.convolutional)  # a convolution sees one draw at a time
+    generative.plain = through_q or any(not encodes(objective.model, names[0]) for names in shared)
+    alone = generative.plain or (decoder and generative.one_by_one)
     with counted_outputs() as outputs, unmoved(objective.model):
         drawn = GradientDraws(objective, q, x, 1 if alone else min(2, draws), generative)
     held = outputs.kept if plan.kept else outputs.all
@@ -85,9 +88,9 @@ def take(
     while True:
         stop = start + len(drawn.cotangents)
         part, cotangents = on_device[start:stop], drawn.cotangents - shift
-        block("latent").add_vectors(part, cotangents.flatten(1))
+        block(LATENT).add_vectors(part, cotangents.flatten(1))
         if encoder:
-            pull.tally(block, part, cotangents)
+            pull.tally(block, part, cotangents, memory)
         drawn.tally(block, part, groups[start:stop], memory)
         start = stop
         if start == draws:
@@ -97,7 +100,7 @@ def take(
         if unknown:
             chunk, unknown = fitting(values + max(0, outputs.passing - of_one.passing)), False
 
-    block("latent").constant = (shift + fixed_latent).flatten()
+    block(LATENT).constant = (shift + fixed_latent).flatten()
     if encoder:
         pull.constant(block, shift + fixed_latent)
     return tallies

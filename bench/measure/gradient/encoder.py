@@ -1,18 +1,22 @@
 """From cotangents of q.params to gradients of the encoder, which are linear in them."""
 
+import warnings
 from collections.abc import Callable, Collection
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from bench.measure.gradient.layers import form, gram_pays, norms_by_gram, recorded, with_ones
+from bench.measure.gradient.graph import behind, reached
+from bench.measure.gradient.layers import Call, form, gram_pays, norms_by_gram, recorded, with_ones
 from bench.measure.gradient.plan import PLANS
 from bench.measure.gradient.tally import Tally
+from bench.model.adapted import encodes
 from bench.model.vae import Model
 
 
 class EncoderPull:
-    """Runs the encoder once on `x [B, X]` and pulls any number of cotangents `[r, B, *]` of `q.params` through it.
+    """Runs the encoder once on `x [B, ...]` and pulls any number of cotangents `[r, B, *]` of `q.params` through it.
 
     Blocks are named after layers. Linear layers are never given a gradient per draw; other layers are, and so are those
     that hold a parameter of `shared` names, whose gradient is not that of one layer's outputs.
@@ -21,44 +25,93 @@ class EncoderPull:
     def __init__(self, model: Model, x: Tensor, shared: Collection[str] = ()):
         with recorded(model) as calls:
             self.q = model.encode(x)
-        owners = {name.rpartition(".")[0] for name in shared}
-        self.calls = [c for c in calls if c.layer.startswith("encoder.") and c.layer not in owners]
-        linear = {c.layer for c in self.calls}
-        named = [(f"encoder.{n}", p) for n, p in model.encoder.named_parameters()]
-        self.others = [(n, p) for n, p in named if n.rpartition(".")[0] not in linear]
-        self.inputs = [with_ones(c.inputs) if c.bias else c.inputs for c in self.calls]  # [B, in]
-        self.plan = PLANS[x.device.type]
+        named = [(n, p) for n, p in model.named_parameters() if p.requires_grad and encodes(model, n)]
+        self.calls = self._linear(model, calls, {name.rpartition(".")[0] for name in shared}, named)
+        self.uses: dict[str, list[int]] = {}  # layer -> its calls, of which all rows are those of one layer
+        for number, c in enumerate(self.calls):
+            self.uses.setdefault(c.layer, []).append(number)
+        self.others = [(n, p) for n, p in named if n.rpartition(".")[0] not in self.uses]
+        self.inputs = [self._inputs([self.calls[i] for i in uses]) for uses in self.uses.values()]  # [n, in] each
+        self.widths = {c.layer: c.inputs.shape[-1] for c in self.calls}
+        self.plan, self.batches = PLANS[x.device.type], True
         self.grams = [inputs @ inputs.mT for inputs in self.inputs]
 
+    def _linear(
+        self, model: Model, calls: list[Call], shared: set[str], named: list[tuple[str, torch.nn.Parameter]]
+    ) -> list[Call]:
+        """The uses of linear layers from whose cotangents the gradient of their parameters follows."""
+        nodes = behind([self.q.params.grad_fn])
+        found = [c for c in calls if encodes(model, c.layer) and c.layer not in shared and c.made.node in nodes]
+        layers = {c.layer for c in found}
+        theirs = [p for n, p in named if n.rpartition(".")[0] in layers]
+        return [] if reached(self.q.params, found, theirs) else found
+
+    @staticmethod
+    def _inputs(calls: list[Call]) -> Tensor:
+        rows = [(with_ones(c.inputs) if c.bias else c.inputs).reshape(-1, c.inputs.shape[-1] + c.bias) for c in calls]
+        return rows[0] if len(rows) == 1 else torch.cat(rows)
+
     def pulled_through(self, cotangents: Tensor) -> tuple[list[Tensor], dict[str, Tensor]]:
-        """Cotangents of the linear layers, and gradients `[r, P]` of all other parameters."""
-        wanted = [c.output for c in self.calls] + [p for _, p in self.others]
+        """Cotangents of the calls of linear layers, and gradients `[r, P]` of all other parameters."""
+        wanted: list[Any] = [c.made for c in self.calls] + [p for _, p in self.others]
 
         def pulled(cotangents: Tensor, **batched: bool) -> tuple[Tensor, ...]:
             return torch.autograd.grad(self.q.params, wanted, cotangents, retain_graph=True, **batched)
 
-        # A processor is no faster where a convolution's gradients are those of one with many groups, which round anew.
-        loops = bool(self.others) and not self.plan.folds
-        grads = pulled(cotangents, is_grads_batched=True) if loops else torch.func.vmap(pulled)(cotangents)
+        def at_once() -> tuple[Tensor, ...]:
+            # A processor is no faster where a convolution's gradients are those of one with many groups, which round
+            # anew.
+            loops = bool(self.others) and not self.plan.folds
+            return pulled(cotangents, is_grads_batched=True) if loops else torch.func.vmap(pulled)(cotangents)
+
+        grads = self._batched(at_once) if self.batches else None
+        if grads is None:  # a layer whose derivative takes no batch of cotangents
+            self.batches = False
+            grads = tuple(map(torch.stack, zip(*map(pulled, cotangents), strict=True)))
         rest = zip(self.others, grads[len(self.calls) :], strict=True)
         return list(grads[: len(self.calls)]), {name: grad.flatten(1) for (name, _), grad in rest}
 
-    def tally(self, block: Callable[[str], Tally], groups: Tensor, cotangents: Tensor) -> None:
-        """Add draws of the encoder's gradient to the tallies `block(name)`; `groups [r]` of the draws."""
+    def _batched(self, at_once: Callable[[], tuple[Tensor, ...]]) -> tuple[Tensor, ...] | None:
+        """What it gives, or None where some layer cannot."""
+        if not self.others:
+            return at_once()
+        try:
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", ".*There is a performance drop")
+                return at_once()
+        except (RuntimeError, NotImplementedError) as error:
+            if isinstance(error, torch.OutOfMemoryError):
+                raise
+            return None
+
+    def _by_layer(self, cotangents: list[Tensor]) -> list[Tensor]:
+        """Of each layer the cotangents `[r, n, out]` of the rows of all its calls."""
+        found = [[cotangents[i].flatten(1, -2) for i in uses] for uses in self.uses.values()]
+        return [each[0] if len(each) == 1 else torch.cat(each, 1) for each in found]
+
+    def tally(self, block: Callable[[str], Tally], groups: Tensor, cotangents: Tensor, memory: float) -> None:
+        """Add draws of the encoder's gradient to the tallies `block(name)`; `groups [r]` of the draws, `memory` in MiB
+        of the gradients that are formed at once."""
+        size = sum(p.numel() * p.element_size() for _, p in self.others)
+        at_once = max(1, int(memory * 2**20 / size)) if size else len(groups)
+        for start in range(0, len(groups), at_once):
+            self._tally(block, groups[start : start + at_once], cotangents[start : start + at_once])
+
+    def _tally(self, block: Callable[[str], Tally], groups: Tensor, cotangents: Tensor) -> None:
         layers, others = self.pulled_through(cotangents)
-        for c, inputs, gram, d in zip(self.calls, self.inputs, self.grams, layers, strict=True):
-            if gram_pays(c.inputs, d):
-                block(c.layer).add_cotangents(groups, norms_by_gram(gram, d), inputs, d)
+        for layer, inputs, gram, d in zip(self.uses, self.inputs, self.grams, self._by_layer(layers), strict=True):
+            if gram_pays(inputs[:, : self.widths[layer]], d):
+                block(layer).add_cotangents(groups, norms_by_gram(gram, d), inputs, d)
             else:
-                block(c.layer).add_vectors(groups, form(inputs, d))
+                block(layer).add_vectors(groups, form(inputs, d))
         for name, grad in others.items():
             block(name).add_vectors(groups, grad)
 
     def constant(self, block: Callable[[str], Tally], cotangent: Tensor) -> None:
         """Give the tallies their constant: what `cotangent [B, *]` contributes to every draw."""
         layers, others = self.pulled_through(cotangent[None])
-        for c, inputs, d in zip(self.calls, self.inputs, layers, strict=True):
-            tally = block(c.layer)
+        for layer, inputs, d in zip(self.uses, self.inputs, self._by_layer(layers), strict=True):
+            tally = block(layer)
             tally.constant = (form(inputs, d) if tally.inputs is None else d.flatten(1))[0]
         for name, grad in others.items():
             block(name).constant = grad[0]

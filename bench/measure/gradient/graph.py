@@ -1,6 +1,7 @@
-"""What autograd will do with a loss, read off its graph."""
+"""What autograd will do with a tensor, read off its graph."""
 
 from collections.abc import Iterable
+from typing import Any
 
 from torch import Tensor
 
@@ -8,16 +9,21 @@ from bench.measure.gradient.layers import Call
 
 
 def reached(loss: Tensor, calls: list[Call], parameters: Iterable[Tensor]) -> bool:
-    """Whether the loss depends on any of the parameters otherwise than through the outputs of the calls."""
+    """Whether the loss, or what goes into one of the calls, depends on any of the parameters otherwise than through the
+    outputs of the calls."""
     wanted = {id(p) for p in parameters}
-    seen = {call.output.grad_fn for call in calls}
-    ahead = [loss.grad_fn]
+    nodes = behind([loss.grad_fn, *(call.before for call in calls)], (call.made.node for call in calls))
+    return any(id(getattr(node, "variable", None)) in wanted for node in nodes)
+
+
+def behind(ahead: list[Any], ends: Iterable[Any] = ()) -> set[Any]:
+    """These nodes of the graph and all that they came out of, without what the `ends` came out of."""
+    seen: set[Any] = set()
+    ahead, stop = [*ahead], {*ends}
     while ahead:
         node = ahead.pop()
-        if node is None or node in seen:
+        if node is None or node in seen or node in stop:
             continue
         seen.add(node)
-        if id(getattr(node, "variable", None)) in wanted:
-            return True
         ahead += [following for following, _ in node.next_functions]
-    return False
+    return seen

@@ -9,11 +9,13 @@ arXiv:1510.01799, gives the same identity for n = 1.
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.graph import GradientEdge, get_gradient_edge
 
+from bench.model.adapted import Adapted
 from bench.model.networks import Trunk
 
 CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d)
@@ -25,7 +27,9 @@ class Call(NamedTuple):
     layer: str  # the path of the module in the model
     bias: bool
     inputs: Tensor  # [..., n, in], or [rows, channels, height, width]
-    output: Tensor  # [..., n, out]
+    output: Tensor  # [..., n, out], which an activation in place may have written on
+    made: GradientEdge  # where its cotangent arrives
+    before: Any  # the node of the graph that the inputs came out of, or None
     lead: tuple[int, ...]  # the axes that its rows have in the network, also where they are one axis inside
     convolution: nn.Module | None = None
 
@@ -38,17 +42,18 @@ def recorded(module: nn.Module, convolutions: bool = False) -> Iterator[list[Cal
     handles = []
     leads: list[tuple[int, ...]] = [()]  # of the network that runs, where it makes one axis of them
 
-    def enter(trunk: nn.Module, args: tuple[Tensor, ...]) -> None:
-        leads.append(tuple(args[0].shape[:-1]))
+    def enter(network: nn.Module, args: tuple[Tensor, ...]) -> None:
+        own = network.lead(*args) if isinstance(network, Adapted) else tuple(args[0].shape[:-1])
+        leads.append(_unfolded(own, leads[-1]))
 
-    def leave(trunk: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> None:
+    def leave(network: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> None:
         leads.pop()
 
     for path, layer in module.named_modules():
-        if isinstance(layer, Trunk) and convolutions:
+        if (isinstance(layer, Trunk) and convolutions) or isinstance(layer, Adapted):
             handles += [layer.register_forward_pre_hook(enter), layer.register_forward_hook(leave, always_call=True)]
         convolves = convolutions and isinstance(layer, CONVOLUTIONS)
-        if (convolves or isinstance(layer, nn.Linear)) and layer.weight.requires_grad:
+        if (convolves or isinstance(layer, nn.Linear)) and as_written(layer):
 
             def note(
                 layer: nn.Module,
@@ -60,8 +65,9 @@ def recorded(module: nn.Module, convolutions: bool = False) -> Iterator[list[Cal
                 output = _outermost(output)
                 if output.requires_grad:  # not where an estimator asks for a cost without gradient
                     inputs, outer = _outermost(args[0]), tuple(output.shape[: -3 if convolution else -1])
-                    lead = leads[-1] if math.prod(leads[-1]) == math.prod(outer) and leads[-1] else outer
-                    calls.append(Call(path, layer.bias is not None, inputs, output, lead, convolution))
+                    before = get_gradient_edge(inputs).node if inputs.requires_grad else None
+                    made, lead = get_gradient_edge(output), _unfolded(outer, leads[-1])
+                    calls.append(Call(path, layer.bias is not None, inputs, output, made, before, lead, convolution))
 
             handles.append(layer.register_forward_hook(note))
     try:
@@ -70,6 +76,32 @@ def recorded(module: nn.Module, convolutions: bool = False) -> Iterator[list[Cal
         for handle in handles:
             handle.remove()
         calls[:] = [call._replace(inputs=call.inputs.detach()) for call in calls]
+
+
+def as_written(layer: nn.Module) -> bool:
+    """Whether a linear layer or a convolution is the product of its input with its own weight, both that and its bias
+    learn, and nothing comes between: no subclass, no weight made of others, no hook, no padding by other than zeros."""
+    kinds, held = (nn.Linear, *CONVOLUTIONS), layer._parameters
+    weight, bias = held.get("weight"), held.get("bias")
+    return (
+        any(type(layer).forward is kind.forward for kind in kinds)
+        and {*held} <= {"weight", "bias"}
+        and weight is not None
+        and weight.requires_grad
+        and (bias is None or bias.requires_grad)
+        and not layer._forward_hooks
+        and not layer._forward_pre_hooks
+        and getattr(layer, "padding_mode", "zeros") == "zeros"
+        and not isinstance(getattr(layer, "padding", 0), str)
+    )
+
+
+def _unfolded(own: tuple[int, ...], lead: tuple[int, ...]) -> tuple[int, ...]:
+    """The axes of a layer's rows, of which the first are `lead` made one or several others; or as they are."""
+    for number in range(1, len(own) + 1) if lead else ():
+        if math.prod(own[:number]) == math.prod(lead):
+            return lead + own[number:]
+    return own
 
 
 def _outermost(value: Tensor) -> Tensor:

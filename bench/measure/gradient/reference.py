@@ -6,6 +6,7 @@ from torch import Tensor
 
 from bench.measure.gradient.draws import take
 from bench.measure.gradient.parts import Tallies, parts
+from bench.model.adapted import Adapted
 from bench.model.objective import Objective
 from bench.model.vae import VAE
 from estimators import Cost, Estimate, Estimator, Gaussian, Latent
@@ -39,14 +40,14 @@ def draw_reference(objective: Objective, probe: Tensor, draws: int, *, memory: f
 
     `exact` of a Gaussian is quadrature: nodes are doubled until the encoder's gradient stays within `TOLERANCE`. Where
     that takes more points than the estimator's limit, as with kinks in more than one coordinate, the reference is drawn
-    instead: by `reparam` of a VAE, by `rloo` of any other cost, which may jump.
+    instead: by `reparam` of a VAE or a module of anyone's own, by `rloo` of any other cost, which may jump.
     """
     estimator = objective.estimator
     q = objective.model.encode(probe[0])
     if isinstance(estimator, Exact) and isinstance(q, Gaussian):
         if found := _integrated(objective, estimator, probe, memory):
             return found
-        objective = objective.under(Reparam() if isinstance(objective.model, VAE) else RLOO())
+        objective = objective.under(Reparam() if isinstance(objective.model, VAE | Adapted) else RLOO())
         estimator = objective.estimator
     tallies = [take(objective, x, draws, memory=memory) for x in probe]
     return Reference(estimator.name, 0 if estimator.noiseless else draws, tallies)

@@ -1,5 +1,7 @@
 """Gradient draws of an objective on probe batches, as rows of the table `gradient`."""
 
+from collections.abc import Collection, Mapping
+
 from torch import Tensor
 
 from bench.measure.gradient.draws import take
@@ -24,12 +26,13 @@ def measure(
     reference_draws: int = 4096,
     precision: float | None = None,
     max_draws: int = 16384,
+    named: Mapping[str, Collection[str]] | None = None,
 ) -> list[GradientRow]:
     """One row of statistics per part: `latent`, `encoder`, `decoder`, and each block of coordinates with `layers`.
 
     Args:
         objective: what is measured, left as it is.
-        probe: `[M, B, X]` probe batches.
+        probe: `[M, B, ...]` probe batches.
         draws: R, independent draws per probe batch; where `precision` is given, the fewest.
         seed: of the draws' noise.
         memory: MiB that one chunk of draws may take.
@@ -37,6 +40,7 @@ def measure(
         reference_draws: its draws per probe batch.
         precision: relative standard error of the encoder's variance_noise at which drawing stops.
         max_draws: per probe batch, where `precision` is given. Where they are too few, the encoder's row has a `note`.
+        named: blocks of further parts, by their names; of those that have a gradient.
     """
 
     def take_more(number: int) -> list[Tallies]:
@@ -51,7 +55,10 @@ def measure(
         if isinstance(reference, Objective):
             reference = draw_reference(reference, probe, reference_draws, memory=memory)
     rows: list[GradientRow] = []
-    for part, blocks in parts(taken[0], layers).items():
+    further = {part: [n for n in blocks if n in taken[0]] for part, blocks in (named or {}).items()}
+    for part, blocks in (
+        parts(taken[0], layers) | {part: blocks for part, blocks in further.items() if blocks}
+    ).items():
         sums = [batch_sums(t, blocks, reference.tallies[m] if reference else None) for m, t in enumerate(taken)]
         means = errors = None
         if part != "latent":  # whose coordinates are those of its batch

@@ -1,0 +1,1 @@
+"""Anyone's own model: looked at, measured, trained; and runs and sweeps from Python."""

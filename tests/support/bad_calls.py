@@ -1,0 +1,173 @@
+"""Calls in Python that are refused, each with its sentence. `make docs` prints them to `docs/errors.md`."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+import bench
+from bench.errors import BadInput
+from estimators import Bernoulli
+from tests.support.bad_answers import row
+from tests.support.own_models import Adopted
+
+
+class NoLikelihood(nn.Module):
+    """Half of the protocol."""
+
+    def __init__(self):
+        super().__init__()
+        self.enc = nn.Linear(16, 6)
+
+    def encode(self, x):
+        return Bernoulli(self.enc(x.flatten(1)))
+
+
+class MeanOverBatch(Adopted):
+    def log_likelihood(self, x, z):
+        return super().log_likelihood(x, z).mean(1, keepdim=True).expand(len(z), len(x))
+
+
+class NextExample(Adopted):
+    def log_likelihood(self, x, z):
+        return super().log_likelihood(x.roll(1, 0), z)
+
+
+class BatchOfOne(Adopted):
+    def encode(self, x):
+        return Bernoulli(self.recognise(x).mean(0, keepdim=True))
+
+
+class MapOfBits(Adopted):
+    def encode(self, x):
+        return Bernoulli(self.recognise(x).unflatten(-1, (2, 3)))
+
+
+class Centred(Adopted):
+    def encode(self, x):
+        return Bernoulli(self.recognise(x - x.mean(0)))
+
+
+class Logits(Adopted):
+    def encode(self, x):
+        return self.recognise(x)
+
+
+class Summed(Adopted):
+    def log_likelihood(self, x, z):
+        return super().log_likelihood(x, z).sum(0)
+
+
+class BestPoint(Adopted):
+    def log_likelihood(self, x, z):
+        return super().log_likelihood(x, z).max(0, keepdim=True).values.expand(len(z), len(x))
+
+
+class Noisy(Adopted):
+    def log_likelihood(self, x, z):
+        return nn.functional.dropout(super().log_likelihood(x, z), 0.5)
+
+
+class Infinite(Adopted):
+    def log_likelihood(self, x, z):
+        return super().log_likelihood(x, z) / 0
+
+
+class Skip(Adopted):
+    def log_likelihood(self, x, z):
+        return super().log_likelihood(x, z) + self.recognise(x).sum(-1)
+
+
+class Constant(Adopted):
+    def encode(self, x):
+        return Bernoulli(self.recognise(x).detach())
+
+
+class OtherPrior(Adopted):
+    def prior(self):
+        return Bernoulli(torch.ones(1, 6))
+
+    def log_prior(self, z):
+        return Bernoulli(torch.zeros(1, 6)).log_prob(z)
+
+
+class Frozen(Adopted):
+    def __init__(self):
+        super().__init__()
+        self.requires_grad_(False)
+
+
+batches = torch.ones(2, 3, 1, 4, 4)
+NAMES: dict[str, Any] = {
+    **{name: made for name, made in globals().items() if isinstance(made, type) and issubclass(made, nn.Module)},
+    "bench": bench, "torch": torch, "batches": batches, "VAE": Adopted, "few": {"draws": 2, "repetitions": 0},
+}  # fmt: skip
+CALLS = (
+    "bench.measure(None, batches, ['rloo'])",
+    "bench.measure(NoLikelihood(), batches, ['rloo'])",
+    "bench.measure(Frozen(), batches, ['rloo'])",
+    "bench.measure(Constant(), batches, ['rloo'])",
+    "bench.measure(Logits(), batches, ['rloo'])",
+    "bench.measure(BatchOfOne(), batches, ['rloo'])",
+    "bench.measure(MapOfBits(), batches, ['rloo'])",
+    "bench.measure(Centred(), torch.eye(16).view(2, 8, 1, 4, 4), ['rloo'])",
+    "bench.measure(Summed(), batches, ['rloo'])",
+    "bench.measure(Infinite(), batches, ['rloo'])",
+    "bench.measure(Noisy(), batches, ['rloo'])",
+    "bench.measure(MeanOverBatch(), torch.eye(16).view(2, 8, 1, 4, 4), ['rloo'])",
+    "bench.measure(NextExample(), torch.eye(16).view(2, 8, 1, 4, 4), ['rloo'])",
+    "bench.measure(BestPoint(), batches, ['rloo'])",
+    "bench.measure(Skip(), batches, ['rloo'])",
+    "bench.measure(OtherPrior(), batches, ['rloo'])",
+    "bench.measure(VAE(), batches.to('meta'), ['rloo'])",
+    "bench.measure(VAE(), batches[:0], ['rloo'])",
+    "bench.measure(VAE(), batches[:, :0], ['rloo'])",
+    "bench.measure(VAE(), [], ['rloo'])",
+    "bench.measure(VAE(), batches[0, 0, 0, 0], ['rloo'])",
+    "bench.measure(VAE(), [batches[0], batches[0, :2]], ['rloo'])",
+    "bench.measure(VAE(), batches, ['rlo'])",
+    "bench.measure(VAE(), batches, 'rloo')",
+    "bench.measure(VAE(), batches, [])",
+    "bench.measure(VAE(), batches, ['rloo', 'rloo'])",
+    "bench.measure(VAE(), batches, ['reparam'])",
+    "bench.measure(VAE(), batches, ['vimco'], kl='analytic')",
+    "bench.measure(VAE(), batches, ['rloo'], kl='exact')",
+    "bench.measure(VAE(), batches, ['rloo'], reference='straight_through')",
+    "bench.measure(VAE(), batches, ['rloo'], reference='reparam')",
+    "bench.measure(VAE(), batches, ['rloo'], draws=1)",
+    "bench.measure(VAE(), batches, ['rloo'], tuning_steps=-1)",
+    "bench.measure(VAE(), batches, ['rloo'], parts={'first': 'fc9'})",
+    "bench.measure(VAE(), batches, ['rloo'], parts={'first': 'act'})",
+    "bench.measure(VAE(), batches, ['rloo'], parts={'first': 'fc1.weight'})",
+    "bench.measure(VAE(), batches, ['rloo'], parts={'encoder': 'fc1'})",
+)
+INTRODUCTION = """## In Python
+
+Each call below raises `bench.errors.BadInput`, a ValueError, with this sentence. The models are those of
+`tests/support/bad_calls.py`.
+
+| call | answer |
+|---|---|
+"""
+
+
+def said(call: str) -> str:
+    """The sentence."""
+    with torch.random.fork_rng([]):
+        torch.manual_seed(0)
+        try:
+            eval(call, dict(NAMES))
+        except BadInput as error:
+            return str(error)
+    raise AssertionError(f"{call} was not refused")
+
+
+def section() -> str:
+    """Of the page."""
+    return INTRODUCTION + "".join(f"{line(call)}\n" for call in CALLS)
+
+
+def line(call: str) -> str:
+    """Its row."""
+    return row(call, said(call), Path("nowhere"))
