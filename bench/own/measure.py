@@ -18,9 +18,10 @@ from bench.measure.reference import reference_of
 from bench.model.adapted import Adapted, Model
 from bench.model.objective import KL_FORMS, Objective
 from bench.own.costs import COSTS, costs
+from bench.own.defaults import train_group
 from bench.own.look import adapted
 from bench.own.names import blocks_of
-from bench.settings import Config, TrainGroup
+from bench.settings import Config
 from bench.streams import own_stream
 from bench.train.trainer import Trainer
 from estimators import Estimator, Latent
@@ -166,8 +167,7 @@ def _tune(objective: Objective, probe: Tensor, steps: int, lr: float, seed: int)
     made = objective.estimator
     if not [p for p in made.parameters() if p.requires_grad] and type(made).update is Estimator.update:
         return None
-    settings = {"optimiser": "adam", "lr": lr, "tuning_lr": lr, "betas": [0.9, 0.999], "eps": 1e-8}
-    trainer = Trainer(objective, cycle(probe), cast(TrainGroup, settings))
+    trainer = Trainer(objective, cycle(probe), train_group(tuning_lr=lr))
     with own_stream(seed, "tuning"):
         for _ in range(steps):
             trainer.tune()
