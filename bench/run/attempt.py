@@ -36,7 +36,7 @@ def read(directory: Path, name: str = FILE) -> Claim | None:
 
 
 def worker(directory: Path, name: str = FILE) -> str | None:
-    """The living process, other than this one, that works on the run, in words; or None."""
+    """The other living process that works on the run, in words; or None."""
     found, alive = read(directory, name), False
     pid = found.get("pid") if found else None
     if found is None or pid is None or (pid == os.getpid() and _here(found)):
@@ -51,7 +51,7 @@ def worker(directory: Path, name: str = FILE) -> str | None:
 
 
 def outlast(directory: Path) -> None:
-    """Wait until a process of another machine that may be gone either gives a sign of life or counts as dead."""
+    """Wait for a process of another machine until it gives a sign of life, or counts as dead."""
     found, path = read(directory), directory / FILE
     if found is None or found.get("pid") is None or _here(found):
         return  # known at once
@@ -117,7 +117,7 @@ def claim(directory: Path, about: About, step: Callable[[], int], version: Any =
 
 
 def tidy(directory: Path) -> None:
-    """Remove from a run that is done what a process left there that was killed at the very end."""
+    """Remove what a process that was killed at the very end left beside a complete run."""
     remove_temporaries(directory)
     for name in (FILE, RESUME):
         with suppress(OSError):
@@ -125,7 +125,7 @@ def tidy(directory: Path) -> None:
 
 
 def process(pid: int) -> str | None:
-    """What tells this process from all others that have had its number; None where there is none that lives."""
+    """The identity of the living process with this number, since numbers are reused; None where none lives."""
     try:
         after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         if after_name[0] in "ZX":
@@ -161,13 +161,13 @@ def _take_away(path: Path) -> str | None:
 
 
 def _here(found: Claim) -> bool:
-    """Whether its process has its number on this machine: two containers may share a host name, and no numbers."""
+    """Whether the claim's process belongs to this machine. Containers may share a host name, but no process numbers."""
     here = _namespace()
     return found["host"] == platform.node() and found.get("namespace", here) == here
 
 
 def _namespace() -> str | None:
-    """Within which process numbers mean something, where the system has such a thing."""
+    """The namespace in which process numbers are valid; None where the system has no namespaces."""
     try:
         return os.readlink("/proc/self/ns/pid")
     except OSError:
@@ -175,7 +175,7 @@ def _namespace() -> str | None:
 
 
 def now(directory: Path) -> float:
-    """The time by the clock of the file system, which may not be that of this machine."""
+    """The time by the clock of the file system, which may differ from the clock of this machine."""
     probe = hidden(directory / FILE)
     try:
         probe.touch()

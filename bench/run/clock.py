@@ -16,11 +16,11 @@ class WallClock:
         self._earlier, self._start = 0.0, time.perf_counter()
 
     def seconds(self) -> float:
-        """Of this attempt and of those before it."""
+        """Seconds of this attempt and of the attempts before it."""
         return self._earlier + time.perf_counter() - self._start
 
     def go_on(self, started: str, seconds: float) -> None:
-        """Count from an earlier attempt, which began then and took as long."""
+        """Continue the clock of an earlier attempt: when it started, and how long it took."""
         self.started, self._earlier = started, seconds
 
 
@@ -44,7 +44,7 @@ class TrainingClock:
         self._waiting = True
 
     def settle(self) -> None:
-        """Let the device finish the steps it was asked for; afterwards `seconds` is that of the training so far."""
+        """Wait until the device has finished its steps; afterwards `seconds` holds the training time so far."""
         if self._waiting:
             with self:
                 machine.wait(self.device)

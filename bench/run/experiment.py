@@ -123,12 +123,12 @@ class Experiment:
         return own_stream(self.config["seeds"]["estimator"], TRAINING)
 
     def noise_state(self) -> list[Tensor]:
-        """Where that stream stands, inside it."""
+        """The position of that stream; called inside `noise`."""
         on_gpu = [torch.cuda.get_rng_state(self.device)] if self.device.type == "cuda" else []
         return [torch.get_rng_state(), *on_gpu]
 
     def set_noise_state(self, held: list[Tensor]) -> None:
-        """Put the stream back to where it stood."""
+        """Set the position of that stream."""
         on_cpu, *on_gpu = held
         torch.set_rng_state(on_cpu)
         for state in on_gpu:
@@ -146,7 +146,7 @@ class Experiment:
             self.moving.update()
 
     def rounds(self) -> Rounds:
-        """How long is timed."""
+        """How many repetitions are timed, and for how long."""
         settings = self.config["timing"]
         most, block, error = settings["repetitions"], settings["block"], settings["error"]
         return Rounds(most=most, warmup=settings["warmup"], block=block, error=error)

@@ -1,4 +1,4 @@
-"""Failures that have a remedy."""
+"""Failures and their reasons: out of memory, a lost GPU, a time limit."""
 
 import re
 import traceback

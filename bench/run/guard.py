@@ -18,7 +18,7 @@ SIGNALS = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG
 
 
 def require_time(limit: float | None, seconds: float, step: int, then: str) -> None:
-    """Raise TimeLimit where a run has taken as many seconds; `then` is what the same command does next."""
+    """Raise TimeLimit where a run has taken `limit` seconds or more; `then` says what the same command does next."""
     if limit is not None and seconds >= limit:
         raise TimeLimit(
             f"Time limit of {limit:g} s reached at step {step}; the same command with a larger sweep.time_limit {then}."
@@ -49,7 +49,7 @@ class Guard:
         self.replaced: dict[int, Any] = {}
 
     def seconds(self) -> float:
-        """Wall-clock time of the run, with that of the attempts it continues."""
+        """Wall-clock time of the run, all its attempts together."""
         return self.training.wall.seconds()
 
     def __enter__(self) -> "Guard":

@@ -33,7 +33,7 @@ def train(training: Training, guard: Guard, directories: list[Path], mine: Colle
             step = trainer.step_count
             if step % LOSSES_KEPT == 0 or step in stops or step in guard.checkpoints:
                 training.clock.settle()
-                bury(training)
+                end_diverged(training)
             for number, experiment in alive(training).items():
                 if step in guard.checkpoints:
                     checkpoint.write_checkpoint(directories[number], experiment.model, experiment.config, step)
@@ -53,7 +53,7 @@ def train(training: Training, guard: Guard, directories: list[Path], mine: Colle
                 images.write_images(directories[number], experiment)
 
 
-def bury(training: Training) -> None:
+def end_diverged(training: Training) -> None:
     """End the seeds whose loss is no longer finite; the others go on."""
     for number, step in enumerate(training.diverged()):
         if step is not None and number not in training.endings:

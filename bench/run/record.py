@@ -1,4 +1,4 @@
-"""The row of a run that has ended, and its run directory."""
+"""Write the row of a run that has ended, and with it the run directory."""
 
 import json
 from contextlib import suppress

@@ -47,7 +47,7 @@ def read_state(directory: Path, config: Config) -> dict[str, Any] | None:
 
 
 def ignore(path: Path, error: Exception) -> None:
-    """Tell that a file is not used."""
+    """Print why `resume.pt` is not used."""
     reason = error if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
     print(f"{path} is not used, since {' '.join(str(reason).split())}; the run starts anew.", file=sys.stderr)
 

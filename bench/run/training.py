@@ -46,10 +46,10 @@ class Training(Protocol):
         """Inside, the training's noise is drawn from its own streams."""
 
     def noise_state(self) -> list[Tensor]:
-        """Where these streams stand."""
+        """The positions of these streams."""
 
     def set_noise_state(self, held: list[Tensor]) -> None:
-        """Put them back to where they stood."""
+        """Set the positions of these streams."""
 
     def prepare(self) -> None:
         """Compile what the engine compiles."""

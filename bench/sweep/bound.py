@@ -1,4 +1,4 @@
-"""A process that does not outlive the one that started it."""
+"""A process that ends with its parent."""
 
 import ctypes
 import signal
@@ -8,6 +8,6 @@ PR_SET_PDEATHSIG = 1
 
 
 def die_with_parent() -> None:
-    """Where the system can, have it kill this process when the one that started it ends."""
+    """Ask the system, where it can, to kill this process when its parent ends."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

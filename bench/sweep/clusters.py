@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class Elsewhere:
-    """A task that is done in a process of another machine, which knows nothing of this command."""
+    """A task for a process of another machine; it brings the command line and the environment along."""
 
     def __init__(self, task: TaskFunction):
         self.task, self.argv, self.environment = task, [*sys.argv], dict[str, str]()
@@ -39,7 +39,7 @@ class Elsewhere:
 
 
 class Cluster(Launcher):
-    """Does the jobs by the launcher `plugin` of the extra `extra`, with the settings of that launcher."""
+    """Runs the jobs with Hydra's launcher `plugin`, which the extra `extra` installs, and with its settings."""
 
     extra: ClassVar[str]
     plugin: ClassVar[tuple[str, str]]  # module and class
@@ -62,7 +62,7 @@ class Cluster(Launcher):
         self.inner.setup(hydra_context=hydra_context, task_function=self.task, config=config)
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        """Do all jobs and wait. Raises JobFailed where the launcher gives up, as at a job that was lost."""
+        """Run all jobs and wait. Raises JobFailed where the launcher gives up, for example at a lost job."""
         logging.getLogger("hydra_plugins").setLevel(logging.WARNING)  # else a line for each job, before it is done
         session = job.current()
         session.many = True
@@ -91,7 +91,7 @@ class Cluster(Launcher):
         return ended
 
     def _lost(self, overrides: Sequence[str], reason: str, printed: str) -> JobReturn:
-        """What a job returns that ended without a word."""
+        """The result of a job that ended without sending one."""
         ended = JobReturn(overrides=overrides, status=JobStatus.COMPLETED)
         ended.return_value = lost_job(self.task.task, self.context, self.config, overrides, reason, printed)
         return ended
@@ -104,7 +104,7 @@ class Slurm(Cluster):
     plugin = ("hydra_plugins.hydra_submitit_launcher.submitit_launcher", "SlurmLauncher")
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        """Do all jobs and wait. One that was lost is a failed run: submitit would raise, and forget the others."""
+        """Run all jobs and wait. A lost job is a failed run: submitit would raise, and forget the others."""
         core, utils = (importlib.import_module(f"submitit.core.{name}") for name in ("core", "utils"))
         of, waiting = core.Job.results, iter(job_overrides)
 
@@ -126,7 +126,7 @@ class SlurmLocal(Slurm):
     plugin = ("hydra_plugins.hydra_submitit_launcher.submitit_launcher", "LocalLauncher")
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        """As of Slurm; the jobs know that they are not alone."""
+        """As for Slurm; the jobs are told how many of them run at once."""
         self.task.environment = machine.told(len(job_overrides), len(job_overrides))
         return super().launch(job_overrides, initial_job_idx)
 
@@ -138,7 +138,7 @@ class Ray(Cluster):
     plugin = ("hydra_plugins.hydra_ray_launcher.ray_launcher", "RayLauncher")
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        """Do all jobs and wait. One that was lost is a failed run: Ray would end the others with this process."""
+        """Run all jobs and wait. A lost job is a failed run: Ray would end the others with this process."""
         ray, core = importlib.import_module("ray"), importlib.import_module("hydra_plugins.hydra_ray_launcher._core")
         waiting = iter(job_overrides)
 

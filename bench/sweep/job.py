@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Session:
-    """What the jobs that run in this process leave for the end of the command."""
+    """The endings of the jobs of this process, kept for the end of the command."""
 
     def __init__(self) -> None:
         self.process = os.getpid()
@@ -28,7 +28,7 @@ class Session:
         self.error: Exception | None = None
 
     def expect(self, jobs: int) -> None:
-        """So many more jobs are planned."""
+        """Add to the number of planned jobs."""
         self.total += jobs
 
     def tell(self, number: int | None, ending: Ending) -> None:
@@ -46,7 +46,7 @@ class JobFailed(BadInput):
 
 
 class Stopped(BaseException):
-    """With fail_fast a run has failed; the argument: how many jobs were started. Hydra goes on after an Exception."""
+    """A run failed under sweep.fail_fast; the argument: how many jobs were started. Hydra goes on after an Exception."""
 
 
 _session: Session | None = None

@@ -1,4 +1,4 @@
-"""What Hydra composes, checked where the jobs of a sweep have it in common: before anything is written or started."""
+"""Checks of what Hydra composes, made once for all jobs of a sweep, before anything is written or started."""
 
 import os
 import re
@@ -31,7 +31,7 @@ OF_THE_SWEEP = ("name", "output", "sweep")  # of a sweep as a whole
 
 
 class Loader(ConfigLoaderImpl):
-    """Hydra's loader, whose configurations name only what may be run, and places as the shell would."""
+    """Hydra's loader. It refuses launchers, sweepers and callbacks of other kinds, and expands ~ in paths."""
 
     def load_configuration(
         self,
@@ -71,7 +71,7 @@ class Loader(ConfigLoaderImpl):
 
 
 def _check_environment(cfg: "DictConfig") -> None:
-    """Raise BadInput where a variable of the environment would end in the tables, but for the name of a place."""
+    """Raise BadInput where the value of an environment variable would be written to the tables, paths excepted."""
     plain: Any = OmegaConf.to_container(cfg, resolve=False)
     for key, value in flatten({name: node for name, node in plain.items() if name != "hydra"}):
         if key not in PLACES and ENVIRONMENT.search(str(value)):
@@ -97,7 +97,7 @@ def _check_callback(key: str, target: str) -> None:
 
 
 def _check_shared(cfg: "DictConfig") -> None:
-    """Raise BadInput where no job of a sweep could run, whatever its own values are."""
+    """Raise BadInput where no job of the sweep could run, whatever its overrides are."""
     from bench.run.ending import require_writable
 
     shared = {key: cfg[key] for key in OF_THE_SWEEP if key in cfg}
@@ -109,7 +109,7 @@ def _check_shared(cfg: "DictConfig") -> None:
 
 @contextmanager
 def checked() -> Iterator[None]:
-    """Hydra's commands compose by `Loader` inside."""
+    """Inside, Hydra composes with `Loader`."""
     with patch.object(commands, "ConfigLoaderImpl", Loader):
         yield
 

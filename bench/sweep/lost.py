@@ -1,4 +1,4 @@
-"""A job whose process ended without a word: what it was about is composed again, for its row."""
+"""A job whose process ended without a result: its configuration is composed again, so that it has a row."""
 
 import sys
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def lost_job(
     task: TaskFunction, context: HydraContext, config: "DictConfig", overrides: Sequence[str], reason: str, output: str
 ) -> list[Ending]:
-    """The endings, and their rows where the task was runs; `output`, what the process printed, is `traceback.txt`."""
+    """The endings of a lost job; its runs get failed rows, and `output`, what it printed, becomes `traceback.txt`."""
     name = [o for o in overrides if o not in sys.argv]
     if task is not job.job:
         return [Ending("failed", reason, label=" ".join(name))]

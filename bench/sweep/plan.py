@@ -81,7 +81,7 @@ def _compose(sweeper: Any, batch: list[list[str]]) -> Iterator[tuple[Path, Plann
     common = set.intersection(*map(set, batch)) if len(batch) > 1 else set()
 
     def handed(master_config: Any, sweep_overrides: list[str]) -> Any:
-        """Each once: a launcher writes into what it gets."""
+        """Each composed configuration is handed out once, since a launcher writes into it."""
         found = held.pop(tuple(sweep_overrides), None)
         return compose(loader, master_config, sweep_overrides) if found is None else found
 
@@ -126,7 +126,7 @@ def _runs(cfg: Any) -> Iterator[PlannedJob]:
 
 
 def _write(folder: Path, arguments: list[str], jobs: list[PlannedJob]) -> None:
-    """Beside the runs; the same command again has the same file."""
+    """Write the plan beside the runs; the same command again writes the same file."""
     command = shlex.join(["python", "-m", "bench", *arguments])
     path = folder / f"sweep_{hashlib.sha256(command.encode()).hexdigest()[:8]}.json"
     plan: Plan = {"command": command, "started": datetime.now(UTC).isoformat(timespec="seconds"), "jobs": jobs}
@@ -146,7 +146,7 @@ def read(path: Path) -> Plan | None:
 
 
 def _whole(plan: Plan) -> bool:
-    """Whether all is there, in values of the kinds that `_write` writes."""
+    """Whether every field is there, with values of the types that `_write` writes."""
     for job in plan["jobs"]:
         words = [
             "" if job["run"] is None else job["run"],

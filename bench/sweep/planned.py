@@ -4,7 +4,7 @@ from bench.sweep.plan import Plan, PlannedJob
 
 
 def named(job: PlannedJob) -> set[str | None]:
-    """The run of a planned job; with device=auto there are two that it may be, by the machine that does it."""
+    """The identity of a planned job's run; with device=auto there are two, one for each device it may run on."""
     return {job["run"], job.get("on_the_other_device", job["run"])}
 
 

@@ -71,7 +71,7 @@ class Pool(Launcher):
         start_server()  # which imports while the sweeper composes all jobs
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        """Do all jobs; how each ended is in the session of this process, too."""
+        """Run all jobs; their endings are also in the session of this process."""
         setup_globals()
         Path(str(self.config.hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)
         self.session, self.total = job.current(), len(job_overrides)
@@ -115,7 +115,7 @@ class Pool(Launcher):
             self.running[process] = slot
 
     def finish(self, process: Process) -> None:
-        """Tell how a job ended; record what it could not."""
+        """Report how a job ended, and write the rows of a lost one."""
         with uninterrupted():
             reason, printed = process.end(), process.printed()
             self.free.append(self.running.pop(process))
@@ -137,7 +137,7 @@ class Pool(Launcher):
             print(line(label, ending) + (self._left() if i == len(endings) else ""), flush=True)
 
     def _left(self) -> str:
-        """When the end of the sweep is to be expected."""
+        """When the sweep is expected to end."""
         jobs = self.total - len(self.returned)
         if not jobs or not self.worked:
             return ""

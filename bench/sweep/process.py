@@ -21,7 +21,7 @@ CONTEXT = multiprocessing.get_context("forkserver")
 
 
 def start_server() -> None:
-    """The process that all others are forked from, if it is not there yet. Ctrl-C reaches neither it nor them."""
+    """Start the process that all others are forked from, unless it runs already. Ctrl-C reaches neither it nor them."""
     CONTEXT.set_forkserver_preload(PRELOAD)
     resource_tracker.ensure_running()  # else the server starts it, which lets Ctrl-C through again
     with waiting(signal.SIGINT):  # they inherit it
@@ -30,7 +30,7 @@ def start_server() -> None:
 
 @contextmanager
 def waiting(*signals: signal.Signals) -> Iterator[None]:
-    """These signals wait until the end."""
+    """Inside, these signals are held back until the end."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     try:
         yield
@@ -40,7 +40,7 @@ def waiting(*signals: signal.Signals) -> Iterator[None]:
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """SIGTERM interrupts as Ctrl-C does, where nobody else takes care of it."""
+    """Inside, SIGTERM interrupts as Ctrl-C does, unless another handler is set."""
     mine = threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
     if mine:
         signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -52,7 +52,7 @@ def interruptible() -> Iterator[None]:
 
 
 def uninterrupted() -> AbstractContextManager[None]:
-    """Interruptions wait: a process is either not started, or one that is known and can be ended."""
+    """Inside, interruptions wait, so that every process that was started is known and can be ended."""
     return waiting(signal.SIGINT, signal.SIGTERM)
 
 
@@ -97,7 +97,7 @@ class Process:
         return [self.reader, self.process.sentinel]
 
     def hear(self) -> bool:
-        """Take what the job has told; whether nothing more is to come."""
+        """Receive the job's messages; returns whether no more will come."""
         ended = not self.process.is_alive()  # asked first: it may tell the last and end in between
         try:
             while not self.complete and self.reader.poll():
@@ -117,7 +117,7 @@ class Process:
         return time.monotonic() >= self.deadline
 
     def end(self) -> str | None:
-        """End the process where it has not; where its job was not at its end, why: one sentence."""
+        """End the process. Returns None where its job was complete, else one sentence with the reason."""
         overdue = self.overdue() and self.process.is_alive()
         self.process.kill()
         self.process.join()
@@ -134,7 +134,7 @@ class Process:
         return f"Its process ended with exit status {code}; traceback.txt has what it printed."
 
     def interrupt(self) -> None:
-        """Let its run write down where it stands, and end."""
+        """Ask the run to save its state and end."""
         if self.process.is_alive():
             self.process.terminate()
 

@@ -1,4 +1,4 @@
-"""The first thing that the server of the pool imports, and nobody else: from here on it ends with the command."""
+"""Imported first by the server of the pool, and by no other process: from here on the server ends with the command."""
 
 from bench.sweep.bound import die_with_parent
 

@@ -62,7 +62,7 @@ def show_former(endings: Iterable["Ending"]) -> None:
 
 
 def show_gone(endings: Iterable["Ending"]) -> int:
-    """Print which runs ended well and are no longer where they were written; how many."""
+    """Print which runs ended well and are no longer where they were written; returns how many."""
     well = (ending.directory for ending in endings if ending.directory and ending.status != "running")
     gone = [directory for directory in dict.fromkeys(well) if not (directory / store.MARKER).is_file()]
     if gone:

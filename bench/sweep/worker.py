@@ -1,4 +1,4 @@
-"""What happens in a process of the pool: one job, told to the process of the command, and never outliving it."""
+"""A process of the pool: it runs one job, sends the endings to the process of the command, and ends with it."""
 
 import faulthandler
 import os
@@ -71,7 +71,7 @@ def _run(payload: bytes, number: int, overrides: Sequence[str]) -> None:
 
 
 def _watch() -> None:
-    """End this process when that of the command has ended: the other end of this pipe closes with it."""
+    """End this process when the process of the command has ended, which closes the other end of this pipe."""
     command: Any = parent_process()
     wait([command.sentinel])
     os.kill(os.getpid(), signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""One row for each configuration: what it reached, how noisy, how biased and how dear its gradient is."""
+"""One row for each configuration: what it reached, how noisy, how biased and how expensive its gradient is."""
 
 from typing import TYPE_CHECKING, Any
 

@@ -52,7 +52,7 @@ def flatten(config: Mapping[str, Any], prefix: str = "") -> FlatConfig:
 
 
 def check(config: Any) -> None:
-    """Raise ValueError, with what is odd, unless this may be the configuration of a run of any version."""
+    """Raise ValueError, with the odd value, unless this may be the configuration of a run of any version."""
     if not isinstance(config, dict):
         raise ValueError("it is no mapping")
     for key, value in flatten(config).items():

@@ -78,7 +78,7 @@ def paired_t(differences: np.ndarray, floor: float = 0.0) -> dict[str, np.ndarra
 
 
 def _separated(logs: np.ndarray, floor: float) -> np.ndarray:
-    """Which labels `[labels, labels]` differ, all pairs judged together; None where there are too few seeds to say."""
+    """Whether two labels differ, `[labels, labels]`, all pairs judged together; None where there are too few seeds."""
     there = ~np.isnan(logs)
     common = there[:, None] & there[None]
     found = np.full(common.shape[:2], None, object)

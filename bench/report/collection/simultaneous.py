@@ -36,7 +36,7 @@ class Simultaneous(NamedTuple):
 
     @property
     def separated(self) -> np.ndarray:
-        """Of which pairs `[m, m]` the interval leaves out 0."""
+        """Whether the interval of the difference excludes 0, for each pair `[m, m]`."""
         with np.errstate(invalid="ignore"):
             return np.abs(self.difference) > self.half_difference
 
@@ -47,7 +47,7 @@ class Simultaneous(NamedTuple):
             return np.lexsort((self.mean, -(self.difference < 0).sum(1)))
 
     def probability(self, i: int, j: int) -> float:
-        """That i is lower than j, by the statistic that separates them: 97.5 % where the interval ends at 0."""
+        """The probability that i is lower than j, by the interval's statistic: 97.5 % where the interval ends at 0."""
         difference, error = self.difference[i, j], self.error[i, j]
         if np.isnan(error) or not self.freedom > 0 or (error == 0 and difference != 0):
             return float("nan") if np.isnan(error) or not self.freedom > 0 else float(difference < 0)
@@ -114,14 +114,14 @@ def not_negative(mean: np.ndarray, error: np.ndarray) -> tuple[np.ndarray, np.nd
 
 
 def _one(m: int, freedom: float = np.inf) -> float:
-    """Standard errors of one of m means that are all to be covered."""
+    """The factor on the standard error with which the intervals of all m means hold together."""
     from scipy import stats
 
     return float(stats.t.ppf(1 - (1 - LEVEL) / 2 / m, freedom))
 
 
 def _floored(error: np.ndarray, floor: float, m: int, freedom: float) -> np.ndarray:
-    """The error with a floor whose size is known: half widths add as squares."""
+    """The error together with a floor of known size: half widths add as squares."""
     if not floor:
         return error
     return np.hypot(error, np.sqrt(2) * floor * critical(m, np.inf) / critical(m, freedom))

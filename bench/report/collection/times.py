@@ -29,7 +29,7 @@ def timings(collection: Collection) -> "pd.DataFrame":
 
 
 def repetition_error(cost: "pd.DataFrame") -> "pd.Series":
-    """The error that the repetitions of one timing show: `seconds_se` where the table has it, else by the quartiles."""
+    """The relative error of one timing over its repetitions: `seconds_se` where the table has it, else by quartiles."""
     quartiles = MEDIAN * (cost.seconds_q3 - cost.seconds_q1) / QUARTILES / np.sqrt(cost.repetitions)
     error = cost.seconds_se.fillna(quartiles) if "seconds_se" in cost else quartiles
     return (error / cost.seconds).fillna(0.0)
@@ -58,7 +58,7 @@ def time_interval(rows: "pd.DataFrame") -> Interval:
 
 
 def product(noise: Interval, price: Interval) -> Interval:
-    """Of two intervals on the log scale: half widths add as squares."""
+    """The product of two intervals on the log scale: half widths add as squares."""
     mean = noise.mean * price.mean
     if not (noise.high > 0 and price.high > 0):
         return Interval(mean, np.nan, np.nan, min(noise.n, price.n))

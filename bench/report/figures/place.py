@@ -73,5 +73,5 @@ def _overlap(boxes: np.ndarray, box: np.ndarray) -> float:
 
 
 def _outside(frame: np.ndarray, box: np.ndarray) -> float:
-    """By how many pixels the box leaves the frame."""
+    """How many pixels of the box lie outside the frame."""
     return float(np.clip(frame[:2] - box[:2], 0, None).sum() + np.clip(box[2:] - frame[2:], 0, None).sum())

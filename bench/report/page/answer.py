@@ -52,12 +52,12 @@ class Ranking(NamedTuple):
 
     @property
     def enough(self) -> bool:
-        """Whether there is anything to compare by: three seeds, or the draws' own error."""
+        """Whether there is enough to compare: three seeds, or the draws' own error."""
         return self.by_draws or (bool(self.contenders) and self.contenders[0].value.n >= ENOUGH)
 
     @property
     def ties(self) -> list[str]:
-        """Those whose interval of the difference from the first holds equality."""
+        """The contenders that tie with the first: the interval of their difference from it includes equality."""
         return [c.label for c in self.contenders[1:] if not c.separated]
 
 

@@ -14,7 +14,7 @@ ALL_AT_ONCE = (
 
 
 def cell(ranking: Ranking) -> dict[str, Any]:
-    """One answer of the first screen."""
+    """A cell of the first screen: the first contender, its value, and the statement about the others."""
     aside = {"noiseless": ranking.noiseless, "behind": ranking.behind}
     if not ranking.contenders:
         alone = {"label": ", ".join(ranking.noiseless), "value": "no noise"}
@@ -35,7 +35,7 @@ def cell(ranking: Ranking) -> dict[str, Any]:
 
 
 def details(found: list[Ranking]) -> Listing:
-    """How certain each answer is."""
+    """The table that says how certain each answer is."""
     rows = []
     for ranking in (r for r in found if r.contenders):
         first = ranking.contenders[0]
