@@ -46,7 +46,7 @@ class JobFailed(BadInput):
 
 
 class Stopped(BaseException):
-    """A run failed under sweep.fail_fast; the argument: how many jobs were started. Hydra goes on after an Exception."""
+    """A run failed under sweep.fail_fast; the argument: how many jobs had started. Hydra goes on after an Exception."""
 
 
 _session: Session | None = None
