@@ -49,7 +49,7 @@ class Replicas(Trainer):
         self.learned, self.tuned = self._leaves("model."), self._leaves("estimator.")
         codebook = self.model.codebook
         self.moves = type(self.estimator).update is not Estimator.update or (codebook is not None and codebook.moves)
-        self.optimisers = self._optimisers()
+        self.optimisers = self.make_optimisers()
         self.step_count = 0
         self.losses = torch.zeros(LOSSES_KEPT, len(trainers), device=device)
         self._try(example)

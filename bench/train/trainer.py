@@ -39,11 +39,11 @@ class Trainer:
         self.model, self.estimator, self.config = objective.model, objective.estimator, config
         self.learned = [p for p in self.model.parameters() if p.requires_grad]
         self.tuned = [p for p in self.estimator.parameters() if p.requires_grad]
-        self.optimisers = self._optimisers()
+        self.optimisers = self.make_optimisers()
         self.step_count = 0
         self.losses = torch.zeros(LOSSES_KEPT, device=self.learned[0].device)
 
-    def _optimisers(self) -> list[torch.optim.Optimizer]:
+    def make_optimisers(self) -> list[torch.optim.Optimizer]:
         """Of the model, and of the estimator's own parameters where it has any."""
         made = [make_optimiser(self.learned, self.config["lr"], self.config, decays=True)]
         if self.tuned:
