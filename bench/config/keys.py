@@ -13,7 +13,7 @@ from bench.files import CONF
 
 FIRST = (  # whose values are the defaults
     *("problem/vae", "problem/gaussian_quadratic", "problem/bernoulli_bits"),
-    *("latent/bernoulli", "latent/vq", "model/mlp", "data/digits", "objective/elbo"),
+    *("latent/bernoulli", "latent/vq", "model/mlp", "data/digits", "data/file", "objective/elbo"),
 )
 GLOBAL = "# @package _global_"  # at the head of a file whose keys are dotted from the top
 LINE = re.compile(r"^(?P<indent> *)(?P<key>\w+):(?: (?P<value>(?:[^#\"]|\"[^\"]*\")*?))?(?:\s*# (?P<comment>.*))?$")

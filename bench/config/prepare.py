@@ -5,10 +5,12 @@ The estimator's hyper-parameters are checked by its constructor's signature (`be
 
 import math
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, cast
 
 from bench.config.identity import finite, flatten, typed
 from bench.config.rules import RULES, Rule
+from bench.data.digest import digest
 from bench.errors import BadInput, nearest, nearest_key
 from bench.settings import Config
 
@@ -26,6 +28,8 @@ def prepare(config: Mapping[str, Any]) -> Config:
 
     prepared = typed(config) | {"estimator": plugins.complete(config.get("estimator"))}
     check(prepared)
+    if "path" in prepared.get("data", {}):
+        prepared["data"] = _found(prepared["data"])
     if prepared["device"] == "auto":
         prepared["device"] = "cuda" if _has_cuda() else "cpu"
     if prepared["precision"] != "highest" and prepared["device"] == "cpu":
@@ -34,6 +38,14 @@ def prepare(config: Mapping[str, Any]) -> Config:
             "precision=highest runs."
         )
     return on_device(cast(Config, prepared), prepared["device"])
+
+
+def _found(data: dict[str, Any]) -> dict[str, Any]:
+    """The `data` group with the digest of what is behind its path, so that changed images are another run."""
+    found = digest(Path(data["root"]).expanduser() / data["path"])
+    if data["digest"] not in (None, found):
+        raise BadInput(f"data.digest={data['digest']} is not that of data.path={data['path']}, which is {found}.")
+    return data | {"digest": found}
 
 
 def on_device(config: Config, device: str) -> Config:
@@ -59,6 +71,7 @@ def check(config: Mapping[str, Any]) -> None:
                 f"replicas={leaves['replicas']} would take {key} up to {last}, which must be below {EXACT_BELOW}."
             )
     _check_training(leaves)
+    _check_data(leaves)
     _check_reference(leaves["measure.reference"])
     _check_precision(leaves)
     if leaves["device"] == "cuda" and not _has_cuda():
@@ -118,6 +131,22 @@ def _check_training(leaves: Mapping[str, Any]) -> None:
         )
     if (warmup := leaves["train.warmup"]) and warmup >= (steps := leaves["train.steps"]):
         raise BadInput(f"train.warmup={warmup} must end before the training does, which has train.steps={steps}.")
+
+
+def _check_data(leaves: Mapping[str, Any]) -> None:
+    if leaves.get("data.path", "") is None:
+        raise BadInput("data=file needs data.path=<a file .npz, .npy or .pt, or a folder of PNGs>.")
+    likelihood, binarisation = leaves.get("model.likelihood"), leaves.get("data.binarisation")
+    if leaves.get("data.dequantise") and (likelihood, binarisation) != ("gaussian", "none"):
+        raise BadInput(
+            "data.dequantise=true is for the density of grey levels: set model.likelihood=gaussian and "
+            f"data.binarisation=none; got {likelihood} and {binarisation}."
+        )
+    if likelihood == "categorical256" and binarisation != "none":
+        raise BadInput(
+            f"model.likelihood=categorical256 is of 256 levels, and data.binarisation={binarisation} leaves two: set "
+            "data.binarisation=none."
+        )
 
 
 def _check_reference(name: str) -> None:

@@ -43,6 +43,7 @@ IMAGES = ("problem.name", "vae")
 GAUSSIAN = ("problem.name", "gaussian_quadratic", "gaussian_exp", "gaussian_cosine")
 BITS = ("problem.name", "bernoulli_bits")
 TOKENS = ("problem.name", "tokens")
+OWN = ("data.name", "file")
 
 RULES: dict[str, Rule] = {
     "option": TEXT._replace(optional=True),
@@ -89,16 +90,25 @@ RULES: dict[str, Rule] = {
     "model.activation": _one_of("relu", "tanh", "leaky_relu", only=IMAGES),
     "model.slope": _real(0, 1, only=IMAGES),
     "model.init": _one_of("torch", "glorot", only=IMAGES),
-    "model.likelihood": _one_of("bernoulli", "gaussian", only=IMAGES),
+    "model.likelihood": _one_of("bernoulli", "gaussian", "categorical256", only=IMAGES),
     "model.std": POSITIVE._replace(only=IMAGES),
     "model.learn_std": FLAG._replace(only=IMAGES),
     "model.prior": _one_of("fixed", "learned", only=IMAGES),
     "model.center_input": FLAG._replace(only=IMAGES),
     "model.signed_latent": FLAG._replace(only=IMAGES),
     "model.output_bias": _one_of("none", "init", "constant", only=IMAGES),
-    "data.name": _one_of("digits", "mnist", "fashion_mnist", "omniglot", "static_mnist", only=IMAGES),
+    "data.name": _one_of(
+        "digits", "mnist", "fashion_mnist", "omniglot", "static_mnist", "cifar10", "svhn", "file", only=IMAGES
+    ),
     "data.root": TEXT._replace(only=IMAGES),
+    "data.path": TEXT._replace(optional=True, only=OWN),
+    "data.layout": _one_of("auto", "nchw", "nhwc", only=OWN),
+    "data.levels": _whole(1, 255, optional=True, only=OWN),
+    "data.test_size": _real(0, 1, only=OWN),
+    "data.split_seed": _whole(only=OWN),
+    "data.digest": TEXT._replace(optional=True, only=OWN),
     "data.binarisation": _one_of("dynamic", "static", "threshold", "none", only=IMAGES),
+    "data.dequantise": FLAG._replace(only=IMAGES),
     "data.train_size": _whole(1, optional=True, only=IMAGES),
     "data.download": FLAG._replace(only=IMAGES),
     "objective.kl": _one_of("analytic", "sampled", "k1_loss", "k2_loss", "k3_loss", "k3_reward"),

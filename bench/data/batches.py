@@ -84,9 +84,9 @@ class StackedBatches(Iterator[Tensor]):
             return torch.stack([next(batches) for batches in self.each])
         data = self.streams[0].data
         x = data.train[torch.stack([batches.choose() for batches in self.streams])]
-        if data.binarisation != "dynamic":
+        if not data.noisy:
             return x
         u = torch.empty(x.shape, dtype=torch.float32, device=x.device)
         for row, batches in zip(u, self.streams, strict=True):
             torch.rand(row.shape, generator=batches.generator, out=row)
-        return (u < x.float()).to(x.dtype)
+        return data.realised(x, u)

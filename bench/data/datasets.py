@@ -1,41 +1,31 @@
-"""The images: five data sets, read, split and binarised, and the fixed ones on which a run is measured.
+"""The images, split and binarised, and the fixed ones on which a run is measured.
 
 Every stream of random numbers has its own generator, derived from a seed and a purpose: the global random state is
 neither read nor moved, and one seed does not make the probe batches the first training batches.
 """
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from bench.data.readers import read
+from bench.data.splits import FACTS, OWN, read_splits
 from bench.errors import DataError
 from bench.streams import generator
 
 BINARISATIONS = ("dynamic", "static", "threshold", "none")
 
 
-class Facts(NamedTuple):
-    side: int  # images are side x side, one channel
-    levels: int  # pixels are stored as 0..levels
-    valid: int  # the last so many training images are the validation split
-
-
-FACTS = {
-    "digits": Facts(8, 16, 100),
-    "mnist": Facts(28, 255, 10_000),
-    "fashion_mnist": Facts(28, 255, 10_000),
-    "static_mnist": Facts(28, 1, 10_000),
-    "omniglot": Facts(28, 16, 1_920),  # the last 96 of the 964 background characters
-}
-
-
 @dataclass(frozen=True, eq=False)
 class Data:
-    """Images as rows of pixels in [0, 1]; binary already under static and threshold binarisation, else grey."""
+    """Images as rows of pixels in [0, 1]; binary already under static and threshold binarisation, else grey.
+
+    The rows of images with channels are the channels one after another.
+    """
 
     name: str
     binarisation: str
@@ -44,6 +34,8 @@ class Data:
     valid: Tensor | None  # [N, X]; None where train_size took all of it
     test: Tensor | None  # [N, X]; None where there is none
     mean: Tensor  # [X] of the training images before binarisation
+    levels: int | None = None  # a pixel is a whole number 0..levels over levels; None: any number from 0 to 1
+    dequantise: bool = False  # whether a batch has uniform noise of one level added
 
     @property
     def splits(self) -> dict[str, Tensor]:
@@ -64,7 +56,7 @@ class Data:
         x = self.splits[split]
         if n is not None and n < len(x):
             x = x[torch.arange(n, device=x.device) * len(x) // n]
-        return self.binarised(x, generator(seed, f"fixed {split}"))
+        return self.with_noise(x, generator(seed, f"fixed {split}"))
 
     def probe(self, batches: int, batch_size: int, seed: int) -> Tensor:
         """Fixed batches `[batches, batch_size, X]` of training images, on which gradients are measured.
@@ -82,15 +74,32 @@ class Data:
 
     def batch(self, chosen: Tensor, noise: torch.Generator) -> Tensor:
         """Training images `[..., B, X]` of these indices `[..., B]`."""
-        return self.binarised(self.train[chosen], noise)
+        return self.with_noise(self.train[chosen], noise)
 
-    def binarised(self, x: Tensor, noise: torch.Generator) -> Tensor:
-        """A Bernoulli draw with means `x` where binarisation is dynamic, else `x` itself."""
-        if self.binarisation != "dynamic":
+    @property
+    def noisy(self) -> bool:
+        """Whether every batch has noise of its own."""
+        return self.binarisation == "dynamic" or self.dequantise
+
+    @property
+    def level_bits(self) -> float:
+        """What a density loses per pixel where it is to be a probability of levels: their width is 2 to minus this."""
+        return math.log2(self.levels + 1) if self.dequantise and self.levels else 0.0
+
+    def with_noise(self, x: Tensor, noise: torch.Generator) -> Tensor:
+        """What `realised` makes of grey images `x`, or `x` itself where batches have no noise."""
+        if not self.noisy:
             return x
-        # compared in float32, so that the draw does not depend on the dtype of x
         u = torch.rand(x.shape, generator=noise, device=noise.device, dtype=torch.float32)
-        return (u.to(x.device) < x.float()).to(x.dtype)
+        return self.realised(x, u.to(x.device))
+
+    def realised(self, x: Tensor, u: Tensor) -> Tensor:
+        """A Bernoulli draw with means `x` where binarisation is dynamic, else the level v of `x` and `u`,
+        uniform in float32, within it: (v + u) / (levels + 1)."""
+        if self.binarisation == "dynamic":
+            return (u < x.float()).to(x.dtype)  # in float32, so that the draw does not depend on the dtype of x
+        assert self.levels is not None
+        return ((x * self.levels).round() + u.to(x.dtype)) / (self.levels + 1)
 
 
 def load_dataset(
@@ -102,27 +111,35 @@ def load_dataset(
     device: torch.device | str = "cpu",
     dtype: torch.dtype = torch.float32,
     seed: int = 0,
+    dequantise: bool = False,
+    **own: Any,
 ) -> Data:
     """Read a data set, fetching its files if they are missing and `download` is true.
 
     Args:
-        name: digits, mnist, fashion_mnist, static_mnist or omniglot.
+        name: of `FACTS`, or file.
         root: the folder under which files are looked for and put.
         binarisation: dynamic (kept grey here, drawn per batch), static (drawn once from `seed`), threshold (x > 0.5)
             or none (grey). All are the identity on static_mnist.
         train_size: the first so many images of train and validation together are train, and what is left of
             validation remains; None: all of train and none of validation.
+        dequantise: whether batches have uniform noise of one level added.
+        own: of file, `path` below `root` and the arguments of `read_own`.
 
     Raises:
         DataError: an argument is out of range; or a file is missing, is corrupt, or cannot be fetched.
     """
-    if name not in FACTS:
-        raise DataError(f"There is no data set {name!r}; there are {', '.join(FACTS)}.")
+    if name not in (*FACTS, OWN):
+        raise DataError(f"There is no data set {name!r}; there are {', '.join([*FACTS, OWN])}.")
     if binarisation not in BINARISATIONS:
         raise DataError(f"There is no binarisation {binarisation!r}; there are {', '.join(BINARISATIONS)}.")
-    side, levels, valid = FACTS[name]
-    training, test = (torch.tensor(x, device=device) for x in read(name, Path(root).expanduser(), download))
-    cut = len(training) - valid
+    stored = read_splits(name, Path(root).expanduser(), download, own)
+    shape, levels, valid = stored.train.shape[1:], stored.levels, 0 if stored.valid is None else len(stored.valid)
+    splits = (x for x in (stored.train, stored.valid) if x is not None)
+    training, test = (torch.tensor(x, device=device).flatten(1) for x in (np.concatenate([*splits]), stored.test))
+    if dequantise and not levels:
+        raise DataError(f"data.dequantise=true is of whole-number images, and {name} holds real numbers.")
+    cut, name = len(training) - valid, own.get("path", name)
     n = cut if train_size is None else train_size
     if not 1 <= n <= len(training):
         raise DataError(
@@ -133,22 +150,26 @@ def load_dataset(
     noise = generator(seed, "static")
 
     def pixels(raw: Tensor) -> Tensor:
-        """uint8 `[N, X]` in 0..levels to `[N, X]` in [0, 1]."""
+        """`[N, X]` in 0..levels to `[N, X]` in [0, 1]."""
         if binarisation == "static":
             u = torch.rand(raw.shape, generator=noise, dtype=torch.float32).to(device)
-            return (u * levels < raw).to(dtype)
-        grey = raw.to(dtype) / levels
+            return (u * (levels or 1) < raw).to(dtype)
+        grey = raw.to(dtype) / (levels or 1)
         return (grey > 0.5).to(dtype) if binarisation == "threshold" else grey
 
     x = pixels(training)  # binarised whole, so that train_size does not change the draw of an image
+    total = training[:n].sum(0, dtype=torch.int64 if levels else torch.float64)  # exact where it is of integers
+    mean = total.double() / (n * (levels or 1))
     return Data(
         name=name,
         binarisation=binarisation,
-        shape=(1, side, side),
+        shape=shape,
         train=x[:n],
         valid=x[max(n, cut) :] if n < len(x) else None,
         test=pixels(test),
-        mean=(training[:n].sum(0).double() / (n * levels)).to(dtype),  # exact: the sum is of integers
+        mean=((mean * levels + 0.5) / (levels + 1) if dequantise and levels else mean).to(dtype),
+        levels=levels if binarisation == "none" else 1,
+        dequantise=dequantise,
     )
 
 

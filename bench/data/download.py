@@ -1,8 +1,8 @@
 """The files behind the data sets: where they lie, what they must hash to, and where they come from.
 
 A file is looked for in `root/<folder>` and in `root`; a missing one is fetched beside its place and renamed into it
-when whole, so that there is never half a file under a final name. IDX and amat files are checked as they are, on every
-reading. An npz is checked by the bytes of its arrays, since the same arrays compress to different files.
+when whole, so that there is never half a file under a final name. Files are checked as they are, on every reading, but
+for an npz, which is checked by the bytes of its arrays, since the same arrays compress to different files.
 """
 
 import hashlib
@@ -24,6 +24,8 @@ FOLDERS = {
     "fashion_mnist": "fashion-mnist",
     "static_mnist": "binarized-mnist",
     "omniglot": "omniglot",
+    "cifar10": "cifar10",
+    "svhn": "svhn",
 }
 
 NPZ = {"static_mnist": "binarized_mnist.npz", "omniglot": "omniglot28.npz"}  # compact forms of the originals
@@ -38,6 +40,8 @@ HOMES = {
     "fashion_mnist": ["http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"],
     "static_mnist": ["http://www.cs.toronto.edu/~larocheh/public/datasets/binarized_mnist/"],
     "omniglot": ["https://github.com/brendenlake/omniglot/raw/master/python/"],
+    "cifar10": ["https://www.cs.toronto.edu/~kriz/"],
+    "svhn": ["http://ufldl.stanford.edu/housenumbers/"],
 }
 
 FILES = {  # SHA-256 of the whole file, in the order training (and validation), test
@@ -53,6 +57,11 @@ FILES = {  # SHA-256 of the whole file, in the order training (and validation), 
         "binarized_mnist_train.amat": "ad693b29f94c14277b095f5238ddefbbdaaae0939789dd2f4f0205278cee3e4d",
         "binarized_mnist_valid.amat": "1de3d397c40fe8eeb33dafd4099a1f665ec01e96d9be234aaeeac8a34930e2e2",
         "binarized_mnist_test.amat": "e6687bfea3f820c174f33b7865140b2a2dd2930ef786f35d45795fc193b5ab2c",
+    },
+    "cifar10": {"cifar-10-binary.tar.gz": "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd"},
+    "svhn": {
+        "train_32x32.mat": "435e94d69a87fde4fd4d7f3dd208dfc32cb6ae8af2240d066de1df7508d083b8",
+        "test_32x32.mat": "cdce80dfb2a2c4c6160906d0bd7c68ec5a99d7ca4831afa54f09182025b6a75b",
     },
 }
 

@@ -15,9 +15,11 @@ import numpy as np
 from PIL import Image
 from rich.progress import track
 
+from bench.data.colour import cifar10, svhn
 from bench.data.download import ARRAYS, FILES, FOLDERS, NPZ, STDERR, arrays, beside, content, fetch, find
 from bench.errors import DataError
 
+COLOURED = {"cifar10": cifar10, "svhn": svhn}
 ZIPS = ("images_background.zip", "images_evaluation.zip")
 DRAWING = re.compile(r"(?:.*/)?(\d{4}_\d{2})\.png")  # character and drawer; also skips the ._ files of some archivers
 
@@ -34,6 +36,8 @@ def read(name: str, root: Path, download: bool) -> tuple[np.ndarray, np.ndarray]
         x = load_digits().data.astype(np.uint8)
         x = x[np.random.RandomState(0).permutation(len(x))]  # RandomState's streams are frozen for ever
         return x[:1500], x[1500:]
+    if name in COLOURED:
+        return COLOURED[name](root, download)
     if name == "omniglot":
         x = omniglot(root, download).reshape(-1, 784)
         return x[: 964 * 20], x[964 * 20 :]  # 20 drawings of each character; the background set has the first 964

@@ -18,7 +18,9 @@ ROWS = 2**13  # decoded points at a time
 
 
 @torch.no_grad()
-def evaluate(model: Model, x: Tensor, samples: int, prior_samples: int, seed: int, prior: bool = True) -> ObjectiveRow:
+def evaluate(
+    model: Model, x: Tensor, samples: int, prior_samples: int, seed: int, prior: bool = True, level_bits: float = 0.0
+) -> ObjectiveRow:
     """The row of table `objective` for examples `x [n, ...]`: means over examples in nats, with standard errors.
 
     Args:
@@ -26,6 +28,7 @@ def evaluate(model: Model, x: Tensor, samples: int, prior_samples: int, seed: in
         prior_samples: points drawn from the prior to estimate log p(x), shared by all examples; 0: left out.
         seed: of the noise; the surrounding random streams are untouched.
         prior: whether the objective holds a KL, of a problem whose value is known; else the bound is minus that value.
+        level_bits: what a pixel's density loses where it is to be a probability of levels, as of `bench.data`.
     """
     if isinstance(model, Problem):
         return _of_problem(model, x, samples, seed, prior)
@@ -36,7 +39,7 @@ def evaluate(model: Model, x: Tensor, samples: int, prior_samples: int, seed: in
         row |= {"reconstruction": _mean(reconstruction), "kl": _mean(kl)}
         row["elbo"], row["elbo_se"] = _with_error(elbo)
         row["iwae"], row["iwae_se"] = _with_error(iwae)
-        row["bits_per_dim"] = -row["elbo"] / (x[0].numel() * math.log(2))
+        row["bits_per_dim"] = -row["elbo"] / (x[0].numel() * math.log(2)) + level_bits
         if prior_samples and not (isinstance(model, Adapted) and model.prior_has_density_alone):
             sampled = _prior_sampling(model, x, prior_samples)
             row["log_prior_sampling"], row["log_prior_sampling_se"] = _with_error(sampled)

@@ -34,10 +34,11 @@ class Trunk(nn.Module):
         return self.net(values)
 
     def shift_output(self, level: Tensor) -> None:
-        """Start the output at `level [X]` by the bias of the last layer."""
+        """Start the output at `level [X]`, of a convolution at its mean in each channel, by the last layer's bias."""
         bias, dense = next((m.bias, isinstance(m, nn.Linear)) for m in reversed(self.net) if hasattr(m, "bias"))
         with torch.no_grad():
-            bias.add_(level if dense else level.mean())  # type: ignore[operator]
+            channels = 1 if dense else len(bias)  # type: ignore[arg-type]
+            bias.add_(level if dense else level.unflatten(0, (channels, -1)).mean(1))  # type: ignore[operator]
 
 
 def _activation(model: ModelGroup) -> nn.Module:

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from bench.model.adapted import Adapted
 from bench.model.codebook import Codebook
+from bench.model.levels import categorical256
 from bench.model.networks import Trunk
 from bench.problems import Problem
 from bench.settings import LatentGroup, ModelGroup
@@ -94,6 +95,8 @@ class VAE(nn.Module):
         """log p(x|z) in nats: `x [B, X]`, `z [K, ..., B, *]` -> `[K, ..., B]`; a batch axis of 1 in z is shared."""
         output = self.decode(z)
         shared = output.shape[-2] == 1 and x.shape[-2] > 1  # then the inner products are one matrix product
+        if self.config["likelihood"] == "categorical256":
+            return categorical256(x, output, self.log_std)
         inner = (output @ x.mT).squeeze(-2) if shared else (output * x).sum(-1)
         if self.config["likelihood"] == "bernoulli":
             return inner - F.softplus(output, threshold=40).sum(-1)  # from 20 on, by default, it drops digits

@@ -31,6 +31,7 @@ class NoData:
     device: torch.device
     dtype: torch.dtype
     splits: tuple[str, ...] = ("train",)
+    level_bits: float = 0.0
 
     def _zeros(self, *lead: int) -> Tensor:
         return torch.zeros(*lead, 1, device=self.device, dtype=self.dtype)

@@ -42,7 +42,7 @@ class Checkpoint(NamedTuple):
     def origin(self) -> dict[str, Any]:
         """What a run's configuration says about the checkpoint it was measured at."""
         trajectory = {group: dict(self.config[group]) for group in TRAJECTORY if group in self.config}
-        for place in ("root", "download"):
+        for place in ("root", "path", "download"):
             trajectory.get("data", {}).pop(place, None)
         trained_with = self.config["option"]
         return {"trained_with": trained_with, "step": self.step, "digest": self.digest, "trajectory": trajectory}

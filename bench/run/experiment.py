@@ -15,6 +15,7 @@ from bench.errors import Impossible
 from bench.measure.clock import Rounds
 from bench.measure.moving import MovingMoments
 from bench.measure.reference import reference_of
+from bench.model.levels import LEVELS
 from bench.model.objective import Objective
 from bench.model.vae import VAE
 from bench.problems import NoData
@@ -88,6 +89,13 @@ class Experiment:
 
     def _vae(self) -> VAE:
         assert isinstance(self.data, datasets.Data)
+        levels = self.data.levels
+        if self.config["model"]["likelihood"] == "categorical256" and levels != LEVELS:
+            held = "real numbers" if levels is None else f"{levels + 1} levels"
+            raise Impossible(
+                f"model.likelihood=categorical256 is of 256 levels, and {self.data.name} has {held}: set "
+                "model.likelihood=gaussian or bernoulli."
+            )
         return VAE(self.config["latent"], self.config["model"], self.data.shape, self.data.mean.cpu())
 
     def _try_estimator(self) -> None:

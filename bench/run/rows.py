@@ -54,7 +54,7 @@ def evaluated(experiment: Experiment, split: str) -> ObjectiveRow:
     settings, seeds = experiment.config["evaluate"], experiment.config["seeds"]
     x = experiment.data.fixed(split, settings["examples"], seeds["data"])
     samples, prior = (settings["samples"], settings["prior_samples"]), experiment.objective.beta > 0
-    return evaluate(experiment.model, x, *samples, seeds["measure"], prior)
+    return evaluate(experiment.model, x, *samples, seeds["measure"], prior, experiment.data.level_bits)
 
 
 def add_gradient(

@@ -71,7 +71,14 @@ class DataGroup(TypedDict):
 
     name: str
     root: str
+    path: NotRequired[str]
+    layout: NotRequired[str]
+    levels: NotRequired[int | None]
+    test_size: NotRequired[float]
+    split_seed: NotRequired[int]
+    digest: NotRequired[str]
     binarisation: str
+    dequantise: bool
     train_size: int | None
     download: bool
 

@@ -25,7 +25,7 @@ from bench.errors import BadInput, nearest
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-PLACES = ("output", "data.root", "probe.checkpoint")  # paths, in which ~ is the home folder
+PLACES = ("output", "data.root", "data.path", "probe.checkpoint")  # paths, in which ~ is the home folder
 ENVIRONMENT = re.compile(r"\$\{\s*oc\.env\s*:")
 OF_THE_SWEEP = ("name", "output", "sweep")  # of a sweep as a whole
 

@@ -84,7 +84,9 @@ TABLES: dict[str, dict[str, Column]] = {
         "log_prior_sampling": Column(FLOAT, "estimate of log p(x) from prior samples, mean over examples (nats)"),
         "log_prior_sampling_se": Column(FLOAT, "its standard error over examples (nats)"),
         "prior_samples": Column(INT, "number of those prior samples"),
-        "bits_per_dim": Column(FLOAT, "-elbo / (pixels log 2) (bits)"),
+        "bits_per_dim": Column(
+            FLOAT, "-elbo / (pixels log 2); with data.dequantise plus log2 of the levels, as docs/data.md says (bits)"
+        ),
         "active_units": Column(INT, "latent units whose posterior mean varies by more than 0.01 over the examples"),
         "perplexity": Column(FLOAT, "exp of the entropy of the marginal code distribution"),
         "usage": Column(FLOAT, "fraction of the codes that are used at all"),

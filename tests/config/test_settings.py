@@ -9,7 +9,12 @@ from bench.config.rules import PROBE, RULES, Rule
 from bench.settings import Config, ProbeGroup
 from tests.support.composed import resolved
 
-DECIDED = ("option", "measure.memory")  # may be null in what is asked for, and not in what a run is given
+DECIDED = (
+    "option",
+    "measure.memory",
+    "data.path",
+    "data.digest",
+)  # may be null in what is asked for, and not in what a run is given
 
 
 def leaves(group: Any, prefix: str = "") -> dict[str, Any]:

@@ -75,9 +75,10 @@ def test_mean_is_of_the_grey_training_images():
 @pytest.mark.parametrize("name", FACTS)
 def test_configuration(name):
     config = OmegaConf.load(ROOT / "conf" / "data" / f"{name}.yaml")
-    assert set(config) == {"name", "root", "binarisation", "train_size", "download"}
+    assert set(config) == {"name", "root", "binarisation", "dequantise", "train_size", "download"}
+    assert config.dequantise is False
     assert (config.name, config.root, config.train_size, config.download) == (name, "data", None, True)
-    assert config.binarisation == ("none" if name == "static_mnist" else "dynamic")
+    assert config.binarisation == ("none" if name in ("static_mnist", "cifar10", "svhn") else "dynamic")
 
 
 @needs_files

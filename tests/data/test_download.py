@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from bench.data import datasets, download
+from bench.data.splits import Facts
 from tests.support.dataset_files import left, load_grey, refused, sha256, write
 
 pytestmark = pytest.mark.usefixtures("no_network")
@@ -28,7 +29,7 @@ def mnist(monkeypatch):
     images = np.random.default_rng(0).integers(0, 256, (35, 28, 28), dtype=np.uint8)
     files = {TRAIN: idx(images[:30]), TEST: idx(images[30:])}
     monkeypatch.setitem(download.FILES, "mnist", {name: sha256(raw) for name, raw in files.items()})
-    monkeypatch.setitem(datasets.FACTS, "mnist", datasets.Facts(28, 255, 10))
+    monkeypatch.setitem(datasets.FACTS, "mnist", Facts((1, 28, 28), 255, 10))
     return SimpleNamespace(files=files, images=images)
 
 
@@ -186,4 +187,4 @@ def test_every_data_set_with_files_has_a_home_and_hashes():
         digest for table in (download.FILES, download.ARRAYS) for group in table.values() for digest in group.values()
     ]
     assert all(len(digest) == 64 and set(digest) <= set("0123456789abcdef") for digest in digests)
-    assert len(set(digests)) == len(digests) == 11
+    assert len(set(digests)) == len(digests) == 14

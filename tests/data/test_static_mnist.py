@@ -11,6 +11,7 @@ import torch
 
 from bench.data import datasets, download
 from bench.data.batches import Batches
+from bench.data.splits import Facts
 from tests.support.dataset_files import left, load_grey, refused, sha256, write
 
 pytestmark = pytest.mark.usefixtures("no_network")
@@ -31,7 +32,7 @@ def static(monkeypatch):
     np.savez_compressed(npz, **packed)
     monkeypatch.setitem(download.FILES, "static_mnist", {name: sha256(raw) for name, raw in text.items()})
     monkeypatch.setitem(download.ARRAYS, "static_mnist", {split: sha256(x.tobytes()) for split, x in packed.items()})
-    monkeypatch.setitem(datasets.FACTS, "static_mnist", datasets.Facts(28, 1, 3))
+    monkeypatch.setitem(datasets.FACTS, "static_mnist", Facts((1, 28, 28), 1, 3))
     return SimpleNamespace(bits=bits, text=text, npz={"binarized_mnist.npz": npz.getvalue()})
 
 

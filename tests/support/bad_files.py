@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from PIL import Image
 
 from bench.run import checkpoint
 from bench.run.sealed import sealed
@@ -76,6 +77,35 @@ def _data(folder: Path) -> None:
     _write(folder / "binarized-mnist" / "binarized_mnist.npz", b"PK half a file")
     (folder / "omniglot").mkdir()
     np.savez(folder / "omniglot" / "omniglot28.npz", x=np.array([Code()], dtype=object))
+    _own(folder / "own")
+
+
+def _own(folder: Path) -> None:
+    """Images of one's own, each wrong in the way that its name says."""
+    folder.mkdir()
+    images = (np.arange(8 * 3 * 6 * 6) % 256).astype(np.uint8).reshape(8, 3, 6, 6)
+    wrong = images / 255.0
+    wrong[0, 0, 0, 0] = np.nan
+    np.save(folder / "nan.npy", wrong)
+    np.save(folder / "outside.npy", images / 1.0)
+    np.save(folder / "sixteen.npy", images % 17)
+    np.save(folder / "empty.npy", images[:0])
+    np.save(folder / "one.npy", images[:1])
+    np.save(folder / "whole.npy", images.astype(np.int64))
+    np.save(folder / "flat.npy", images.reshape(8, -1))
+    np.save(folder / "many.npy", images.repeat(4, 1))
+    np.save(folder / "reals.npy", images / 255.0)
+    np.save(folder / "good.npy", images)
+    np.save(folder / "objects.npy", np.array([Code()], dtype=object))
+    np.savez(folder / "unnamed.npz", x=images, y=images)
+    np.savez(folder / "unlike.npz", train=images, test=images[..., :3])
+    np.savez(folder / "no_test.npz", train=images, test=images[:0])
+    _write(folder / "torn.npz", (folder / "unlike.npz").read_bytes()[:700])
+    torch.save({"train": Code()}, folder / "code.pt")
+    for name, side in (("a", 4), ("b", 5)):
+        (folder / "mixed").mkdir(exist_ok=True)
+        Image.fromarray(np.zeros((side, side, 3), np.uint8)).save(folder / "mixed" / f"{name}.png")
+    _write(folder / "torn" / "a.png", (folder / "mixed" / "a.png").read_bytes()[:45])
 
 
 def _runs(folder: Path) -> None:

@@ -6,7 +6,7 @@ from bench.report.collection import labels
 from bench.tables.rows import RunRow
 
 ABOUT = ("estimator", *labels.PROBLEM, "probe", "seed", "seeds")  # what a run is about; the rest is how it was done
-PLACES = ("data.root", "data.download", "probe.digest")
+PLACES = ("data.root", "data.path", "data.download", "probe.digest")
 
 
 def fixed(rows: list[RunRow]) -> dict[str, str]:

@@ -82,7 +82,7 @@ def distinguishing(configs: Sequence[FlatConfig], keys: Iterable[str]) -> list[s
 def problem_keys(configs: Sequence[FlatConfig]) -> list[str]:
     """The keys that tell apart the problems the configs set."""
     keys = {k for config in configs for k in config if under(k, PROBLEM) and not _ignored(k)}
-    return distinguishing(configs, sorted(keys, key=lambda k: (not k.endswith(".name"), k)))
+    return distinguishing(configs, sorted(keys, key=lambda k: (not k.endswith(".name"), k.endswith(".digest"), k)))
 
 
 def setting_keys(configs: Sequence[FlatConfig]) -> list[str]:

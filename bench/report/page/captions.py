@@ -23,8 +23,9 @@ TITLES = {
 }
 BOUNDS = ("elbo_vs_step", "elbo_vs_seconds", "final_elbo")  # of table `objective`; all others of `gradient`
 STATED = (
-    "problem.name", "data.name", "data.binarisation", "latent.dim", "latent.categories", "latent.positions",
-    "latent.codes", "model.arch", "model.hidden", "objective.kl", "train.steps", "train.batch_size", "train.lr",
+    "problem.name", "data.name", "data.path", "data.binarisation", "latent.dim", "latent.categories",
+    "latent.positions", "latent.codes", "model.arch", "model.hidden", "objective.kl", "train.steps", "train.batch_size",
+    "train.lr",
 )  # fmt: skip
 
 

@@ -81,7 +81,8 @@ def read(directory: Path | None) -> dict[str, np.ndarray] | None:
 
 
 def _strip(images: np.ndarray, what: str) -> Strip:
-    """`[n, C, H, W]` of uint8 side by side."""
+    """`[n, C, H, W]` of uint8 side by side: in colour with three channels or, without their opacity, four; else the
+    first channel."""
     from PIL import Image
 
     larger = max(1, SIDE // images.shape[-1])
@@ -91,7 +92,7 @@ def _strip(images: np.ndarray, what: str) -> Strip:
     for i, image in enumerate(images):
         canvas[:, i * (width + GAP) : i * (width + GAP) + width] = image.transpose(1, 2, 0)
     content = io.BytesIO()
-    Image.fromarray(canvas if channels == 3 else canvas[..., 0]).save(content, "png", optimize=True)
+    Image.fromarray(canvas[..., :3] if channels in (3, 4) else canvas[..., 0]).save(content, "png", optimize=True)
     uri = "data:image/png;base64," + base64.b64encode(content.getvalue()).decode()
     return Strip(uri, canvas.shape[1], height, f"{n} {what}")
 
