@@ -137,9 +137,9 @@ def load_dataset(
     shape, levels, valid = stored.train.shape[1:], stored.levels, 0 if stored.valid is None else len(stored.valid)
     splits = (x for x in (stored.train, stored.valid) if x is not None)
     training, test = (torch.tensor(x, device=device).flatten(1) for x in (np.concatenate([*splits]), stored.test))
+    cut, name = len(training) - valid, own.get("path", name)
     if dequantise and not levels:
         raise DataError(f"data.dequantise=true is of whole-number images, and {name} holds real numbers.")
-    cut, name = len(training) - valid, own.get("path", name)
     n = cut if train_size is None else train_size
     if not 1 <= n <= len(training):
         raise DataError(

@@ -98,6 +98,13 @@ def test_a_convolutional_output_starts_at_the_mean_level():
     torch.testing.assert_close(model.decode(z), plain.decode(z) + level, rtol=0, atol=1e-6)
 
 
+def test_a_convolutional_output_starts_at_the_mean_of_each_channel():
+    mean, config = torch.arange(48, dtype=torch.float32) / 48, {"output_bias": "init", "likelihood": "gaussian"}
+    model = VAE(LATENTS["bernoulli"], MODEL | NETWORKS["conv"] | {"init": "glorot"} | config, (3, 4, 4), mean)
+    [bias] = [p for name, p in model.decoder.named_parameters() if name == "net.5.bias"]
+    torch.testing.assert_close(bias, torch.tensor([7.5, 23.5, 39.5]) / 48)
+
+
 @pytest.mark.parametrize("family", LATENTS)
 def test_signs_and_centre(family):
     torch.manual_seed(1)

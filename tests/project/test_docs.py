@@ -7,7 +7,9 @@ import re
 import shlex
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from bench import cli
 from bench.config import plugins
@@ -66,14 +68,26 @@ def first_only(monkeypatch, tmp_path):
 
     monkeypatch.setattr(seeds, "runs", maybe)
     monkeypatch.chdir(tmp_path)
+    _own_images(tmp_path)
     return ran
+
+
+def _own_images(folder: Path) -> None:
+    """What the pages take for the reader's own."""
+    images = np.arange(24 * 3 * 8 * 8, dtype=np.uint32).astype(np.uint8).reshape(24, 3, 8, 8)
+    np.savez(folder / "images.npz", train=images[:16], test=images[16:])
+    (folder / "photos").mkdir()
+    for i, image in enumerate(images):
+        Image.fromarray(image.transpose(1, 2, 0)).save(folder / "photos" / f"{i}.png")
 
 
 def small(arguments: list[str], *more: str) -> list[str]:
     """The arguments with the sizes of `SMALL`; a data set that would need files gives way to the built-in one."""
     dropped, added = ("data=", "data.train_size=", "train.steps=", "probe.checkpoint="), [*SMALL, *more]
-    if toy(arguments):
+    if toy(arguments) or "data=file" in arguments:
         added = [word for word in added if not word.startswith("data")]
+    if "data=file" in arguments:
+        dropped = dropped[1:]
     if sweeps(arguments):
         dropped, added = (*dropped, "estimator=", "seed="), [*added, "estimator=rloo", "seed=0,1"]
     return [word for word in arguments if not word.startswith(dropped)] + added

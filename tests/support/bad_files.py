@@ -98,7 +98,7 @@ def _own(folder: Path) -> None:
     np.save(folder / "good.npy", images)
     np.save(folder / "objects.npy", np.array([Code()], dtype=object))
     np.savez(folder / "unnamed.npz", x=images, y=images)
-    np.savez(folder / "unlike.npz", train=images, test=images[..., :3])
+    np.savez(folder / "unlike.npz", train=images, test=images[..., :5])
     np.savez(folder / "no_test.npz", train=images, test=images[:0])
     _write(folder / "torn.npz", (folder / "unlike.npz").read_bytes()[:700])
     torch.save({"train": Code()}, folder / "code.pt")

@@ -117,6 +117,35 @@ RUNS = """
     data=fashion_mnist data.root=data
     data=static_mnist data.root=data
     data=omniglot data.root=data
+    data=cifar10 data.root=nothing data.download=false
+    data=file
+    data=file data.path=nowhere.npz
+    data=file data.path=taken
+    data=file data.path=nothing
+    data=file data.path=data/own/nan.npy
+    data=file data.path=data/own/outside.npy
+    data=file data.path=data/own/sixteen.npy data.levels=15
+    data=file data.path=data/own/reals.npy data.levels=15
+    data=file data.path=data/own/empty.npy
+    data=file data.path=data/own/one.npy
+    data=file data.path=data/own/whole.npy
+    data=file data.path=data/own/flat.npy
+    data=file data.path=data/own/many.npy
+    data=file data.path=data/own/objects.npy
+    data=file data.path=data/own/unnamed.npz
+    data=file data.path=data/own/unlike.npz
+    data=file data.path=data/own/no_test.npz
+    data=file data.path=data/own/torn.npz
+    data=file data.path=data/own/code.pt
+    data=file data.path=data/own/mixed
+    data=file data.path=data/own/torn
+    data=file data.path=data/own/good.npy data.test_size=0.01
+    data=file data.path=data/own/good.npy data.digest=deadbeef
+    data=file data.path=data/own/reals.npy data.dequantise=true model.likelihood=gaussian
+    data=file data.path=data/own/reals.npy model.likelihood=categorical256 measure.batch_size=4 train.batch_size=4
+    data.dequantise=true
+    model.likelihood=categorical256
+    model.likelihood=categorical256 data.binarisation=none
     --config-dir mine estimator=syntax
     --config-dir mine estimator=unknown
     --config-dir mine estimator=shell
