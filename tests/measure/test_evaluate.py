@@ -167,7 +167,8 @@ def test_perplexity_and_usage_are_those_of_codes_alone():
 
 def test_evaluation_knows_no_estimator_and_moves_nothing():
     model, x = vae("bernoulli"), images(700)
-    assert list(inspect.signature(evaluate).parameters) == ["model", "x", "samples", "prior_samples", "seed", "prior"]
+    known = ["model", "x", "samples", "prior_samples", "seed", "prior", "level_bits"]
+    assert list(inspect.signature(evaluate).parameters) == known
     before, state = {n: v.clone() for n, v in model.state_dict().items()}, torch.get_rng_state()
     rows = [evaluate(model, x, 20, 30, seed) for seed in (1, 1, 2)]
     assert torch.equal(torch.get_rng_state(), state)
