@@ -8,7 +8,7 @@ from bench.called import FUNCTIONS
 from bench.version import __version__
 from estimator_bench import hidden
 
-__all__ = ["Model", "__version__", "compare", "estimator", "load", "measure"]
+__all__ = ["Model", "__version__", "compare", "estimator", "load", "measure", "run", "sweep", "train"]
 
 # Name -> the module that it comes from when it is first asked for.
 LATE = {
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from bench.measure.own_cost import compare
     from bench.model.adapted import Model
     from bench.own.measure import measure
+    from bench.own.notebook import run, sweep
+    from bench.own.train import train
     from bench.report.frames import load
 else:
 

@@ -8,7 +8,12 @@ from typing import Any
 from estimator_bench import hidden
 
 # Name of the package -> the module that holds the function, loaded when it is first called.
-FUNCTIONS = {"measure": "bench.own.measure"}
+FUNCTIONS = {
+    "measure": "bench.own.measure",
+    "run": "bench.own.notebook",
+    "sweep": "bench.own.notebook",
+    "train": "bench.own.train",
+}
 
 
 class Called(ModuleType):

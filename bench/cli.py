@@ -72,7 +72,7 @@ def _launch(arguments: list[str], config_name: str, task: "Task", show: "Callabl
 
     session = start(Session())
     try:
-        _hydra(arguments, config_name, task, session)
+        jobs(arguments, config_name, task, session)
     except Stopped as stopped:
         left = session.total - stopped.args[0]
         print(f"sweep.fail_fast=true: a run failed, and {left} jobs were not started.", file=sys.stderr)
@@ -97,7 +97,9 @@ def _summary(session: "Session") -> None:
         show_unfinished(session.endings)
 
 
-def _hydra(arguments: list[str], config_name: str, task: "Task", session: "Session") -> None:
+def jobs(arguments: list[str], config_name: str, task: "Task", session: "Session") -> None:
+    """Do `task` for every job that the arguments ask of the file `conf/<config_name>.yaml`; how they ended is in
+    `session`. What is wrong with the arguments, or with a single run, is raised."""
     import hydra
     from hydra._internal.utils import get_args_parser
 

@@ -46,6 +46,25 @@ def cell(text: object) -> "Text":
     return Text(plain(text))
 
 
+_wanted: bool | None = None  # what somebody has said of bars
+
+
+def watched() -> bool:
+    """Whether to show a bar: as was said, else on a terminal and in a notebook."""
+    return sys.stderr.isatty() or "ipykernel" in sys.modules if _wanted is None else _wanted
+
+
+@contextmanager
+def bars(wanted: bool | None) -> Iterator[None]:
+    """Inside, `watched` says this; None: nothing was said."""
+    global _wanted
+    before, _wanted = _wanted, wanted
+    try:
+        yield
+    finally:
+        _wanted = before
+
+
 @contextmanager
 def progress_bar(description: str, total: int, shown: bool) -> Iterator[Callable[..., None]]:
     """Yields `advance(done, doing)`, which does nothing where the bar is not shown."""

@@ -83,9 +83,10 @@ def _prior_sampling(model: VAE | Adapted, x: Tensor, samples: int) -> Tensor:
     """log of the mean of p(x|z) over points from the prior `[n]`: unbiased for p(x), and hopeless in practice, because
     hardly any point explains a given image."""
     prior = model.prior() or model.encode(x[:1]).standard()
-    total = x.new_full((len(x),), -math.inf)
-    for start in range(0, samples, ROWS):
-        z = prior.sample(min(ROWS, samples - start))  # [S, 1, *]
+    total = prior.params.new_full((len(x),), -math.inf)
+    rows = max(1, ROWS // len(x)) if isinstance(model, Adapted) else ROWS  # which is handed each point once for all x
+    for start in range(0, samples, rows):
+        z = prior.sample(min(rows, samples - start))  # [S, 1, *]
         total = torch.logaddexp(total, model.log_likelihood(x, z).logsumexp(0))
     return total - math.log(samples)
 

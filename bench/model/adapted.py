@@ -12,7 +12,7 @@ OWN = "module."  # before the names of its parameters
 
 @runtime_checkable
 class Model(Protocol):
-    """What `bench.measure` needs of an `nn.Module`.
+    """What `bench.measure` and `bench.train` need of an `nn.Module`.
 
     Three more methods may be there. `prior() -> Latent`: p(z), of q's family, broadcastable to q's batch; without it,
     and without `log_prior`, the prior is the family's standard one. `log_prior(z) -> Tensor`: log p(z) `[K, B]`; alone

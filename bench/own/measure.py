@@ -16,7 +16,8 @@ from bench.measure.gradient.rows import measure as measured
 from bench.measure.own_cost import labelled
 from bench.measure.reference import reference_of
 from bench.model.adapted import Adapted, Model
-from bench.model.objective import KL_FORMS, Objective
+from bench.model.objective import Objective
+from bench.own.arguments import kl_of
 from bench.own.costs import COSTS, costs
 from bench.own.defaults import train_group
 from bench.own.look import adapted
@@ -86,7 +87,7 @@ def measure(
     import pandas as pd
 
     probe = _stacked(batches)
-    _in_range(kl, draws, reference_draws, tuning_steps, repetitions)
+    _in_range(draws, reference_draws, tuning_steps, repetitions)
     entries = labelled(estimators)
     own = adapted(model, probe[0], seed)
     named = blocks_of(own, parts or {})
@@ -139,9 +140,7 @@ def _stacked(batches: Tensor | Sequence[Tensor]) -> Tensor:
     return batches.detach()
 
 
-def _in_range(kl: str, draws: int, reference_draws: int, tuning_steps: int, repetitions: int) -> None:
-    if kl not in ("auto", *KL_FORMS):
-        raise BadInput(f"kl={kl} does not exist: there is auto, {', '.join(KL_FORMS)}.")
+def _in_range(draws: int, reference_draws: int, tuning_steps: int, repetitions: int) -> None:
     if min(draws, reference_draws) < 2:
         raise BadInput(f"A variance needs draws and reference_draws of 2 or more; got {draws} and {reference_draws}.")
     if min(tuning_steps, repetitions) < 0:
@@ -153,10 +152,7 @@ def _objective(own: Adapted, entry: str | Estimator, x: Tensor, kl: str, beta: f
     with own_stream(seed, "estimator"):
         made = estimator(entry) if isinstance(entry, str) else deepcopy(entry)  # which may be trained
         q = own.encode(x)
-        objective = Objective(own, made.to(x.device, q.params.dtype), kl, beta)
-        if kl == "auto":
-            sampled = made.objective == "iwae" or made.kl == "sampled" or own.prior_has_density_alone
-            objective.kl = "sampled" if sampled else "analytic"
+        objective = Objective(own, made.to(x.device, q.params.dtype), kl_of(kl, made, own), beta)
         if objective.impossible(q) is None:
             objective.estimate(q, x)
     return objective

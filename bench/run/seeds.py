@@ -10,6 +10,7 @@ from bench.run.perform import perform, start
 from bench.run.record import record
 from bench.settings import Config
 from bench.tables import store
+from bench.terminal import watched
 
 
 def runs(config: Config, many: bool) -> list[Ending]:
@@ -44,7 +45,7 @@ def runs(config: Config, many: bool) -> list[Ending]:
             refused = not_started(error, many)
             endings |= {n: record(configs[n], directories[n], refused) for n in wanted}
         else:
-            endings |= perform(training, directories, wanted, progress=not many and sys.stderr.isatty())
+            endings |= perform(training, directories, wanted, progress=not many and watched())
     took = time.perf_counter() - clock
     labels = [f"seed={each['seed']}" if len(configs) > 1 else "" for each in configs]
     endings |= {n: endings[n]._replace(former=found[n].former) for n in again}

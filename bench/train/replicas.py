@@ -89,7 +89,7 @@ class Replicas(Trainer):
         self.streams = [torch.Generator(self.losses.device) for _ in streams]
         try:
             with torch.no_grad():
-                self.update(self.forward(x.expand(len(streams), -1, -1)))
+                self.update(self.forward(x.expand(len(streams), *x.shape)))
         except (RuntimeError, NotImplementedError, IndexError) as error:
             reason = str(error).splitlines()[0].rstrip(".") if str(error) else "its noise is not that of a run alone"
             name = self.estimator.name

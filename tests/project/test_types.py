@@ -18,6 +18,9 @@ REVEALED = {
     "bench.load('x').gradient": "DataFrame",
     "bench.compare(cost, Bernoulli(t), ['rloo'])": "DataFrame",
     "bench.measure(OwnModel(), t, ['rloo'])": "DataFrame",
+    "bench.train(OwnModel(), t, 'rloo').table": "DataFrame",
+    "bench.run({'seed': 3}).gradient": "DataFrame",
+    "bench.sweep(['seed=0,1'])": "Frames",
     "bench.__version__": "str",
     "Disarm": "def (k: int =) -> Disarm",
     "Disarm(k=4)(Bernoulli(t), cost, t)": "Estimate",
@@ -113,7 +116,7 @@ def test_public_names_are_what_they_are_and_misuse_is_told(tmp_path):
 
 def test_dir_shows_the_public_names():
     assert {*bench.__all__} <= {*dir(bench)}
-    assert bench.__all__ == ["Model", "__version__", "compare", "estimator", "load", "measure"]
+    assert bench.__all__ == ["Model", "__version__", "compare", "estimator", "load", "measure", "run", "sweep", "train"]
 
 
 def test_looking_at_the_names_loads_no_torch():

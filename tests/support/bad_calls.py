@@ -141,6 +141,23 @@ CALLS = (
     "bench.measure(VAE(), batches, ['rloo'], parts={'first': 'act'})",
     "bench.measure(VAE(), batches, ['rloo'], parts={'first': 'fc1.weight'})",
     "bench.measure(VAE(), batches, ['rloo'], parts={'encoder': 'fc1'})",
+    "bench.train(NoLikelihood(), batches[0], 'rloo', batch_size=2)",
+    "bench.train([], batches[0], 'rloo')",
+    "bench.train(VAE(), batches[0], 'rloo', batch_size=9)",
+    "bench.train(VAE(), batches[0, :0], 'rloo')",
+    "bench.train(VAE(), batches[0], 'rlo', batch_size=2)",
+    "bench.train(VAE(), batches[0], 'reparam', batch_size=2)",
+    "bench.train(VAE(), batches[0], 'rloo', batch_size=2, engine='jit')",
+    "bench.train(VAE(), batches[0], 'rloo', batch_size=2, engine='graph')",
+    "bench.train(VAE(), batches[0], 'rloo', batch_size=2, at=[2])",
+    "bench.train(VAE(), batches[0], 'rloo', batch_size=2, lr=-1)",
+    "bench.train(VAE(), batches[0], 'rloo', batch_size=2, stepz=3)",
+    "bench.train(VAE(), batches[0], 'rloo', steps=0.5)",
+    "bench.run({'estimator': 'rlo'})",
+    "bench.run(['train.stepz=3'])",
+    "bench.run('estimator=rloo')",
+    "bench.run({'estimator': 'disarm', 'latent': 'gaussian'})",
+    "bench.sweep({'train.stepz': [1, 2]})",
 )
 INTRODUCTION = """## In Python
 

@@ -49,6 +49,44 @@ EXAMPLES = {
         print(table[["estimator", "part", "reference", "evaluations_forward"]].to_string(index=False))
         print(table.reason.iloc[-1])
         """,
+    "bench.train": """
+        import torch
+        from torch import nn
+
+        import bench
+        from estimators import Gaussian
+
+
+        class Mine(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.net, self.out = nn.Linear(16, 8), nn.Linear(4, 16)
+
+            def encode(self, x):  # [B, 1, 4, 4]
+                return Gaussian(self.net(x.flatten(1)))
+
+            def log_likelihood(self, x, z):  # [B, 1, 4, 4], [K, B, 4] -> [K, B]
+                return torch.distributions.Normal(self.out(z), 1.0).log_prob(x.flatten(1)).sum(-1)
+
+
+        images = torch.rand(200, 1, 4, 4)
+        trained = bench.train(Mine(), images, "reparam", steps=20, batch_size=50, at=[0, 1], progress=False)
+        print(trained.table[["step", "split", "examples"]].to_string(index=False))
+        """,
+    "bench.run": """
+        import bench
+
+        small = {"train.steps": 2, "measure.draws": 4, "timing.repetitions": 0, "evaluate.examples": 4}
+        frames = bench.run({"estimator": "rloo", **small}, progress=False)
+        print(frames.runs[["estimator", "family", "status"]].to_string(index=False))
+        """,
+    "bench.sweep": """
+        import bench
+
+        small = {"train.steps": 2, "measure.draws": 4, "timing.repetitions": 0, "evaluate.examples": 4}
+        frames = bench.sweep({"estimator": ["disarm", "reparam"], **small}, progress=False)
+        print(frames.runs[["estimator", "status"]].sort_values("estimator").to_string(index=False))
+        """,
     "bench.Model": """
         import bench
         from torch import nn
