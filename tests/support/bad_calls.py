@@ -1,5 +1,7 @@
 """Calls in Python that are refused, each with its sentence. `make docs` prints them to `docs/errors.md`."""
 
+import contextlib
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -171,7 +173,7 @@ Each call below raises `bench.errors.BadInput`, a ValueError, with this sentence
 
 def said(call: str) -> str:
     """The sentence."""
-    with torch.random.fork_rng([]):
+    with torch.random.fork_rng([]), tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
         torch.manual_seed(0)
         try:
             eval(call, dict(NAMES))
