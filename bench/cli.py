@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 COMMANDS = {
     "check": "bench.check",
     "clean": "bench.clean",
+    "diff": "bench.diff.command",
     "export": "bench.export",
     "gpu": "bench.gpu.command",
     "list": "bench.list",

@@ -13,6 +13,7 @@ from PIL import Image
 
 from bench import cli
 from bench.config import plugins
+from bench.diff.command import arguments as diff_arguments
 from bench.export import arguments as export_arguments
 from bench.gpu.command import arguments as gpu_arguments
 from bench.run import seeds
@@ -138,6 +139,9 @@ def perform(command: str, ran: list) -> int:
             return cli.main(["check", *arguments, "--quick", "--family", "bernoulli"])
         case "speed":
             speed_arguments(arguments)  # a wrong one exits; what is measured is tests of its own
+            return 0
+        case "diff":
+            diff_arguments(arguments)
             return 0
         case "export":
             export_arguments(arguments)

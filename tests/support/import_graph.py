@@ -17,7 +17,7 @@ FLOORS = """
     check run
     sweep speed
     cli status list mirrors
-    clean export own probe
+    clean diff export own probe
     gpu
     __main__
 """

@@ -35,7 +35,7 @@ def write_tables(tables: dict[str, pa.Table], directory: Path, *, as_csv: bool) 
     contents = {f"{stem(name)}.parquet": parquet(table) for name, table in tables.items()}
     digests = {name: hashlib.sha256(stored).hexdigest() for name, stored in contents.items()}
     if as_csv:
-        contents |= {f"{stem(name)}.csv": _csv(table) for name, table in tables.items()}
+        contents |= {f"{stem(name)}.csv": csv_bytes(table) for name, table in tables.items()}
     for name, stored in contents.items():
         replace(directory / name, stored)
     replace(directory / DIGESTS, json.dumps(digests, indent=1).encode())
@@ -109,7 +109,8 @@ def _stored(path: Path, digest: str | None) -> bytes:
     raise OSError
 
 
-def _csv(table: pa.Table) -> bytes:
+def csv_bytes(table: pa.Table) -> bytes:
+    """The table as CSV that no spreadsheet takes for formulas."""
     from pyarrow import csv
 
     for i, field in enumerate(table.schema):
