@@ -161,3 +161,8 @@ def test_what_cannot_be_parsed_counts_by_its_bytes(tmp_path, text):
         found.append(code.source_of(file, "snippet"))
     assert found[0].digest != found[1].digest
     assert found[0].imports == ()
+
+
+def test_every_module_that_is_named_is_there():
+    for name in (*code.NUMERIC, *code.COMMON, *code.REFERENCES):
+        assert code.file_of(name), name
