@@ -9,6 +9,7 @@ from typing import Any, cast
 from bench.config.rules import RULES
 from bench.errors import BadInput
 from bench.settings import Config, Described, Seeds
+from bench.settings.later import LATER  # no part of the identity
 from bench.tables.schema import SCHEMA
 
 NUMBERS = 4  # raise whenever the same configuration gives other numbers than before
@@ -18,14 +19,6 @@ NUMBERS = 4  # raise whenever the same configuration gives other numbers than be
 LABELS = ("option", "name", "output", "data.root", "data.path", "data.download",
           "evaluate.images",
           "sweep.retry", "sweep.fail_fast", "sweep.time_limit", "sweep.checkpoint_seconds")  # fmt: skip
-
-# Keys that came after runs had been published, and the value that all of these had: it is no part of the identity.
-LATER = {
-    "precision": "highest", "deterministic": False, "timing.block": 0.05, "timing.error": 0.01,
-    "train.nesterov": False, "train.momentum_decay": 0.004, "train.weight_decay": 0.0, "train.clip_norm": None,
-    "train.warmup": 0, "train.end_factor": 0.0, "train.decay_steps": 500, "train.decay_factor": 0.1,
-    "data.dequantise": False,
-}  # fmt: skip
 
 
 def flatten(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -6,11 +6,12 @@ import re
 
 import pytest
 
-from bench.config.identity import LATER, NUMBERS, flatten, identity
+from bench.config.identity import NUMBERS, flatten, identity
 from bench.config.prepare import check, prepare
 from bench.config.rules import RULES
 from bench.errors import BadInput
 from bench.files import CONF, ROOT
+from bench.settings.later import LATER
 from tests.support.composed import resolved
 
 GROUPS = ("problem", "latent", "model", "data", "objective", "estimator", "experiment")

@@ -47,6 +47,24 @@ def test_the_problem_is_told_by_its_name():
     assert labels.describe(runs[1], labels.problem_keys(runs)) == "mnist"
 
 
+def test_a_run_that_is_older_than_a_key_is_equal_to_one_with_its_default():
+    old = {"train.lr": 0.1, "data.name": "mnist", "estimator.k": 2}
+    new = old | {"train.weight_decay": 0.0, "train.clip_norm": None, "data.dequantise": False, "precision": "highest"}
+    for keys in (labels.condition_keys, labels.unequal_keys, labels.problem_keys):
+        assert keys([old, new]) == []
+    other = new | {"train.weight_decay": 0.1, "data.dequantise": True}
+    assert labels.condition_keys([old, other]) == labels.condition_keys([new, other]) == ["train.weight_decay"]
+    assert labels.problem_keys([old, other]) == ["data.dequantise"]
+
+
+def test_the_path_tells_own_images_apart_and_their_digest_where_it_does_not():
+    def runs(*places):
+        return [{"data.name": "file", "data.path": path, "data.digest": digest} for path, digest in places]
+
+    assert labels.problem_keys(runs(("a.npz", "12"), ("b.npz", "34"))) == ["data.path"]
+    assert labels.problem_keys(runs(("a.npz", "12"), ("a.npz", "34"))) == ["data.digest"]
+
+
 def test_values_read_well_and_an_absent_key_is_silent():
     values = {"a.x": None, "b.y": True, "c.z": 1e-4, "d.w": "[0.9, 0.99]"}
     assert labels.describe(values, [*values, "e.v"]) == "x=none y=true z=0.0001 w=[0.9, 0.99]"

@@ -4,6 +4,8 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from bench.settings.later import LATER
+
 SEEDS = ("seed", "seeds", "probe.trajectory.seeds")
 IRRELEVANT = (
     *SEEDS,
@@ -60,6 +62,11 @@ def check(config: Any) -> None:
             raise ValueError(f"{key} is {value!r}")
 
 
+def held(config: FlatConfig, key: str) -> Any:
+    """The value of a key; where a run is older than the key, the value that all of its time had."""
+    return config.get(key, LATER.get(key, ABSENT))
+
+
 def under(key: str, roots: Sequence[str]) -> bool:
     """Whether a dotted key is one of the roots or lies below one."""
     return any(key == root or key.startswith(f"{root}.") for root in roots)
@@ -69,7 +76,7 @@ def distinguishing(configs: Sequence[FlatConfig], keys: Iterable[str]) -> list[s
     """The fewest keys, the earliest first, that tell apart what all keys tell apart."""
 
     def groups(chosen: list[str]) -> int:
-        return len({tuple(config.get(key, ABSENT) for key in chosen) for config in configs})
+        return len({tuple(held(config, key) for key in chosen) for config in configs})
 
     needed = [key for key in keys if groups([key]) > 1]
     for key in reversed(needed.copy()):
@@ -98,7 +105,7 @@ def differing(configs: Sequence[FlatConfig], keys: Iterable[str]) -> list[str]:
     """The keys that differ between the configs, apart from those that have an earlier key's value in every config."""
     columns: dict[tuple[Any, ...], str] = {}
     for key in keys:
-        values = tuple(config.get(key, ABSENT) for config in configs)
+        values = tuple(held(config, key) for config in configs)
         if len(set(values)) > 1:
             columns.setdefault(values, key)
     return list(columns.values())
@@ -120,7 +127,7 @@ def unequal_keys(configs: Sequence[FlatConfig]) -> list[str]:
     values: dict[tuple[Any, ...], set[tuple[Any, ...]]] = {}
     for config in configs:
         estimator = tuple(sorted((k, v) for k, v in config.items() if under(k, ["estimator"])))
-        values.setdefault(estimator, set()).add(tuple(config.get(key, ABSENT) for key in keys))
+        values.setdefault(estimator, set()).add(tuple(held(config, key) for key in keys))
     return [] if len(set(map(frozenset, values.values()))) == 1 else keys
 
 
