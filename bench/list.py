@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from bench.config import plugins
 from bench.errors import BadInput
+from bench.interface import declared
 from bench.terminal import Parser, cell, to_its_end
 from estimators import FAMILIES, Estimator
 
@@ -64,20 +65,21 @@ def _show() -> None:
 
 
 def _row(name: str, cls: type[Estimator], source: str) -> tuple[str, ...]:
-    unbiased, learns = cls.unbiased, False
+    unbiased, learns = declared(cls, "unbiased"), False
     try:
         instance = plugins.estimator(name)  # both may depend on the hyper-parameters
         unbiased, learns = instance.unbiased, any(p.requires_grad for p in instance.parameters())
     except BadInput:
-        pass  # a hyper-parameter has no default
-    families = " ".join(f[0].upper() if latent in cls.latents else "." for f, latent in FAMILIES.items())
+        pass  # a hyper-parameter has no default, or the class is not finished
+    latents = declared(cls, "latents", ())
+    families = " ".join(f[0].upper() if latent in latents else "." for f, latent in FAMILIES.items())
     state = cls.update is not Estimator.update
-    flags = (_yes(unbiased), cls.objective, cls.evaluations, _yes(learns), _yes(state))
+    flags = (_yes(unbiased), cls.objective, declared(cls, "evaluations", "?"), _yes(learns), _yes(state))
     return name, families, *flags, cls.paper, source.removeprefix("estimators/")
 
 
-def _yes(flag: bool) -> str:
-    return "yes" if flag else "no"
+def _yes(flag: bool | None) -> str:
+    return "?" if flag is None else "yes" if flag else "no"
 
 
 if __name__ == "__main__":

@@ -10,7 +10,8 @@ from bench.check.contents import Contents, surroundings, walk
 from bench.check.noise import Tape
 from bench.check.problem import SmallProblem
 from bench.check.subject import Case, gradients
-from bench.check.verdict import Verdict, demand, ok
+from bench.check.verdict import Verdict, demand, demand_first, ok
+from bench.interface import misreturned, undetached
 from estimators import VQ, Estimate, Estimator
 
 CALLS = 50  # of forward, between two that must agree
@@ -28,11 +29,10 @@ def shapes(case: Case) -> Verdict:
                 leaves = case.leaves(*lead, dtype=dtype)
                 shape = leaves.q.batch_shape
                 estimate = case.estimate(made, leaves, kind)
-                demand(isinstance(estimate, Estimate), f"forward returns a {type(estimate).__name__}, not an Estimate")
+                demand_first(misreturned(estimate, shape))
                 for field, value in zip(estimate._fields, estimate, strict=True):
                     if value is not None:
                         _sound(field, value, shape, dtype)
-                demand(estimate.loss.requires_grad, "the loss has no gradient")
                 for part, grad in zip(("q", "the decoder"), gradients(estimate.loss, leaves), strict=True):
                     demand(bool(grad.isfinite().all()), f"the gradient of {part} is not finite ({dtype}, {kind} KL)")
                 count += 1
@@ -45,9 +45,17 @@ def shapes(case: Case) -> Verdict:
 
 
 def _sound(field: str, value: Tensor, shape: torch.Size, dtype: torch.dtype) -> None:
-    demand(value.shape == shape, f"{field} has the shape {list(value.shape)} where q's batch is {list(shape)}")
     demand(value.dtype == dtype, f"{field} is {value.dtype} where q is {dtype}")
     demand(bool(value.isfinite().all()), f"{field} is not finite ({dtype}, batch shape {list(shape)})")
+
+
+def detached(case: Case) -> Verdict:
+    """update keeps numbers and no gradient: what it takes from the estimate is detached."""
+    made = case.fresh()
+    for _ in range(2):
+        made.update(case.estimate(made, case.leaves()))
+        demand_first(undetached(made))
+    return ok()
 
 
 def purity(case: Case) -> Verdict:

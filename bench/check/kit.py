@@ -1,5 +1,6 @@
 """Which checks run, and in which order."""
 
+import re
 from collections.abc import Collection, Iterator
 
 import torch
@@ -14,6 +15,7 @@ from estimators import FAMILIES, Estimator
 
 EVERY = (
     conduct.shapes,
+    conduct.detached,
     conduct.purity,
     conduct.noise,
     apart.examples,
@@ -58,6 +60,8 @@ def verdicts(
     """The same one after the other. The surrounding random stream goes on as if nothing had happened."""
     with torch.random.fork_rng([]):
         yield (first := verdict(tags.tags, subject))
+        if first.last:
+            return
         try:
             made = subject.make()
             declared = [f for f, cls in FAMILIES.items() if issubclass(cls, made.latents)]
@@ -67,20 +71,36 @@ def verdicts(
             return
         yield verdict(tags.refusals, subject)
         cases = [Case(subject, family, DRAWS // 32 if quick else DRAWS) for family in declared]
+        told: dict[str, Verdict] = {}
         for case in cases:
             if families and case.family not in families:
                 continue
             if said := made.refuses(case.problem.q):
                 yield Verdict("info", "", said, "refusals", "", case.family)
             else:
-                yield from _of_family(case, compiles)
-        yield verdict(hyper_parameters, subject, cases)
+                for found in _of_family(case, compiles):
+                    yield _once(found, told)
+        if not told:
+            yield verdict(hyper_parameters, subject, cases)
 
 
 def _of_family(case: Case, compiles: bool) -> Iterator[Verdict]:
     checks = [*EVERY, *([engine.compiled] if compiles else [])]
     for one in checks:
         torch.manual_seed(0)
-        yield (found := verdict(one, case, family=case.family))
+        found = verdict(one, case, family=case.family)
         if one is conduct.shapes and found.number == "crash":
-            return  # all others would say the same
+            found = found._replace(last=True)
+        yield found
+        if found.last:
+            return
+
+
+def _once(found: Verdict, told: dict[str, Verdict]) -> Verdict:
+    """A fault that every other check would stumble over is told of one family; shapes in the words may differ."""
+    if not found.last:
+        return found
+    earlier = told.setdefault(re.sub(r"\d+", "", found.reason), found)
+    if earlier is found:
+        return found
+    return found._replace(status="skipped", number="", reason=f"The same fault as with {earlier.family} latents.")

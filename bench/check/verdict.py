@@ -21,20 +21,27 @@ class Verdict(NamedTuple):
     rule: str = ""  # name of the check
     broken: str = ""  # the rule itself, one sentence
     family: str = "-"
+    last: bool = False  # broken so that every other check would say the same
 
 
 class Broken(Exception):
-    """A rule is broken; the message says how, `number` by how much."""
+    """A rule is broken; the message says how, `number` by how much, `last` whether no other check can say more."""
 
-    def __init__(self, reason: str, number: str = ""):
+    def __init__(self, reason: str, number: str = "", last: bool = False):
         super().__init__(reason)
-        self.number = number
+        self.number, self.last = number, last
 
 
 def demand(holds: bool, reason: str, number: str = "") -> None:
     """Raise Broken unless it holds."""
     if not holds:
         raise Broken(reason, number)
+
+
+def demand_first(fault: str | None) -> None:
+    """Raise Broken where there is a fault that every other check would stumble over."""
+    if fault is not None:
+        raise Broken(fault, last=True)
 
 
 def ok(number: str = "", reason: str = "") -> Verdict:
@@ -55,7 +62,7 @@ def verdict(check: Callable[..., Verdict], *arguments: Any, family: str = "-") -
     try:
         found = check(*arguments)
     except Broken as error:
-        found = Verdict("FAILED", error.number, str(error))
+        found = Verdict("FAILED", error.number, str(error), last=error.last)
     except Exception as error:
         found = Verdict("FAILED", "crash", crash(error))
     return found._replace(rule=check.__name__, broken=broken, family=family)

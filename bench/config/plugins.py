@@ -4,16 +4,11 @@ In the tree, a class in `estimators/*.py` is enough. Out of the tree, an entry p
 `estimator_bench.estimators` names a class of any installed package; the option has the entry point's name.
 """
 
-import importlib
-import inspect
-import pkgutil
-import sys
-from collections.abc import Iterator
 from dataclasses import fields
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points, version
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
@@ -21,44 +16,38 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 
-import estimators
-from bench.config.code import GROUP
 from bench.config.named import named
 from bench.config.nodes import node, path
+from bench.config.sentences import sentence
+from bench.config.sources import Registered, found, require_estimator, tell, why
 from bench.errors import BadInput, nearest
 from bench.files import CONF
+from bench.interface import undeclared
 from bench.settings import EstimatorGroup
 from estimators import Estimator
 
 VERSION_BASE: Any = {"version_base": "1.3"} if version("hydra-core").startswith("1.3") else {}  # deprecated from 1.4
 
 
-class Registered(NamedTuple):
-    """An estimator class and where it comes from: a path in the tree, or the name of a distribution."""
-
-    cls: type[Estimator]
-    source: str
-
-
 @cache
 def registry() -> dict[str, Registered]:
-    """Option name -> class and source, sorted by name.
-
-    A package's estimator that cannot be loaded is one line on standard error. Raises BadInput where two classes claim
-    one name, or where a file of the tree cannot be made an option.
-    """
-    found: dict[str, Registered] = {}
-    for name, entry in [*_in_tree(), *_installed()]:
-        if name in found:
-            raise BadInput(f"Two estimators are called {name}: {found[name].source} and {entry.source}; rename one.")
-        found[name] = entry
-    return dict(sorted(found.items()))
+    """Option name -> class and source, sorted by name. What cannot be used is left out, in one line on standard error
+    that names it: a file of the tree, a class of one, a package's estimator, all that claim one name."""
+    return found()
 
 
 @cache
 def presets() -> dict[str, type[Estimator]]:
-    """Name of each YAML in `conf/estimator` -> the class it configures."""
-    return {name: target(composed(name).get("_target_")) for name in _preset_names()}
+    """Name of each YAML in `conf/estimator` -> the class it configures; without those that are left out, as above."""
+    made: dict[str, type[Estimator]] = {}
+    left_out: dict[str, list[str]] = {}
+    for name in _preset_names():
+        try:
+            made[name] = target(composed(name).get("_target_"))
+        except Exception as error:  # its YAML or its class is half-written
+            left_out.setdefault(sentence(error) or why(error), []).append(f"conf/estimator/{name}.yaml")
+    tell(left_out)
+    return made
 
 
 def register() -> None:
@@ -104,9 +93,12 @@ def build(config: EstimatorGroup) -> Estimator:
     hyper = complete(config)
     cls = target(hyper.pop("_target_"))
     try:
-        return cls(**hyper)
+        made = cls(**hyper)
     except ValueError as error:
         raise BadInput(str(error)) from error
+    if said := undeclared(made):
+        raise BadInput(f"{cls.name} is not finished: {said}.")
+    return made
 
 
 def complete(config: EstimatorGroup | None) -> EstimatorGroup:
@@ -129,56 +121,14 @@ def target(dotted: Any) -> type[Estimator]:
     """The class of a `_target_`. Raises BadInput unless it is an Estimator: nothing else is ever called."""
     try:
         cls = named(dotted)
-    except Exception as error:  # whatever the module does on import is its own fault, and not a traceback of this suite
-        reason = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".")
-        raise BadInput(f"_target_ {dotted} cannot be imported: {reason}.") from error
-    return _require_estimator(cls, f"_target_ {dotted}")
+    except (Exception, SystemExit) as error:  # whatever a module does on import is no traceback of this suite
+        raise BadInput(f"_target_ {dotted} cannot be imported: {why(error)}.") from error
+    return require_estimator(cls, f"_target_ {dotted}")
 
 
 @cache
 def _store(name: str, cls: type[Estimator]) -> None:
     ConfigStore.instance().store(group="estimator", name=name, node=node(cls), provider="estimators")
-
-
-def _in_tree() -> Iterator[tuple[str, Registered]]:
-    for info in pkgutil.iter_modules(estimators.__path__):
-        if info.ispkg:
-            continue
-        source = f"estimators/{info.name}.py"
-        try:
-            module = importlib.import_module(f"estimators.{info.name}")
-        except Exception as error:
-            raise BadInput(f"{source} cannot be imported: {type(error).__name__}: {error}.") from error
-        for cls in vars(module).values():
-            if _is_estimator(cls) and cls.__module__ == module.__name__ and not cls.__name__.startswith("_"):
-                node(cls)
-                yield cls.name, Registered(cls, source)
-
-
-def _installed() -> Iterator[tuple[str, Registered]]:
-    for point in entry_points(group=GROUP):
-        source = point.dist.name if point.dist else point.value
-        try:
-            yield point.name, Registered(_load(point), source)
-        except Exception as error:  # whatever a package does on import is its own fault, and not the end of the job
-            reason = " ".join(f"{type(error).__name__}: {error}".split())
-            print(f"Estimator {point.name} of {source} is left out: {reason}", file=sys.stderr)
-
-
-def _load(point: EntryPoint) -> type[Estimator]:
-    cls = _require_estimator(point.load(), point.value)
-    node(cls)
-    return cls
-
-
-def _is_estimator(cls: Any) -> bool:
-    return isinstance(cls, type) and issubclass(cls, Estimator) and not inspect.isabstract(cls)
-
-
-def _require_estimator(cls: Any, what: str) -> type[Estimator]:
-    if not _is_estimator(cls):
-        raise BadInput(f"{what} is not a concrete subclass of estimators.Estimator.")
-    return cls
 
 
 def _preset_names() -> list[str]:

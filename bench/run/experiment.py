@@ -1,5 +1,6 @@
 """The parts of one seed's run, put together from a resolved configuration."""
 
+import copy
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from itertools import repeat
@@ -11,7 +12,8 @@ from bench import problems
 from bench.config.plugins import build
 from bench.data import datasets
 from bench.data.batches import Batches
-from bench.errors import Impossible
+from bench.errors import BadInput, Impossible
+from bench.interface import misreturned, undetached
 from bench.measure.clock import Rounds
 from bench.measure.moving import MovingMoments
 from bench.measure.reference import reference_of
@@ -27,6 +29,7 @@ from bench.tables.rows import Rows
 from bench.train.capture import obstacle
 from bench.train.engine import Engine, engine, prepare
 from bench.train.trainer import Trainer
+from estimators import Estimator
 
 
 class Experiment:
@@ -99,15 +102,18 @@ class Experiment:
         return VAE(self.config["latent"], self.config["model"], self.data.shape, self.data.mean.cpu())
 
     def _try_estimator(self) -> None:
-        """One estimate: it gives lazy layers their size, and shows whether the shapes are those of the interface."""
-        q, wanted = self.model.encode(self.probe[0]), tuple(self.q.batch_shape)
-        estimate = self.objective.estimate(q, self.probe[0])
-        for name, value in estimate._asdict().items():
-            if value is not None and value.shape != wanted:
-                raise ValueError(
-                    f"{self.config['option']} returned a {name} of shape {list(value.shape)}; the interface asks for "
-                    f"one value per example, {list(wanted)}."
-                )
+        """One estimate, and one update of a copy: lazy layers get their size, and it is seen whether the estimator
+        keeps to the interface."""
+        q, x = self.model.encode(self.probe[0]), self.probe[0]
+        estimate = self.estimator(q, self.objective.cost(q, x), x)
+        said = misreturned(estimate, self.q.batch_shape)
+        if said is None and type(self.estimator).update is not Estimator.update:
+            twin = copy.deepcopy(self.estimator)
+            twin.update(estimate)
+            said = undetached(twin)
+        if said:
+            option = self.config["option"]
+            raise BadInput(f"{option} breaks the interface: {said}; python -m bench.check {option} looks further.")
 
     def _engine(self) -> Engine:
         name = self.config["engine"]

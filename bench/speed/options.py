@@ -1,5 +1,6 @@
 """What every option costs per draw, on tensors so small that the cost itself is nearly free."""
 
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -7,6 +8,7 @@ import torch
 from torch import Tensor
 
 from bench.config import plugins
+from bench.errors import BadInput
 from bench.measure.clock import Rounds, clock_of, interleaved
 from bench.measure.timing import compare
 from bench.speed.handwritten import FUNCTIONS
@@ -25,7 +27,11 @@ def latent(family: str, replicas: int, device: torch.device) -> Latent:
 def rows(device: torch.device, counts: list[int], rounds: Rounds) -> Iterator[dict[str, Any]]:
     """For each option and each number of replicas: microseconds a draw, and the ratio to a hand-written function."""
     for name in plugins.registry():
-        estimator = plugins.estimator(name).to(device)
+        try:
+            estimator = plugins.estimator(name).to(device)
+        except BadInput as error:
+            print(f"{name} is left out: {error}", file=sys.stderr)
+            continue
         families = [FUNCTIONS[name][0]] if name in FUNCTIONS else FAMILIES
         possible = [f for f in families if estimator.refuses(latent(f, 1, device)) is None]
         if possible:

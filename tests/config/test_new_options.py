@@ -1,6 +1,7 @@
 """A new option: one file in the tree, or one entry point of a package; what is refused, and what is left out."""
 
 import importlib
+import re
 import sys
 from textwrap import dedent
 
@@ -9,6 +10,7 @@ from hydra.core.config_store import ConfigStore
 
 import bench
 import estimators
+from bench import cli
 from bench import list as listing
 from bench.config import plugins
 from bench.errors import BadInput
@@ -81,11 +83,14 @@ def install(fresh, tmp_path, monkeypatch):
         (", k: 'Nope' = 1", "name 'Nope' is not defined"),
     ],
 )
-def test_a_signature_that_cannot_be_an_option_names_file_and_argument(in_tree, arguments, said):
+def test_a_signature_that_cannot_be_an_option_names_file_and_argument(in_tree, arguments, said, capsys):
     in_tree("untyped", ESTIMATOR.format(name="Untyped", arguments=arguments))
-    with pytest.raises(BadInput, match=said) as refused:
-        plugins.registry()
-    assert "untyped.py, Untyped.__init__" in str(refused.value)
+    assert plugins.registry().keys() >= {"rloo"}
+    assert "untyped" not in plugins.registry()
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith("Untyped of estimators/untyped.py is left out: ")
+    assert said in line
+    assert "untyped.py, Untyped.__init__" in line
 
 
 def test_one_file_in_the_tree_is_an_option(in_tree):
@@ -96,10 +101,62 @@ def test_one_file_in_the_tree_is_an_option(in_tree):
     assert composed("estimator=fresh_idea", "estimator.k=5").estimator.k == 5
 
 
-def test_a_broken_file_of_the_tree_is_named(in_tree):
+BROKEN = {
+    "1 / 0": r"ZeroDivisionError: division by zero \(line 1 of broken\.py\)",
+    "class Half(": r"SyntaxError: '\(' was never closed \(broken\.py, line 1\)",
+    "import sys\nsys.exit(3)": r"SystemExit: 3 \(line 2 of broken\.py\)",
+    "from estimators import Estimater": "ImportError: cannot import name 'Estimater' from 'estimators' .*",
+    "from estimators import Estimator\nclass A(Estimator, Estimator):\n    pass": "TypeError: duplicate base class .*",
+    "\0": "SyntaxError: source code string cannot contain null bytes.*",
+}
+
+
+@pytest.mark.parametrize(("source", "said"), BROKEN.items(), ids=range(len(BROKEN)))
+def test_a_broken_file_of_the_tree_is_one_line_and_stops_no_other(in_tree, source, said, capsys):
+    before = plugins.registry()
+    plugins.registry.cache_clear()
+    in_tree("broken", source)
+    assert plugins.registry() == before
+    [line] = capsys.readouterr().err.splitlines()
+    assert re.fullmatch(rf"estimators/broken\.py is left out: {said}\.", line)
+
+
+def test_files_that_import_a_broken_one_are_named_with_it(in_tree, capsys):
     in_tree("broken", "1 / 0")
-    with pytest.raises(BadInput, match=r"estimators/broken\.py cannot be imported: ZeroDivisionError"):
-        plugins.registry()
+    in_tree("using", "from estimators.broken import Any")
+    assert "rloo" in plugins.registry()
+    said = (
+        "estimators/broken.py, estimators/using.py are left out: ZeroDivisionError: division by zero (line 1 of broken"
+    )
+    assert capsys.readouterr().err.startswith(said)
+
+
+def test_a_command_goes_on_beside_a_broken_file(in_tree, capsys):
+    in_tree("broken", "class Half(")
+    assert cli.main(["estimator=rlo", "--cfg", "job"]) == 2
+    told, refused = capsys.readouterr().err.splitlines()
+    assert told.startswith("estimators/broken.py is left out: SyntaxError")
+    assert refused.startswith("There is no estimator rlo: did you mean rloo")
+    assert listing.main([]) == 0
+    assert "rloo" in capsys.readouterr().out
+
+
+def test_a_broken_preset_is_one_line_and_stops_no_other(fresh, monkeypatch, capsys):
+    before = plugins.presets()
+    plugins.presets.cache_clear()
+    composed = plugins.composed
+
+    def half(name):
+        if name == "nvil":
+            raise BadInput("nvil.yaml is not YAML: mapping values are not allowed here in line 2.")
+        return composed(name)
+
+    monkeypatch.setattr(plugins, "composed", half)
+    try:
+        assert plugins.presets() == {name: cls for name, cls in before.items() if name != "nvil"}
+    finally:
+        plugins.presets.cache_clear()
+    assert capsys.readouterr().err.startswith("conf/estimator/nvil.yaml is left out: nvil.yaml is not YAML: mapping ")
 
 
 def test_an_installed_package_adds_an_option(install, capsys):
@@ -127,7 +184,10 @@ def test_a_package_that_does_not_work_is_one_line_and_no_crash(install, capsys):
     assert "RuntimeError: first second" in lines[3]
 
 
-def test_two_of_one_name_are_an_error_naming_both(install):
+def test_of_two_of_one_name_neither_is_an_option_and_both_are_named(install, capsys):
+    before = plugins.registry()
+    plugins.registry.cache_clear()
     install("rival", ESTIMATOR.format(name="Rival", arguments=""), rloo="rival:Rival")
-    with pytest.raises(BadInput, match=r"called rloo: estimators/rloo\.py and rival"):
-        plugins.registry()
+    assert plugins.registry() == {name: entry for name, entry in before.items() if name != "rloo"}
+    [line] = capsys.readouterr().err.splitlines()
+    assert line == "estimators/rloo.py, rival are left out: two estimators are called rloo; rename one."

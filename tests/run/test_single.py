@@ -146,5 +146,5 @@ def test_an_estimator_that_returns_the_wrong_shape_is_named(tmp_path, monkeypatc
         return estimate._replace(**{field: estimate.loss.sum()})
 
     monkeypatch.setattr(RLOO, "forward", wrong)
-    with pytest.raises(ValueError, match=f"rloo returned a {field} of shape"):
+    with pytest.raises(ValueError, match=f"rloo breaks the interface: {field} has the shape"):
         run(config(), tmp_path)

@@ -1,0 +1,103 @@
+"""Where estimators come from: the files of this tree, and the entry points of installed packages.
+
+What cannot be used is left out, in one line on standard error that names it, and stops none of the others.
+"""
+
+import importlib
+import inspect
+import pkgutil
+import sys
+import traceback
+from collections.abc import Iterator
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import estimators
+from bench.config.code import GROUP
+from bench.config.nodes import node
+from bench.errors import BadInput
+from bench.terminal import plain
+from estimators import Estimator
+
+
+class Registered(NamedTuple):
+    """An estimator class and where it comes from: a path in the tree, or the name of a distribution."""
+
+    cls: type[Estimator]
+    source: str
+
+
+def found() -> dict[str, Registered]:
+    """Option name -> class and source, sorted by name. Where several claim one name, none has it."""
+    left_out: dict[str, list[str]] = {}  # reason -> what, since a broken file breaks those that import it
+    claims: dict[str, list[Registered]] = {}
+    for name, entry in [*_in_tree(left_out), *_installed(left_out)]:
+        claims.setdefault(name, []).append(entry)
+    for name, entries in claims.items():
+        if len(entries) > 1:
+            left_out[f"two estimators are called {name}; rename one"] = [entry.source for entry in entries]
+    tell(left_out)
+    return {name: entries[0] for name, entries in sorted(claims.items()) if len(entries) == 1}
+
+
+def tell(left_out: dict[str, list[str]]) -> None:
+    """One line for each reason: what is left out for it."""
+    for reason, what in left_out.items():
+        print(
+            plain(f"{', '.join(what)} {'are' if len(what) > 1 else 'is'} left out: {reason.rstrip('.')}."),
+            file=sys.stderr,
+        )
+
+
+def require_estimator(cls: Any, what: str) -> type[Estimator]:
+    """The class; raises BadInput unless it is a concrete estimator."""
+    if not _is_estimator(cls):
+        raise BadInput(f"{what} is not a concrete subclass of estimators.Estimator.")
+    return cls
+
+
+def why(error: BaseException) -> str:
+    """What the import of a file raised, in one line, and where."""
+    words = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".")
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename.endswith(".py")]
+    own = [f for f in frames if f.filename != __file__ and f.filename != importlib.__file__]
+    if not own or isinstance(error, SyntaxError | BadInput):  # which say where
+        return words.removeprefix("BadInput: ")
+    return f"{words} (line {own[-1].lineno} of {Path(own[-1].filename).name})"
+
+
+def _in_tree(left_out: dict[str, list[str]]) -> Iterator[tuple[str, Registered]]:
+    for info in pkgutil.iter_modules(estimators.__path__):
+        if info.ispkg:
+            continue
+        source = f"estimators/{info.name}.py"
+        try:
+            module = importlib.import_module(f"estimators.{info.name}")
+        except (Exception, SystemExit) as error:  # half-written, or written to be run
+            left_out.setdefault(why(error), []).append(source)
+            continue
+        for cls in list(vars(module).values()):
+            if _is_estimator(cls) and cls.__module__ == module.__name__ and not cls.__name__.startswith("_"):
+                try:
+                    node(cls)
+                except Exception as error:
+                    left_out.setdefault(why(error), []).append(f"{cls.__name__} of {source}")
+                else:
+                    yield cls.name, Registered(cls, source)
+
+
+def _installed(left_out: dict[str, list[str]]) -> Iterator[tuple[str, Registered]]:
+    for point in entry_points(group=GROUP):
+        source = point.dist.name if point.dist else point.value
+        try:
+            cls = require_estimator(point.load(), point.value)
+            node(cls)
+        except (Exception, SystemExit) as error:
+            left_out.setdefault(why(error), []).append(f"Estimator {point.name} of {source}")
+        else:
+            yield point.name, Registered(cls, source)
+
+
+def _is_estimator(cls: Any) -> bool:
+    return isinstance(cls, type) and issubclass(cls, Estimator) and not inspect.isabstract(cls)
