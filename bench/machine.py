@@ -7,6 +7,9 @@ from pathlib import Path
 
 import torch
 
+from bench.errors import BadInput
+
+THREADS = 16  # do no harm on any machine
 JOBS, GPU_JOBS = "ESTIMATOR_BENCH_JOBS", "ESTIMATOR_BENCH_GPU_JOBS"  # at once: on these cores, on one GPU
 
 
@@ -18,6 +21,14 @@ def told(jobs: int, gpu_jobs: int) -> dict[str, str]:
 def cores() -> int:
     """How many cores this process may use; all of them where the system does not tell, as on macOS."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def require_threads(threads: int) -> None:
+    """Raise BadInput at many more threads than cores, of which each takes memory and time from the others."""
+    if threads > (most := max(cores(), THREADS)):
+        raise BadInput(
+            f"threads={threads} is too many for the {cores()} cores of this machine; up to {most} can be had."
+        )
 
 
 def undisturbed(threads: int, device: str) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from bench.config.identity import finite, flatten, typed
-from bench.config.rules import RULES, Rule
+from bench.config.rules import MANY, RULES, Rule
 from bench.data.digest import digest
 from bench.errors import BadInput, nearest, nearest_key
 from bench.settings import Config
@@ -63,6 +63,8 @@ def check(config: Mapping[str, Any]) -> None:
         for number in value if isinstance(value, list) else [value]:
             if isinstance(number, int | float) and (not finite(number) or abs(number) >= EXACT_BELOW):
                 raise BadInput(f"{key} needs a finite number below {EXACT_BELOW}; got {value!r}.")
+            if isinstance(number, int) and abs(number) > MANY:
+                raise BadInput(f"{key} needs a whole number up to {MANY}; got {value!r}.")
             if isinstance(number, str) and not text(number):
                 raise BadInput(f"{key} needs text that is UTF-8 and has no zero byte; got {value!r}.")
     for key in ("seed", *(f"seeds.{stream}" for stream in config["seeds"])):

@@ -5,6 +5,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from bench.config.rules import MANY
 from bench.settings import LatentGroup
 from estimators import VQ
 
@@ -154,9 +155,11 @@ def contradiction(latent: LatentGroup) -> str | None:
     """One sentence saying which values of the `latent` group do not go together, or None."""
     rule, dim, codes = latent["codebook"], latent["dim"], latent["codes"]
     if rule in ("fsq", "lfq"):
-        levels = latent["levels"] if rule == "fsq" else [2] * dim
+        levels = latent["levels"] if rule == "fsq" else [2] * min(dim, MANY.bit_length())
         made = f"latent.levels={levels}".replace(" ", "") if rule == "fsq" else f"latent.codebook=lfq latent.dim={dim}"
-        width, count = len(levels), math.prod(levels)
+        width, count = len(levels) if rule == "fsq" else dim, math.prod(levels)
+        if count > MANY:
+            return f"{made} makes more than {MANY} codes: lower {'latent.levels' if rule == 'fsq' else 'latent.dim'}."
         if (width, count) != (dim, codes):
             return f"{made} makes {count} codes of width {width}: set latent.codes={count} latent.dim={width}."
     if latent["restart"] and rule not in ("gradient", "ema"):

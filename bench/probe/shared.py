@@ -102,7 +102,7 @@ class SharedCheckpoint:
                 else:
                     ending = Ending("done", step=step)
             except Exception as error:
-                ending = Ending("failed", note_failure(error, directory), step=step)
+                ending = Ending("failed", note_failure(error, directory, described), step=step)
             columns: RunRow = {"command": command, "started": wall.started, "seconds": wall.seconds()}
             if isinstance(experiment, Exception):
                 return record(described, directory, ending, columns=columns)

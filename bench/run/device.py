@@ -4,7 +4,9 @@ import os
 
 import torch
 
+from bench.machine import require_threads
 from bench.run.failures import require_gpu
+from bench.run.memory import bound_memory
 from bench.settings import Config
 
 
@@ -12,8 +14,10 @@ def set_up(config: Config) -> None:
     """Set what belongs to the whole process, before anything of the run is on the device.
 
     Raises:
-        BadInput: an earlier run of this process has lost the GPU.
+        BadInput: an earlier run of this process has lost the GPU, or there are far more threads than cores.
     """
+    require_threads(config["threads"])
+    bound_memory(config["device"])
     torch.set_num_threads(config["threads"])
     tf32 = config["precision"] == "tf32"
     torch.set_float32_matmul_precision("high" if tf32 else "highest")

@@ -2,8 +2,10 @@
 
 import re
 import traceback
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -11,29 +13,31 @@ from bench import files
 from bench.config.sentences import sentence
 from bench.errors import BadInput, Impossible
 from bench.run.ending import Ending
+from bench.run.memory import what_helps
 
 GPU_MEMORY = re.compile("CUDA out of memory|CUDA error: out of memory|STATUS_ALLOC_FAILED")  # the last of libraries
+CPU_MEMORY = re.compile(
+    "DefaultCPUAllocator|Storage size calculation overflowed|numel: integer multiplication overflow"
+)
 lost_gpu: list[str] = []  # the first line of the error that took this process its GPU
 
 
-def out_of_memory(error: BaseException) -> str | None:
+def out_of_memory(error: BaseException, config: Mapping[str, Any] | None = None) -> str | None:
     """The sentence for an error that says so, in the words of Python, of PyTorch's CPU allocator or of CUDA; or None.
+    It names the keys of the run's configuration that would help at the place where the error was raised.
 
     Cached blocks are given back, so that the next run of the process has them.
     """
     words = str(error)
     from_torch = isinstance(error, RuntimeError)
     gpu = from_torch and GPU_MEMORY.search(words)
-    cpu = isinstance(error, MemoryError) or (from_torch and "DefaultCPUAllocator" in words)
+    cpu = isinstance(error, MemoryError) or (from_torch and CPU_MEMORY.search(words))
     if not gpu and not cpu:
         return None
     if torch.cuda.is_initialized():
         with suppress(RuntimeError):  # a GPU that is lost, too
             torch.cuda.empty_cache()
-    return (
-        f"Out of memory of the {'GPU' if gpu else 'machine'}: lower train.batch_size, measure.memory, "
-        "evaluate.examples or evaluate.samples, or the samples of the estimator."
-    )
+    return f"Out of memory of the {'GPU' if gpu else 'machine'}: lower {' or '.join(what_helps(error, config or {}))}."
 
 
 def look_at_gpu(error: BaseException) -> None:
@@ -60,24 +64,24 @@ class TimeLimit(Exception):
     """The run took longer than sweep.time_limit; the message is one sentence."""
 
 
-def explain(error: Exception) -> str:
+def explain(error: Exception, config: Mapping[str, Any] | None = None) -> str:
     """The reason of a row: one sentence."""
     look_at_gpu(error)
     words = " ".join(str(error).split())
-    known = sentence(error) or out_of_memory(error)
+    known = sentence(error) or out_of_memory(error, config)
     return known or (words if isinstance(error, ValueError) else f"{type(error).__name__}: {words}")
 
 
-def not_started(error: Exception, many: bool) -> Ending:
+def not_started(error: Exception, many: bool, config: Mapping[str, Any] | None = None) -> Ending:
     """The ending of one of many runs that this error kept from starting; a single run is refused: it raises."""
     if not many and (isinstance(error, ValueError) or out_of_memory(error)):
-        raise BadInput(explain(error)) from error
+        raise BadInput(explain(error, config)) from error
     if not many:
         raise error
-    return Ending("skipped" if isinstance(error, Impossible) else "failed", explain(error))
+    return Ending("skipped" if isinstance(error, Impossible) else "failed", explain(error, config))
 
 
-def note_failure(error: Exception, directory: Path) -> str:
+def note_failure(error: Exception, directory: Path, config: Mapping[str, Any] | None = None) -> str:
     """Write `traceback.txt` of the exception being handled; the reason of the row, one line."""
     directory.mkdir(parents=True, exist_ok=True)
     if isinstance(error, TimeLimit):
@@ -85,4 +89,4 @@ def note_failure(error: Exception, directory: Path) -> str:
         return str(error)
     files.replace(directory / "traceback.txt", traceback.format_exc().encode())
     look_at_gpu(error)
-    return out_of_memory(error) or f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+    return out_of_memory(error, config) or f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"

@@ -71,7 +71,11 @@ def perform(
             try:
                 train(training, guard, directories, mine, progress)
             except Exception as error:
-                ended = {n: Ending("failed", note_failure(error, directories[n])) for n in mine if n in alive(training)}
+                ended = {
+                    n: Ending("failed", note_failure(error, directories[n], training.config))
+                    for n in mine
+                    if n in alive(training)
+                }
             columns: RunRow = {"started": training.wall.started, "seconds": guard.seconds()}
             for number in mine:
                 ending = training.endings.get(number) or ended[number]._replace(step=training.trainer.step_count)

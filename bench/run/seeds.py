@@ -42,7 +42,7 @@ def runs(config: Config, many: bool) -> list[Ending]:
         try:
             training = start(configs)
         except Exception as error:
-            refused = not_started(error, many)
+            refused = not_started(error, many, config)
             endings |= {n: record(configs[n], directories[n], refused) for n in wanted}
         else:
             endings |= perform(training, directories, wanted, progress=not many and watched())

@@ -10,7 +10,8 @@ from typing import Any
 import torch
 
 from bench.config.plugins import registry
-from bench.machine import device_name
+from bench.errors import BadInput
+from bench.machine import device_name, require_threads
 from bench.measure.clock import Rounds
 from bench.run.provenance import commit
 from bench.speed.ceilings import bandwidth
@@ -59,6 +60,10 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
         for value in given if isinstance(given, list) else [given]:
             if value is not None and value < least:
                 parser.error(f"--{name} {value} is too few; {least} is the least.")
+    try:
+        require_threads(chosen.threads)
+    except BadInput as error:
+        parser.error(f"--{error}")
     given_sizes = {name: sizes for name in ("draws", "batches") if (sizes := getattr(chosen, name))}
     chosen.sizes = chosen.sizes | given_sizes
     try:

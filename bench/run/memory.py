@@ -1,0 +1,88 @@
+"""The memory of a run: bounded before it is gone, and what to lower where it is not enough."""
+
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from bench.config.identity import flatten
+
+resource: ModuleType | None
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None
+
+LEAST = 2**30  # bytes, which a run may always ask for
+CGROUP = Path("/sys/fs/cgroup")
+SAMPLES = ("k", "draws", "baseline_draws", "limit", "nodes", "hidden")  # of an estimator, which size what it holds
+MODEL = ("model.hidden", "latent.dim", "latent.categories", "latent.positions", "latent.codes", "latent.levels")
+POSED = ("problem.dim", "problem.prompts", "problem.length", "problem.vocabulary")
+HELPS = (  # function of a module -> keys; the first that the error has passed through
+    ("bench.run.images", "", ("evaluate.images", "latent.dim", "latent.codes")),
+    ("bench.measure.evaluate", "_prior_sampling", ("evaluate.examples",)),
+    ("bench.measure.evaluate", "", ("evaluate.samples", "evaluate.examples")),
+    ("bench.run.rows", "evaluated", ("evaluate.examples", "evaluate.samples")),
+    ("bench.run.rows", "add_cost", ("train.batch_size", *SAMPLES)),
+    ("bench.measure.gradient", "", ("measure.memory", "measure.batch_size", *SAMPLES)),
+    ("bench.run.rows", "add_gradient", ("measure.memory", "measure.batch_size", *SAMPLES)),
+    ("bench.run.experiment", "_try_estimator", ("measure.batch_size", *SAMPLES)),
+    ("bench.run.experiment", "_vae", MODEL),
+    ("bench.problems", "", POSED),
+    ("bench.data", "probe", ("measure.batches", "measure.batch_size")),
+    ("bench.data", "load_dataset", ("data.train_size",)),
+    ("bench.train.replicas", "__init__", ("replicas", "train.batch_size", *SAMPLES)),
+    ("bench.run.together", "__init__", ("replicas",)),
+    ("bench.train", "", ("train.batch_size", "replicas", *SAMPLES)),
+)
+ELSE = ("train.batch_size", "measure.memory", "evaluate.examples", "evaluate.samples", *SAMPLES)
+
+
+def bound_memory(device: str) -> None:
+    """Let this process ask for no more memory than the machine has left, so that a run that needs more ends with a
+    sentence, where the system would have killed it or another. None of it holds on a GPU's host, whose driver
+    reserves what it never touches, nor where the system does not tell."""
+    if resource is None or (left := _left()) is None:
+        return
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    wanted = hard if device == "cuda" else _held() + max(left, LEAST)
+    if hard != resource.RLIM_INFINITY:
+        wanted = min(wanted, hard)
+    resource.setrlimit(resource.RLIMIT_DATA, (wanted, hard))
+
+
+def what_helps(error: BaseException, config: Mapping[str, Any]) -> list[str]:
+    """The keys that size what was asked for where the error was raised; without a configuration, that any has."""
+    passed = [(f.f_globals.get("__name__", ""), f.f_code.co_name) for f, _ in traceback.walk_tb(error.__traceback__)]
+    keys: tuple[str, ...] = ELSE
+    for module, function, helps in HELPS:
+        if any(name.startswith(module) and function in ("", called) for name, called in passed):
+            keys = helps
+            break
+    if not config:
+        return [key for key in keys if key not in SAMPLES] + ["the samples of the estimator"] * (SAMPLES[0] in keys)
+    held = dict(flatten(config))
+    dotted = [f"estimator.{key}" if key in SAMPLES else key for key in keys]
+    return [key for key in dotted if key in held and held[key] not in (1, None, [])] or [*ELSE[:1], "model.hidden"]
+
+
+def _left() -> int | None:
+    """Bytes that this process may still have; None where the system does not tell."""
+    try:
+        told = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
+        left = sum(int(told[name].split()[0]) * 1024 for name in ("MemAvailable", "SwapFree"))
+    except (OSError, ValueError, KeyError):
+        return None
+    try:
+        most, now = (int((CGROUP / name).read_text()) for name in ("memory.max", "memory.current"))
+        left = min(left, most - now)
+    except (OSError, ValueError):  # no group, or one that is not bounded: "max"
+        pass
+    return left
+
+
+def _held() -> int:
+    """Bytes of data that this process has asked for."""
+    status = Path("/proc/self/status").read_text()
+    return next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmData"))
