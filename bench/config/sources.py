@@ -61,7 +61,7 @@ def why(error: BaseException) -> str:
     """What the import of a file raised, in one line, and where."""
     words = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".")
     frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename.endswith(".py")]
-    own = [f for f in frames if f.filename != __file__ and f.filename != importlib.__file__]
+    own = [f for f in frames if Path(f.filename).parent not in (Path(__file__).parent, Path(importlib.__file__).parent)]
     if not own or isinstance(error, SyntaxError | BadInput):  # which say where
         return words.removeprefix("BadInput: ")
     return f"{words} (line {own[-1].lineno} of {Path(own[-1].filename).name})"

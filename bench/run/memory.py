@@ -34,6 +34,7 @@ HELPS = (  # function of a module -> keys; the first that the error has passed t
     ("bench.data", "load_dataset", ("data.train_size",)),
     ("bench.train.replicas", "__init__", ("replicas", "train.batch_size", *SAMPLES)),
     ("bench.run.together", "__init__", ("replicas",)),
+    ("bench.run.guard", "step", ("train.batch_size", "replicas", *SAMPLES)),
     ("bench.train", "", ("train.batch_size", "replicas", *SAMPLES)),
 )
 ELSE = ("train.batch_size", "measure.memory", "evaluate.examples", "evaluate.samples", *SAMPLES)

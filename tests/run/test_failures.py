@@ -15,7 +15,7 @@ from tests.support.runs import numbers
 from tests.support.small import run_config
 from tests.support.stopped import TINY, chosen, row, stopping
 
-SENTENCE = "lower train.batch_size, measure.memory, evaluate.examples or evaluate.samples, or the samples of the est"
+SENTENCE = "lower train.batch_size or estimator.k."
 
 
 # Memory
@@ -56,7 +56,7 @@ def test_out_of_memory_says_what_to_lower(asked, where, tmp_path, monkeypatch):
     stopping(monkeypatch, 3, asked)
     outcome = run(chosen(*TINY), tmp_path)
     assert outcome == Ending("failed", row(tmp_path)["reason"], tmp_path, step=3)
-    assert outcome.reason.startswith(f"Out of memory of the {where}: {SENTENCE}")
+    assert outcome.reason == f"Out of memory of the {where}: {SENTENCE}"
     assert asked.__name__ in (tmp_path / "traceback.txt").read_text()
     assert run(chosen(*TINY), tmp_path).status == "done"
 

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from textwrap import dedent
 
-from bench.config.sources import GROUP
+from bench.config.code import GROUP
 from bench.files import ROOT
 
 

@@ -20,6 +20,11 @@ RUNS = """
     estimator.k=0
     estimator.k=2.5
     estimator.k=1000000000000000000000
+    estimator.k=9007199254740991
+    estimator.k=16777216 measure.batch_size=1000
+    replicas=1000000000
+    measure.draws=1000000000
+    evaluate.prior_samples=1000000000000
     estimator._target_=os.system
     estimator=gumbel_softmax estimator.temperature=nan
     train.batch_size=1.5
