@@ -8,13 +8,8 @@ from tests.support.packages import ROOT
 PACKAGES = ("bench", "estimators")
 # The rooms of bench/ from the ground up. A room imports rooms of the lines above its own, and no other of its line.
 FLOORS = """
-<<<<<<< HEAD
-    called errors files foreign settings streams machine nvml terminal version
-    tables data
-=======
-    errors files foreign interface settings streams nvml terminal version
+    called errors files foreign interface settings streams nvml terminal version
     tables data machine
->>>>>>> b5feaba (Bounds and what would help: proofs; the pages of keys and errors)
     config problems report
     model
     train
