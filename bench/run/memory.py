@@ -44,10 +44,10 @@ def bound_memory(device: str) -> None:
     """Let this process ask for no more memory than the machine has left, so that a run that needs more ends with a
     sentence, where the system would have killed it or another. None of it holds on a GPU's host, whose driver
     reserves what it never touches, nor where the system does not tell."""
-    if resource is None or (left := _left()) is None:
+    if resource is None or (free := left()) is None:
         return
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    wanted = hard if device == "cuda" else _held() + max(left, LEAST)
+    wanted = hard if device == "cuda" else _held() + max(free, LEAST)
     if hard != resource.RLIM_INFINITY:
         wanted = min(wanted, hard)
     resource.setrlimit(resource.RLIMIT_DATA, (wanted, hard))
@@ -68,19 +68,19 @@ def what_helps(error: BaseException, config: Mapping[str, Any]) -> list[str]:
     return [key for key in dotted if key in held and held[key] not in (1, None, [])] or [*ELSE[:1], "model.hidden"]
 
 
-def _left() -> int | None:
+def left() -> int | None:
     """Bytes that this process may still have; None where the system does not tell."""
     try:
         told = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
-        left = sum(int(told[name].split()[0]) * 1024 for name in ("MemAvailable", "SwapFree"))
+        free = sum(int(told[name].split()[0]) * 1024 for name in ("MemAvailable", "SwapFree"))
     except (OSError, ValueError, KeyError):
         return None
     try:
         most, now = (int((CGROUP / name).read_text()) for name in ("memory.max", "memory.current"))
-        left = min(left, most - now)
+        free = min(free, most - now)
     except (OSError, ValueError):  # no group, or one that is not bounded: "max"
         pass
-    return left
+    return free
 
 
 def _held() -> int:

@@ -90,9 +90,9 @@ def unbounded():
     resource.setrlimit(resource.RLIMIT_DATA, before)
 
 
-@pytest.mark.skipif(memory._left() is None, reason="this system does not tell how much memory is left")
+@pytest.mark.skipif(memory.left() is None, reason="this system does not tell how much memory is left")
 def test_a_run_cannot_ask_for_more_memory_than_is_left(unbounded, monkeypatch):
-    monkeypatch.setattr(memory, "_left", lambda: 2**31)
+    monkeypatch.setattr(memory, "left", lambda: 2**31)
     memory.bound_memory("cpu")
     held = []
 
@@ -110,7 +110,7 @@ def test_a_run_cannot_ask_for_more_memory_than_is_left(unbounded, monkeypatch):
 
 def test_where_the_system_does_not_tell_nothing_is_bounded(unbounded, monkeypatch):
     before = resource.getrlimit(resource.RLIMIT_DATA)
-    monkeypatch.setattr(memory, "_left", lambda: None)
+    monkeypatch.setattr(memory, "left", lambda: None)
     memory.bound_memory("cpu")
     assert resource.getrlimit(resource.RLIMIT_DATA) == before
 
@@ -150,7 +150,7 @@ def test_in_training_it_is_what_sizes_a_step(tmp_path, monkeypatch):
     ],
 )
 def test_what_is_too_much_from_the_start_is_refused_with_what_helps(changes, helps, unbounded, monkeypatch):
-    monkeypatch.setattr(memory, "_left", lambda: 2**31)
+    monkeypatch.setattr(memory, "left", lambda: 2**31)
     config = run_config("bernoulli", RLOO | {"k": MANY}, **changes)
     with pytest.raises(RuntimeError) as error:
         start([config])
