@@ -7,11 +7,10 @@ from PIL import Image
 
 from bench.config.identity import identity
 from bench.config.prepare import prepare
-from bench.data.batches import Batches, StackedBatches
-from bench.data.datasets import Data, load_dataset
 from bench.errors import BadInput, DataError
 from tests.support.bad_files import Code
 from tests.support.composed import resolved
+from tests.support.own_images import load_own
 
 SHAPE = (3, 6, 5)
 
@@ -19,13 +18,6 @@ SHAPE = (3, 6, 5)
 @pytest.fixture
 def images() -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (12, *SHAPE), dtype=np.uint8)
-
-
-def load(path, binarisation="none", train_size=None, dequantise=False, dtype=torch.float64, **more) -> Data:
-    own = {"layout": "auto", "levels": None, "test_size": 0.25, "split_seed": 0, "digest": None} | more
-    return load_dataset(
-        "file", "/", binarisation, train_size, False, dtype=dtype, dequantise=dequantise, path=str(path), **own
-    )
 
 
 def write_pngs(folder, images, mode="RGB"):
@@ -46,7 +38,7 @@ def test_every_form_holds_the_same_images(tmp_path, images):
     write_pngs(tmp_path / "pngs" / "test" / "deeper", test)
     (tmp_path / "pngs" / "train" / "._000.png").write_bytes(b"of another system")
     for name in ("first.npz", "last.npz", "tensors.pt", "reals.npz", "pngs"):
-        data = load(tmp_path / name)
+        data = load_own(tmp_path / name)
         assert (data.shape, data.valid, data.levels) == (SHAPE, None, None if name == "reals.npz" else 255), name
         torch.testing.assert_close(data.train, torch.tensor(train).flatten(1).double() / 255, rtol=0, atol=1e-15)
         torch.testing.assert_close(data.test, torch.tensor(test).flatten(1).double() / 255, rtol=0, atol=1e-15)
@@ -55,7 +47,7 @@ def test_every_form_holds_the_same_images(tmp_path, images):
 
 def test_validation_is_what_train_size_takes_from(tmp_path, images):
     np.savez(tmp_path / "x.npz", train=images[:6], validation=images[6:9], test=images[9:])
-    data, more = load(tmp_path / "x.npz"), load(tmp_path / "x.npz", train_size=8)
+    data, more = load_own(tmp_path / "x.npz"), load_own(tmp_path / "x.npz", train_size=8)
     assert [len(x) for x in data.splits.values()] == [6, 3, 3]
     assert [len(x) for x in more.splits.values()] == [8, 1, 3]
     assert torch.equal(more.train[6:], data.valid[:2])
@@ -66,8 +58,8 @@ def test_what_is_not_split_is_split_by_the_seed_of_the_split(tmp_path, images):
     torch.save(torch.tensor(images), tmp_path / "x.pt")
     write_pngs(tmp_path / "pngs" / "a", images[:5])
     write_pngs(tmp_path / "pngs" / "b", images[5:])
-    found = [load(tmp_path / name) for name in ("x.npy", "x.pt", "pngs")]
-    other = load(tmp_path / "x.npy", split_seed=1)
+    found = [load_own(tmp_path / name) for name in ("x.npy", "x.pt", "pngs")]
+    other = load_own(tmp_path / "x.npy", split_seed=1)
     for data in found:
         assert (len(data.train), len(data.test)) == (9, 3)
         assert torch.equal(data.train, found[0].train)
@@ -80,7 +72,7 @@ def test_what_is_not_split_is_split_by_the_seed_of_the_split(tmp_path, images):
 def test_pictures_of_every_kind(tmp_path, images, mode):
     write_pngs(tmp_path, images, mode)
     channels = {"1": 1, "L": 1, "P": 3, "RGBA": 4, "LA": 2}[mode]
-    data = load(tmp_path)
+    data = load_own(tmp_path)
     assert data.shape == (channels, *SHAPE[1:])
     assert mode != "1" or set(data.train.unique().tolist()) == {0, 1}
     if mode in ("LA", "RGBA"):
@@ -91,17 +83,17 @@ def test_grey_bool_and_many_channels(tmp_path, images):
     np.save(tmp_path / "grey.npy", images[:, 0])
     np.save(tmp_path / "bool.npy", images[:, 0] > 99)
     np.save(tmp_path / "many.npy", images.repeat(4, axis=1))
-    assert load(tmp_path / "grey.npy").shape == (1, 6, 5)
-    binary = load(tmp_path / "bool.npy")
+    assert load_own(tmp_path / "grey.npy").shape == (1, 6, 5)
+    binary = load_own(tmp_path / "bool.npy")
     assert (binary.levels, set(binary.train.unique().tolist())) == (1, {0, 1})
     with pytest.raises(DataError, match=r"\[12, 12, 6, 5\], of which axis 1 or axis 3 may be the channels"):
-        load(tmp_path / "many.npy")
-    assert load(tmp_path / "many.npy", layout="nchw").shape == (12, 6, 5)
-    assert load(tmp_path / "many.npy", layout="nhwc").shape == (5, 12, 6)
+        load_own(tmp_path / "many.npy")
+    assert load_own(tmp_path / "many.npy", layout="nchw").shape == (12, 6, 5)
+    assert load_own(tmp_path / "many.npy", layout="nhwc").shape == (5, 12, 6)
     np.savez(tmp_path / "one_to_test.npz", train=images[1:], test=images[:1])
-    assert len(load(tmp_path / "one_to_test.npz").test) == 1
+    assert len(load_own(tmp_path / "one_to_test.npz").test) == 1
     np.save(tmp_path / "levels.npy", images % 17)
-    assert float(load(tmp_path / "levels.npy", levels=16).train.max()) == 1
+    assert float(load_own(tmp_path / "levels.npy", levels=16).train.max()) == 1
 
 
 BROKEN = {
@@ -126,7 +118,7 @@ def test_what_is_no_image_is_refused(tmp_path, images, case, split):
     arrays = {"train": make(images)} if split == "train" else {"train": images / 255.0, "test": make(images)}
     np.savez(tmp_path / "x.npz", **arrays)
     with pytest.raises(DataError, match=said) as error:
-        load(tmp_path / "x.npz")
+        load_own(tmp_path / "x.npz")
     assert "\n" not in str(error.value)
     assert str(error.value).endswith(".")
 
@@ -146,7 +138,7 @@ def test_a_torn_file_is_refused_wherever_it_is_torn(tmp_path, images, form):
     for cut in range(0, len(whole) - 20, max(1, len(whole) // 12)):  # what ends a PNG is no pixel
         file.write_bytes(whole[:cut])
         with pytest.raises(DataError, match=r"is damaged|cannot be read as a PNG") as error:
-            load(tmp_path / f"x.{form}")
+            load_own(tmp_path / f"x.{form}")
         assert "\n" not in str(error.value)
 
 
@@ -160,7 +152,7 @@ def test_nothing_that_a_file_holds_is_run(tmp_path, monkeypatch, form):
     else:
         torch.save(Code(), "x.pt")
     with pytest.raises(DataError, match="not read since they may run code"):
-        load(tmp_path / f"x.{form}")
+        load_own(tmp_path / f"x.{form}")
     assert not (tmp_path / "owned").exists()
 
 
@@ -184,29 +176,10 @@ def test_the_identity_is_of_the_content_and_not_of_the_place(tmp_path, images, f
     write(tmp_path / "a", changed)
     assert identity(asked(one)) != identity(first)
     with pytest.raises(DataError, match=r"has changed: SHA-256 .* start the command anew"):
-        load(one, digest=first["data"]["digest"])
+        load_own(one, digest=first["data"]["digest"])
     with pytest.raises(BadInput, match=r"data\.digest=.* is not that of data\.path="):
         asked(one, f"data.digest={first['data']['digest']}")
     if form == "pngs":
         write(tmp_path / "a", images)
         (one / "011.png").rename(one / "012.png")  # names decide the order
         assert identity(asked(one)) != identity(first)
-
-
-def test_dequantised_images_are_uniform_within_their_level(tmp_path):
-    x = np.random.default_rng(0).integers(0, 256, (4000, 1, 5, 6), dtype=np.uint8)
-    np.savez(tmp_path / "x.npz", train=x, test=x[:9])
-    data = load(tmp_path / "x.npz", dequantise=True)
-    assert (data.levels, data.level_bits) == (255, 8.0)
-    raw = torch.tensor(x[:9]).flatten(1).double()
-    found = data.fixed("test", None, seed=0) * 256
-    assert torch.equal(found.floor(), raw)
-    u = (data.batch(torch.arange(4000), torch.Generator().manual_seed(0)) * 256).remainder(1)
-    assert abs(float(u.mean()) - 0.5) < 4 * (1 / 12 / u.numel()) ** 0.5
-    assert abs(float(u.var()) - 1 / 12) < 0.001
-    torch.testing.assert_close(data.mean, (torch.tensor(x).flatten(1).double().mean(0) + 0.5) / 256)
-    stacked, alone = StackedBatches([Batches(data, 8, seed) for seed in (0, 1)]), [Batches(data, 8, s) for s in (0, 1)]
-    assert torch.equal(next(stacked), torch.stack([next(batches) for batches in alone]))
-    np.save(tmp_path / "reals.npy", x / 255)
-    with pytest.raises(DataError, match=r"data\.dequantise=true is of whole-number images"):
-        load(tmp_path / "reals.npy", dequantise=True)
