@@ -54,6 +54,12 @@ LINES = {
         --device cpu --out taken
         --only draws
     """,
+    "bench.diff.command": """
+        taken
+        nothing nowhere
+        nothing nothing
+        nothing nothing --only times
+    """,
     "bench.list": """
         rloo
         --markdwn
