@@ -1,4 +1,4 @@
-"""`python -m tests.support.kinds --out FILE.csv`: the tables of kills and damages by kind: cases, and how many are wrong."""
+"""`python -m tests.support.kinds --out FILE.csv`: kills and damages by kind, counted from their tables."""
 
 import argparse
 import csv
