@@ -32,7 +32,8 @@ def misreturned(estimate: Any, shape: Size | tuple[int, ...]) -> str | None:
     if not isinstance(estimate, Estimate):
         what = "None" if estimate is None else f"a {type(estimate).__name__}"
         return f"forward returns {what}, not an Estimate: {RETURN}"
-    for field, value in estimate._asdict().items():
+    for field in ("loss", "cost", "tuning"):
+        value = getattr(estimate, field)
         if value is None and field == "tuning":
             continue
         if not isinstance(value, Tensor):

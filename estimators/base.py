@@ -39,11 +39,13 @@ class Estimate(NamedTuple):
         loss: `[..., B]`, its gradient IS the estimate; its value means nothing.
         cost: `[..., B]`, value for logs and baselines, no gradient needed.
         tuning: `[..., B]`, what the estimator's own parameters minimise.
+        layers: the estimate of each layer, where the harness has several; an estimator leaves it empty.
     """
 
     loss: Tensor
     cost: Tensor
     tuning: Tensor | None = None
+    layers: "tuple[Estimate, ...]" = ()
 
 
 class Estimator(nn.Module, ABC, Generic[Q]):

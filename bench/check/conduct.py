@@ -30,8 +30,8 @@ def shapes(case: Case) -> Verdict:
                 shape = leaves.q.batch_shape
                 estimate = case.estimate(made, leaves, kind)
                 demand_first(misreturned(estimate, shape))
-                for field, value in zip(estimate._fields, estimate, strict=True):
-                    if value is not None:
+                for field in ("loss", "cost", "tuning"):
+                    if (value := getattr(estimate, field)) is not None:
                         _sound(field, value, shape, dtype)
                 for part, grad in zip(("q", "the decoder"), gradients(estimate.loss, leaves), strict=True):
                     demand(bool(grad.isfinite().all()), f"the gradient of {part} is not finite ({dtype}, {kind} KL)")

@@ -37,6 +37,8 @@ def prepare(config: Mapping[str, Any]) -> Config:
             f"precision={prepared['precision']} is of a GPU's float32 products, and this run is on the CPU; "
             "precision=highest runs."
         )
+    if layers := prepared.get("latent", {}).get("layers"):  # one layer is a latent of that size
+        prepared["latent"] |= {"dim": layers[0], "layers": layers if len(layers) > 1 else None}
     return on_device(cast(Config, prepared), prepared["device"])
 
 
@@ -74,6 +76,8 @@ def check(config: Mapping[str, Any]) -> None:
             )
     _check_training(leaves)
     _check_data(leaves)
+    if leaves.get("latent.layers") == []:
+        raise BadInput("latent.layers needs the sizes of one layer or more, or null; got [].")
     _check_reference(leaves["measure.reference"])
     _check_precision(leaves)
     if leaves["device"] == "cuda" and not _has_cuda():

@@ -43,6 +43,7 @@ FLAG = Rule(bool, "true or false")
 POSITIVE = _real(0, above=True)
 FRACTIONS = _real(0, 1, many=True)
 CATEGORICAL, VQ = ("latent.family", "categorical"), ("latent.family", "vq")
+SAMPLED = ("latent.family", "gaussian", "bernoulli", "categorical")
 IMAGES = ("problem.name", "vae")
 GAUSSIAN = ("problem.name", "gaussian_quadratic", "gaussian_exp", "gaussian_cosine")
 BITS = ("problem.name", "bernoulli_bits")
@@ -79,6 +80,7 @@ RULES: dict[str, Rule] = {
     "problem.spread": _real(0, only=TOKENS),
     "latent.family": _one_of("gaussian", "bernoulli", "categorical", "vq", only=IMAGES),
     "latent.dim": _whole(1, MANY, only=IMAGES),
+    "latent.layers": _whole(1, MANY, many=True, optional=True, only=SAMPLED),
     "latent.categories": _whole(2, MANY, only=CATEGORICAL),
     "latent.positions": _whole(1, MANY, only=VQ),
     "latent.codes": _whole(2, MANY, only=VQ),
@@ -89,6 +91,7 @@ RULES: dict[str, Rule] = {
     "latent.commitment_weight": _real(0, only=VQ),
     "latent.decay": _real(0, 1, only=VQ),
     "latent.restart": _real(0, only=VQ),
+    "model.task": _one_of("generative", "structured", only=IMAGES),
     "model.arch": _one_of("linear", "mlp", "conv", only=IMAGES),
     "model.hidden": _whole(1, MANY, many=True, only=IMAGES),
     "model.activation": _one_of("relu", "tanh", "leaky_relu", only=IMAGES),

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from bench.model.adapted import Adapted
 from bench.model.codebook import perplexity
+from bench.model.hierarchy import Hierarchy, from_prior
 from bench.model.vae import VAE, Model
 from bench.problems import Problem
 from bench.streams import own_stream
@@ -39,8 +40,9 @@ def evaluate(
         row |= {"reconstruction": _mean(reconstruction), "kl": _mean(kl)}
         row["elbo"], row["elbo_se"] = _with_error(elbo)
         row["iwae"], row["iwae_se"] = _with_error(iwae)
-        row["bits_per_dim"] = -row["elbo"] / (x[0].numel() * math.log(2)) + level_bits
-        if prior_samples and not (isinstance(model, Adapted) and model.prior_has_density_alone):
+        halves = isinstance(model, Hierarchy) and model.structured
+        row["bits_per_dim"] = -row["elbo"] / (x[0].numel() / (1 + halves) * math.log(2)) + level_bits
+        if prior_samples and not halves and not (isinstance(model, Adapted) and model.prior_has_density_alone):
             sampled = _prior_sampling(model, x, prior_samples)
             row["log_prior_sampling"], row["log_prior_sampling_se"] = _with_error(sampled)
     q = model.encode(x)
@@ -65,6 +67,8 @@ def _of_problem(problem: Problem, x: Tensor, samples: int, seed: int, prior: boo
 
 def _bounds(model: Model, x: Tensor, samples: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """ELBO, reconstruction, KL and importance-weighted bound `[n]` each."""
+    if isinstance(model, Hierarchy):
+        return _bounds_of_layers(model, x, samples)
     q = model.encode(x)
     z = q.sample(1 if q.deterministic else samples)
     likelihood = model.log_likelihood(x, z)  # [K, n]
@@ -79,14 +83,21 @@ def _bounds(model: Model, x: Tensor, samples: int) -> tuple[Tensor, Tensor, Tens
     return reconstruction - kl, reconstruction, kl, weights.logsumexp(0) - math.log(samples)
 
 
+def _bounds_of_layers(model: Hierarchy, x: Tensor, samples: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The same from samples of all layers, the KL too; it is 0 where there is no prior."""
+    points, ratio = model.walk(x, samples)
+    likelihood = model.log_likelihood(x, points[-1 if model.structured else 0])  # [K, n]
+    weights, reconstruction = likelihood + ratio, likelihood.mean(0)
+    return weights.mean(0), reconstruction, -ratio.mean(0), weights.logsumexp(0) - math.log(samples)
+
+
 def _prior_sampling(model: VAE | Adapted, x: Tensor, samples: int) -> Tensor:
     """log of the mean of p(x|z) over points from the prior `[n]`: unbiased for p(x), and hopeless in practice, because
     hardly any point explains a given image."""
-    prior = model.prior() or model.encode(x[:1]).standard()
-    total = prior.params.new_full((len(x),), -math.inf)
+    total = model.encode(x[:1]).params.new_full((len(x),), -math.inf)
     rows = max(1, ROWS // len(x)) if isinstance(model, Adapted) else ROWS  # which is handed each point once for all x
     for start in range(0, samples, rows):
-        z = prior.sample(min(rows, samples - start))  # [S, 1, *]
+        z = from_prior(model, min(rows, samples - start), x)  # [S, 1, *]
         total = torch.logaddexp(total, model.log_likelihood(x, z).logsumexp(0))
     return total - math.log(samples)
 

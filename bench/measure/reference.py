@@ -26,7 +26,7 @@ def reference_of(objective: Objective, q: Latent, config: Config) -> Objective |
     else:
         made = estimator(unbiased(q) if name == "auto" else name).to(q.params.device, q.params.dtype)
     kl = objective.kl if objective.kl == "sampled" else "analytic"  # the gradient of the bound, however it is estimated
-    reference = Objective(model, made, kl, objective.beta)
+    reference = type(objective)(model, made, kl, objective.beta)
     if made.objective != objective.estimator.objective:
         return None
     if reason := reference.impossible(q):

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from bench.measure.clock import Rounds, Work, clock_of, interleaved, standard_error
-from bench.model.objective import Objective, features
+from bench.model.objective import Objective
 from bench.tables.rows import CostRow
-from estimators import Latent
+from estimators import Cost, Latent
 
 PEAK = "peak memory"  # marks what is measured among the profiler's events
 
@@ -25,30 +25,35 @@ class _Counted(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(z: Tensor, report: Callable[[int], None]) -> Tensor:
+    def forward(z: Tensor, report: Callable[[], None]) -> Tensor:
         return z.clone()
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Tensor) -> None:
-        ctx.count, ctx.report = inputs[0].shape[0], inputs[1]  # a list would arrive as a copy inside torch.func
+        ctx.report = inputs[1]  # a list would arrive as a copy inside torch.func
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
-        ctx.report(ctx.count)
+        ctx.report()
         return grad, None
 
 
 def evaluations(objective: Objective, q: Latent, x: Tensor) -> tuple[int, int]:
-    """Evaluations of the cost per example for one gradient: forward, and backward to z."""
+    """Evaluations of the cost per example for one gradient: forward, and backward to z. Of several layers, the sums."""
     forward: list[int] = []
     backward: list[int] = []
-    inner = objective.cost(q, x)
 
-    def counted(z: Tensor, q: Latent | None = None) -> Tensor:
-        forward.append(z.shape[0])
-        return inner(_Counted.apply(z, backward.append), q)
+    def counting(cost: Cost, q: Latent) -> Cost:
+        given = q.batch_shape[:-1].numel()  # points of the layer before
 
-    loss = objective.estimator(q, counted, features(x, q)).loss
+        def counted(z: Tensor, q: Latent | None = None) -> Tensor:
+            points = z.shape[0] * given
+            forward.append(points)
+            return cost(_Counted.apply(z, lambda: backward.append(points)), q)
+
+        return counted
+
+    loss = objective.draw(q, x, counting).loss
     forward_count = sum(forward)  # before a backward pass that computes costs again to save memory
     if loss.requires_grad:
         learned = [p for p in objective.model.parameters() if p.requires_grad]

@@ -109,8 +109,11 @@ class Adapted(nn.Module):
 
 
 def encodes(model: nn.Module, name: str) -> bool:
-    """Whether a parameter or a layer of this name belongs to the encoder."""
-    return model.encodes(name) if isinstance(model, Adapted) else name.startswith("encoder.")
+    """Whether a parameter or a layer of this name belongs to the encoder, or to layer 1 of several: to what reads x
+    alone, and runs once for all draws of a gradient."""
+    return (
+        model.encodes(name) if isinstance(model, Adapted) else name.startswith(f"{getattr(model, 'root', 'encoder')}.")
+    )
 
 
 def block_of(model: nn.Module, name: str) -> str:

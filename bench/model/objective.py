@@ -1,5 +1,7 @@
 """The negative evidence lower bound, split into what an estimator estimates and what needs no estimation."""
 
+from collections.abc import Callable, Sequence
+
 import torch
 from torch import Tensor
 
@@ -8,7 +10,13 @@ from bench.model.vae import Model
 from bench.problems import Problem
 from estimators import VQ, Cost, Estimate, Estimator, Latent
 
+Watch = Callable[[Cost, Latent], Cost]  # what a cost that an estimator is given becomes, and the q it is given with
 KL_FORMS = ("analytic", "sampled", "k1_loss", "k2_loss", "k3_loss", "k3_reward")
+
+
+def unwatched(cost: Cost, q: Latent) -> Cost:
+    """The cost itself."""
+    return cost
 
 
 class Objective:
@@ -33,7 +41,7 @@ class Objective:
 
     def under(self, estimator: Estimator) -> "Objective":
         """The same objective with another estimator."""
-        return Objective(self.model, estimator.to(next(self.model.parameters()).device), self.kl, self.beta)
+        return type(self)(self.model, estimator.to(next(self.model.parameters()).device), self.kl, self.beta)
 
     def noiseless(self, q: Latent) -> bool:
         """Whether every draw of its gradient is the same."""
@@ -81,9 +89,18 @@ class Objective:
 
         return cost
 
-    def estimate(self, q: Latent, x: Tensor) -> Estimate:
-        """One draw of the estimator: `q.params [..., B, *]`, `x [B, ...]`."""
-        estimate = self.estimator(q, self.cost(q, x), features(x, q))
+    def shifts(self, q: Latent) -> list[Tensor]:
+        """A zero `[..., B, *]` for each layer after the first, to be added to the parameters of its q, whatever that is
+        conditioned on: what the gradient with respect to these parameters is taken of."""
+        return []
+
+    def draw(self, q: Latent, x: Tensor, watch: Watch = unwatched, shifts: Sequence[Tensor] = ()) -> Estimate:
+        """What the estimator makes of its cost: `q.params [..., B, *]`, `x [B, ...]`; `shifts` as of that method."""
+        return self.estimator(q, watch(self.cost(q, x), q), features(x, q))
+
+    def estimate(self, q: Latent, x: Tensor, shifts: Sequence[Tensor] = ()) -> Estimate:
+        """One draw of the estimator, with all that has noise: `q.params [..., B, *]`, `x [B, ...]`."""
+        estimate = self.draw(q, x, shifts=shifts)
         if not self.in_loss:
             return estimate
         z = q.sample(1)

@@ -41,13 +41,15 @@ class VAE(nn.Module):
 
     centre: Tensor
     output_offset: Tensor
+    encoder: nn.Module
+    decoder: nn.Module
 
     def __init__(self, latent: LatentGroup, model: ModelGroup, shape: tuple[int, int, int], mean: Tensor):
         super().__init__()
         self.latent, self.config = latent, model
         self.params_shape, inputs = units(latent)
         self.encoder = Trunk(model, shape, math.prod(self.params_shape), to_image=False)
-        self.decoder = Trunk(model, shape, inputs, to_image=True)
+        self.decoder = decoder = Trunk(model, shape, inputs, to_image=True)
         self.codebook = Codebook(latent) if latent["family"] == "vq" else None
         learned = model["prior"] == "learned"
         self.prior_params = nn.Parameter(self._prior_start()) if learned else None
@@ -56,7 +58,7 @@ class VAE(nn.Module):
         self.register_buffer("output_offset", torch.zeros_like(mean))
         if model["output_bias"] != "none":
             level = torch.logit(mean.clamp(0.001, 0.999)) if model["likelihood"] == "bernoulli" else mean
-            self.decoder.shift_output(level) if model["output_bias"] == "init" else self.output_offset.copy_(level)
+            decoder.shift_output(level) if model["output_bias"] == "init" else self.output_offset.copy_(level)
 
     def _prior_start(self) -> Tensor:
         if self.latent["family"] == "vq":
@@ -83,13 +85,15 @@ class VAE(nn.Module):
 
     def decode(self, z: Tensor) -> Tensor:
         """Points `z [K, ..., B, *]` -> logits or means of the pixels `[K, ..., B, X]`."""
+        return self.decoder(self.read(z)) + self.output_offset
+
+    def read(self, z: Tensor) -> Tensor:
+        """What a network sees at points `z [..., *]`: `[..., inputs]`."""
         if self.codebook is not None:
             z = self.codebook(z)
         if self.latent["family"] in ("categorical", "vq"):
             z = z.flatten(-2)
-        if self.latent["family"] == Bernoulli.family and self.config["signed_latent"]:
-            z = 2 * z - 1
-        return self.decoder(z) + self.output_offset
+        return 2 * z - 1 if self.latent["family"] == Bernoulli.family and self.config["signed_latent"] else z
 
     def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
         """log p(x|z) in nats: `x [B, X]`, `z [K, ..., B, *]` -> `[K, ..., B]`; a batch axis of 1 in z is shared."""

@@ -17,8 +17,9 @@ from bench.interface import misreturned, undetached
 from bench.measure.clock import Rounds
 from bench.measure.moving import MovingMoments
 from bench.measure.reference import reference_of
+from bench.model.hierarchy import vae
+from bench.model.layered import objective
 from bench.model.levels import LEVELS
-from bench.model.objective import Objective
 from bench.model.vae import VAE
 from bench.problems import NoData
 from bench.run.clock import TrainingClock, WallClock
@@ -56,8 +57,9 @@ class Experiment:
         self.probe = self.data.probe(config["measure"]["batches"], config["measure"]["batch_size"], seeds["data"])
         with own_stream(seeds["model"], "weights"):
             self.model = (problem or self._vae()).to(self.device, dtype)
-            self.estimator = build(config["estimator"]).to(self.device, dtype)
-            self.objective = Objective(self.model, self.estimator, **config["objective"])
+            made = build(config["estimator"]).to(self.device, dtype)
+            self.objective = objective(self.model, made, **config["objective"])
+            self.estimator = self.objective.estimator
             with torch.no_grad():  # a graph kept alive would tie the parameters' gradients to this stream
                 self.q = self.model.encode(self.probe[0])
             if self.impossible() is None:
@@ -99,13 +101,13 @@ class Experiment:
                 f"model.likelihood=categorical256 is of 256 levels, and {self.data.name} has {held}: set "
                 "model.likelihood=gaussian or bernoulli."
             )
-        return VAE(self.config["latent"], self.config["model"], self.data.shape, self.data.mean.cpu())
+        return vae(self.config["latent"], self.config["model"], self.data.shape, self.data.mean.cpu())
 
     def _try_estimator(self) -> None:
         """One estimate, and one update of a copy: lazy layers get their size, and it is seen whether the estimator
         keeps to the interface."""
         q, x = self.model.encode(self.probe[0]), self.probe[0]
-        estimate = self.estimator(q, self.objective.cost(q, x), x)
+        estimate = self.objective.draw(q, x)
         said = misreturned(estimate, self.q.batch_shape)
         if said is None and type(self.estimator).update is not Estimator.update:
             twin = copy.deepcopy(self.estimator)

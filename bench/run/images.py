@@ -9,6 +9,7 @@ from torch import Tensor
 
 from bench.data.datasets import Data
 from bench.files import replace
+from bench.model.hierarchy import Hierarchy, from_prior
 from bench.model.vae import VAE
 from bench.run.experiment import Experiment
 from bench.streams import own_stream
@@ -18,10 +19,13 @@ IMAGES_FILE = "images.npz"
 
 
 def write_images(directory: Path, experiment: Experiment) -> None:
-    """Write what `pictures` gives for `evaluate.images` test images; nothing where that is 0, or without a VAE."""
+    """Write what `pictures` gives for `evaluate.images` test images; nothing where that is 0, without a VAE, or for
+    halves of images."""
     settings, seeds = experiment.config["evaluate"], experiment.config["seeds"]
     model, data = experiment.model, experiment.data
     if not settings["images"] or not isinstance(model, VAE) or not isinstance(data, Data):
+        return
+    if isinstance(model, Hierarchy) and model.structured:
         return
     x = data.fixed("test", settings["examples"], seeds["data"])
     with own_stream(seeds["measure"], "images"):
@@ -41,11 +45,10 @@ def pictures(model: VAE, x: Tensor, n: int, shape: tuple[int, int, int]) -> dict
     """
     few = x[torch.arange(min(n, len(x)), device=x.device) * len(x) // min(n, len(x))]
     q = model.encode(few)
-    prior = model.prior() or q.standard()
     found = {
         "data": _bytes(few, shape),
         "reconstruction": _bytes(_mean(model, q.sample(1))[0], shape),
-        "prior": _bytes(_mean(model, prior.sample(len(few)))[:, 0], shape),
+        "prior": _bytes(_mean(model, from_prior(model, len(few), x))[:, 0], shape),
     }
     everything = model.encode(x)
     if isinstance(everything, VQ):

@@ -37,6 +37,7 @@ class LatentGroup(TypedDict):
 
     family: str
     dim: int
+    layers: NotRequired[list[int] | None]
     categories: NotRequired[int]
     positions: NotRequired[int]
     codes: NotRequired[int]
@@ -52,6 +53,7 @@ class LatentGroup(TypedDict):
 class ModelGroup(TypedDict):
     """Encoder, decoder and prior of the variational autoencoder."""
 
+    task: str
     arch: str
     hidden: list[int]
     activation: str

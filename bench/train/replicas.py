@@ -110,13 +110,12 @@ class Replicas(Trainer):
     def compute(self, state: dict[str, Tensor], x: Tensor, noise: list[Tensor]) -> ForwardPass:  # type: ignore[override]
         """What one batch of each replica `x [R, B, X]` costs: everything of `ForwardPass` has R in front."""
 
-        def one(state: dict[str, Tensor], x: Tensor, noise: list[Tensor]) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        def one(state: dict[str, Tensor], x: Tensor, noise: list[Tensor]) -> tuple[Tensor, Tensor, Fields]:
             given = functional_call(self.one, state, (Trainer.compute, self, (x,), noise))
-            estimate = {name: value for name, value in given.estimate._asdict().items() if value is not None}
-            return given.params, given.loss, estimate
+            return given.params, given.loss, taken_apart(given.estimate)
 
         params, loss, estimate = vmap(one)(state, x, noise)
-        return ForwardPass(params, Estimate(**estimate), loss)
+        return ForwardPass(params, put_together(estimate), loss)
 
     def backward(self, drawn: ForwardPass) -> ForwardPass:
         """The gradients of a forward pass, left in `.grad` of the stacked parameters."""
@@ -133,12 +132,12 @@ class Replicas(Trainer):
         if not self.moves:
             return
 
-        def one(state: dict[str, Tensor], params: Tensor, estimate: dict[str, Tensor], noise: list[Tensor]) -> Tensor:
-            given = ForwardPass(params, Estimate(**estimate), params.new_zeros(()))
+        def one(state: dict[str, Tensor], params: Tensor, estimate: Fields, noise: list[Tensor]) -> Tensor:
+            given = ForwardPass(params, put_together(estimate), params.new_zeros(()))
             functional_call(self.one, state, (Trainer.update, self, (given,), noise))
             return given.loss
 
-        estimate = {name: value.detach() for name, value in given.estimate._asdict().items() if value is not None}
+        estimate = [{name: value.detach() for name, value in each.items()} for each in taken_apart(given.estimate)]
         state = {name: tensor.detach() for name, tensor in self.state.items()}
         vmap(one)(state, given.params.detach(), estimate, drawn(self._update_noise, self.streams))
 
@@ -158,6 +157,24 @@ class Replicas(Trainer):
         recent = [self.losses[i % LOSSES_KEPT] for i in range(first, self.step_count)]
         finite = torch.stack(recent, 1).isfinite().tolist() if recent else [[] for _ in self.streams]
         return [first + each.index(False) if False in each else None for each in finite]
+
+
+Fields = list[dict[str, Tensor]]  # of an estimate, and of that of each layer
+
+
+def taken_apart(estimate: Estimate) -> Fields:
+    """The tensors of an estimate: what `vmap` can return."""
+    every = ("loss", "cost", "tuning")
+    return [
+        {name: value for name in every if (value := getattr(each, name)) is not None}
+        for each in (estimate, *estimate.layers)
+    ]
+
+
+def put_together(fields: Fields) -> Estimate:
+    """The estimate that was taken apart."""
+    whole, *layers = fields
+    return Estimate(**whole, layers=tuple(Estimate(**each) for each in layers))  # type: ignore[arg-type]
 
 
 class _One(nn.Module):

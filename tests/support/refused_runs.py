@@ -52,6 +52,13 @@ RUNS = """
     latent.dim=3 problem=gaussian_exp
     latent.dim=1000000000000
     estimator=disarm latent=gaussian
+    latent.layers=[200,200]
+    latent.layers=[]
+    latent=vq +latent.layers=[20,20]
+    latent.layers=[200,200] objective.kl=sampled estimator=vimco
+    latent.layers=[200,200] objective.kl=sampled estimator=exact
+    latent=gaussian latent.layers=[2,2] objective.kl=sampled estimator=exact
+    model.task=structured
     estimator=maxrl
     problem=tokens estimator=disarm
     problem=tokens estimator=exact problem.length=8

@@ -1,5 +1,6 @@
 """One batched computation from r draws of the noise to the cotangents of q.params and the decoder's gradients."""
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -13,13 +14,15 @@ from bench.measure.gradient.layers import Call, by_draw, gradients, gram_pays, r
 from bench.measure.gradient.plan import PLANS
 from bench.measure.gradient.tally import Tally
 from bench.model.adapted import Adapted, encodes
+from bench.model.hierarchy import Hierarchy
 from bench.model.objective import Objective
 from bench.model.vae import Model
 from estimators import Latent
 
 
 class Generative:
-    """The parameters of a model outside its encoder: which of them sit in linear layers, and which are loose.
+    """The parameters of a model outside its encoder, or outside layer 1 of several: which of them sit in linear layers,
+    and which are loose.
 
     Where convolutions fold, many draws pass through them as one batch, and their parameters are not loose.
 
@@ -98,6 +101,7 @@ class GradientDraws:
 
     Attributes:
         cotangents: `[r, B, *]` of q.params.
+        shifted: the same of each further layer of q.
         calls: the decoder's uses of linear layers, each with its cotangent.
         loose: gradients `[r, P]` of its other parameters; of all, where draws are plain.
         separable: whether the draws' shares of the decoder's gradient can be told apart.
@@ -106,14 +110,20 @@ class GradientDraws:
     def __init__(self, objective: Objective, q: Latent, x: Tensor, draws: int, generative: Generative):
         leaf = q.params.detach().expand(draws, *q.params.shape).clone().requires_grad_()
         with generative.prepared(draws) as copies, recorded(objective.model, generative.folds) as calls:
-            loss = objective.estimate(q.with_params(leaf), x).loss  # [r, B]
+            of_leaf = q.with_params(leaf)
+            shifts = [shift.requires_grad_() for shift in objective.shifts(of_leaf)]
+            loss = objective.estimate(of_leaf, x, shifts).loss  # [r, B]
         self.loss, self.recorded, self.generative = loss, list(calls), generative
-        wanted: list[Any] = [leaf, *(c.made for c in calls), *copies.values()]
+        wanted: list[Any] = [leaf, *shifts, *(c.made for c in calls), *copies.values()]
         total = loss.mean(-1).sum()
+        if isinstance(objective.model, Hierarchy):  # whose points have an axis of samples for every layer before them
+            self.recorded = [c._replace(lead=(math.prod(c.lead[:-2]), *c.lead[-2:])) for c in calls]
         grads: tuple[Tensor | None, ...] = (None,) * len(wanted)
         if loss.requires_grad:
             grads = torch.autograd.grad(total, wanted, allow_unused=True, retain_graph=generative.plain)
-        layers, rest = grads[1 : 1 + len(self.recorded)], grads[1 + len(self.recorded) :]
+        first = 1 + len(shifts)
+        layers, rest = grads[first : first + len(self.recorded)], grads[first + len(self.recorded) :]
+        self.shifted = [torch.zeros_like(s) if g is None else g for s, g in zip(shifts, grads[1:first], strict=True)]
         self.cotangents = torch.zeros_like(leaf) if grads[0] is None else grads[0]
         used = [(c, d) for c, d in zip(self.recorded, layers, strict=True) if d is not None]
         self.calls = [(c, d) for c, d in used if c.convolution is None]
@@ -131,9 +141,11 @@ class GradientDraws:
         return not (self.generative.measured and reached(self.loss, self.recorded, self.generative.dense))
 
     def tally(self, block: Callable[[str], Tally], groups: Tensor, on_host: Tensor, memory: float) -> None:
-        """Add the decoder's gradients to the tallies `block(name)`; `groups [r]` of the draws, sorted, and the same on
-        the host; `memory` in MiB of a chunk."""
+        """Add the gradients of all but the encoder to the tallies `block(name)`; `groups [r]` of the draws, sorted, and
+        the same on the host; `memory` in MiB of a chunk."""
         plan = PLANS[groups.device.type]
+        for number, grad in enumerate(self.shifted, 2):
+            block(f"latent.{number}").add_vectors(groups, grad.flatten(1))
         for name, grad in self.loose.items():
             block(name).add_vectors(groups, grad)
         for layer in dict.fromkeys(c.layer for c, _ in self.calls):

@@ -16,7 +16,8 @@ from bench.model.vae import Model
 
 
 class EncoderPull:
-    """Runs the encoder once on `x [B, ...]` and pulls any number of cotangents `[r, B, *]` of `q.params` through it.
+    """Runs the encoder, or layer 1 of several, once on `x [B, ...]` and pulls any number of cotangents `[r, B, *]` of
+    `q.params` through it.
 
     Blocks are named after layers. Linear layers are never given a gradient per draw; other layers are, and so are those
     that hold a parameter of `shared` names, whose gradient is not that of one layer's outputs.

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge, get_gradient_edge
 
 from bench.model.adapted import Adapted
+from bench.model.chain import outermost
 from bench.model.networks import Trunk
 
 CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d)
@@ -62,9 +63,9 @@ def recorded(module: nn.Module, convolutions: bool = False) -> Iterator[list[Cal
                 path: str = path,
                 convolution: nn.Module | None = layer if convolves else None,
             ) -> None:
-                output = _outermost(output)
+                output = outermost(output)
                 if output.requires_grad:  # not where an estimator asks for a cost without gradient
-                    inputs, outer = _outermost(args[0]), tuple(output.shape[: -3 if convolution else -1])
+                    inputs, outer = outermost(args[0]), tuple(output.shape[: -3 if convolution else -1])
                     before = get_gradient_edge(inputs).node if inputs.requires_grad else None
                     made, lead = get_gradient_edge(output), _unfolded(outer, leads[-1])
                     calls.append(Call(path, layer.bias is not None, inputs, output, made, before, lead, convolution))
@@ -102,13 +103,6 @@ def _unfolded(own: tuple[int, ...], lead: tuple[int, ...]) -> tuple[int, ...]:
         if math.prod(own[:number]) == math.prod(lead):
             return lead + own[number:]
     return own
-
-
-def _outermost(value: Tensor) -> Tensor:
-    """The tensor in the surrounding graph, also where an estimator calls the cost inside `torch.func.vjp`."""
-    while torch._C._functorch.is_gradtrackingtensor(value):
-        value = torch._C._functorch.get_unwrapped(value)
-    return value
 
 
 def by_draw(rows: Tensor, lead: tuple[int, ...], draws: int, width: int = 1) -> Tensor:

@@ -28,7 +28,8 @@ def measure(
     max_draws: int = 16384,
     named: Mapping[str, Collection[str]] | None = None,
 ) -> list[GradientRow]:
-    """One row of statistics per part: `latent`, `encoder`, `decoder`, and each block of coordinates with `layers`.
+    """One row of statistics per part: `latent`, `encoder`, `decoder`; of several layers also `latent.1`,
+    `encoder.1` and so on; and each block of coordinates with `layers`.
 
     Args:
         objective: what is measured, left as it is.
@@ -61,7 +62,7 @@ def measure(
     ).items():
         sums = [batch_sums(t, blocks, reference.tallies[m] if reference else None) for m, t in enumerate(taken)]
         means = errors = None
-        if part != "latent":  # whose coordinates are those of its batch
+        if part.partition(".")[0] != "latent":  # whose coordinates are those of its batch
             means = mean_products(taken, blocks)
             errors = mean_products(taken, blocks, reference.tallies) if reference else None
         rows.append({"part": part, **statistics(sums, means, errors)})

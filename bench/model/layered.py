@@ -1,0 +1,124 @@
+"""The bound of several layers of latents, each layer under its own copy of one estimator.
+
+Write f_l(z_{l-1}, z_l) = -log p(z_{l-1}|z_l) + log q(z_l|z_{l-1}), with z_0 = x, and -log p(z_L) more for l = L. Then
+-ELBO is E sum_l f_l, and layer l bears on the terms from l on alone. So the estimator of layer l is called on
+q(z_l|z_{l-1}), for a sample z_{l-1}, with the cost
+
+    cost_l(z_l) = f_l(z_{l-1}, z_l) + what the layers after l cost, given z_l
+
+Nothing in an estimator changes. Where the last term comes from depends on what the estimator does with a cost.
+
+* It asks for values alone (its `evaluations` end in "/ 0"): the layers after l are sampled, once for each evaluation,
+  without gradient. z_{l-1} is one further sample, and the loss is the sum over the layers. An estimate that is linear
+  in the cost keeps its mean where the cost has noise, drawn anew at each evaluation.
+* It differentiates the cost, or is `exact`: the term is the estimate that layer l + 1 makes of it, given z_l, by its
+  value and by its gradient, which reaches z_l through the parameters of q(z_{l+1}|z_l). The loss is that of layer 1.
+  So pathwise estimators are one pass through all layers, straight-through and relaxations are stacked, control variates
+  such as REBAR's have the slope of the mean cost, and `exact` sums over the states of all layers together. With K
+  samples a layer, layer l has K^l evaluations.
+
+Either way every parameter has its gradient once. For REBAR, Tucker et al. 2017 (arXiv:1703.07370, section 3.4) relax
+all layers after l instead.
+
+An evaluation of cost_l counts as one, with all layers that are sampled for it; the columns `evaluations_*` are sums
+over the layers.
+"""
+
+import copy
+from collections.abc import Sequence
+from decimal import Decimal
+
+from torch import Tensor, nn
+
+from bench.model.chain import Bound, Pass
+from bench.model.hierarchy import Hierarchy
+from bench.model.objective import Objective, Watch, unwatched
+from bench.model.vae import Model
+from estimators import Cost, Enumerable, Estimate, Estimator, Latent
+from estimators.exact import Exact
+
+TAGS = (
+    *("name", "latents", "unbiased", "objective", "evaluations", "paper", "kl"),
+    *("deterministic", "own_noise", "rewards", "noiseless", "learns_codes"),
+)
+
+
+def _tag(name: str) -> property:
+    return property(lambda self: getattr(self.layers[0], name))
+
+
+class PerLayer(Estimator):
+    """A copy of an estimator for each layer, with parameters and state of its own; its tags are the estimator's."""
+
+    def __init__(self, estimator: Estimator, layers: int):
+        super().__init__()
+        self.layers = nn.ModuleList([estimator, *(copy.deepcopy(estimator) for _ in range(1, layers))])
+
+    def forward(self, q: Latent, cost: Cost, x: Tensor) -> Estimate:
+        """That of the first layer."""
+        return self.layers[0](q, cost, x)
+
+    def update(self, estimate: Estimate) -> None:
+        for layer, of_it in zip(self.layers, estimate.layers, strict=True):
+            layer.update(of_it)  # type: ignore[operator]
+
+    def refuses(self, q: Latent) -> str | None:
+        return self.layers[0].refuses(q)  # type: ignore[operator]
+
+
+for name in TAGS:
+    setattr(PerLayer, name, _tag(name))
+
+
+class Layered(Objective):
+    """The objective of a `Hierarchy`; its estimator is one for each layer."""
+
+    model: Hierarchy
+    estimator: PerLayer
+
+    def __init__(self, model: Hierarchy, estimator: Estimator, kl: str = "sampled", beta: float = 1.0):
+        if not isinstance(estimator, PerLayer):
+            estimator = PerLayer(estimator, model.layers)
+        super().__init__(model, estimator, kl, beta)
+        self.nested = estimator.noiseless or not estimator.evaluations.rstrip().endswith("/ 0")
+
+    def impossible(self, q: Latent) -> str | None:
+        name = self.estimator.name
+        if self.model.structured and self.beta:
+            return "model.task=structured has no prior, hence no KL: set objective.beta=0."
+        if self.estimator.objective != "elbo":
+            return f"{name} bounds log p(x) by K samples of one layer; several layers take an estimator of the ELBO."
+        if self.beta and self.kl != "sampled":
+            return "Between layers the KL has no closed form: set objective.kl=sampled."
+        each = [q.with_params(q.params.new_zeros(1, *shape)) for shape in self.model.shapes]
+        if reason := next(filter(None, map(super().impossible, each)), None):
+            return reason
+        exact = self.estimator.layers[0]
+        if not isinstance(exact, Exact):
+            return None
+        states = 1
+        for its_q in each:
+            if not isinstance(its_q, Enumerable):
+                return f"{name} sums over the states of all layers, and {q.family} layers have none; take reparam."
+            states *= its_q.states
+        if states <= exact.limit:
+            return None
+        return (
+            f"{name} would sum over {Decimal(states):.3g} states of {self.model.layers} layers, more than "
+            f"limit={exact.limit}; take smaller layers, raise the limit, or sample with an unbiased estimator."
+        )
+
+    def shifts(self, q: Latent) -> list[Tensor]:
+        return [q.params.new_zeros(*q.batch_shape, *shape) for shape in self.model.shapes[1:]]
+
+    def draw(self, q: Latent, x: Tensor, watch: Watch = unwatched, shifts: Sequence[Tensor] = ()) -> Estimate:
+        estimator = self.estimator
+        bound = Bound(self.model, estimator.layers, self.beta, self.nested, estimator.noiseless)
+        if self.nested and any(nn.parameter.is_lazy(p) for p in estimator.parameters()):
+            Pass(bound, x, unwatched, ()).take_sizes(q)
+        return Pass(bound, x, watch, shifts).estimate(q)
+
+
+def objective(model: Model, estimator: Estimator, kl: str = "analytic", beta: float = 1.0) -> Objective:
+    """The objective of any model, with this estimator."""
+    return (Layered if isinstance(model, Hierarchy) else Objective)(model, estimator, kl, beta)  # type: ignore[arg-type]
