@@ -4,6 +4,7 @@ import ctypes
 import os
 import sys
 from collections import Counter
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -32,6 +33,7 @@ class Watch(TorchDispatchMode):
     """Counts kernels by operator, and takes note of waits and of operators over both devices.
 
     Attributes:
+        strict: whether a wait is an error, as in PyTorch's sync-debug mode.
         kernels: how often each operator ran on the device.
         seen: every wait and every mix.
     """
@@ -39,8 +41,9 @@ class Watch(TorchDispatchMode):
     active: "Watch | None" = None
     capturing: "Graph | None" = None
 
-    def __init__(self) -> None:
+    def __init__(self, strict: bool = False) -> None:
         super().__init__()
+        self.strict = strict
         self.kernels: Counter[str] = Counter()
         self.seen: list[Seen] = []
 
@@ -57,6 +60,8 @@ class Watch(TorchDispatchMode):
         self.seen.append(Seen(kind, what, place()))
         if Watch.capturing is not None and kind == "wait":
             raise RuntimeError(f"CUDA error: operation not permitted when stream is capturing ({what})")
+        if self.strict and kind == "wait":
+            raise RuntimeError(f"called a synchronizing CUDA operation ({what} at {place()})")
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
@@ -111,16 +116,27 @@ class _Within:
 
 class _Capture(_Within):
     def __init__(self, graph: Graph, **kwargs: Any) -> None:
-        self.graph = graph
+        self.graph, self.own = graph, ExitStack()
 
     def __enter__(self) -> "_Capture":
+        if Watch.active is None:  # which writes the tape
+            self.own.enter_context(Watch())
         self.graph.begin()
         Watch.capturing = self.graph
         return self
 
     def __exit__(self, *error: object) -> None:
         Watch.capturing = None
+        self.own.close()
         self.graph.undo()
+
+
+def set_sync_debug_mode(mode: str) -> None:
+    """What `torch.cuda.set_sync_debug_mode` is here, of "error" and "default"."""
+    if mode == "error":
+        Watch(strict=True).__enter__()
+    elif Watch.active is not None:
+        Watch.active.__exit__(None, None, None)
 
 
 def synchronize(device: object = None) -> None:
@@ -147,7 +163,7 @@ def install() -> None:
         "manual_seed": lambda seed: None, "manual_seed_all": lambda seed: None, "empty_cache": lambda: None,
         "memory_allocated": lambda *a: 0, "max_memory_allocated": lambda *a: 1, "Stream": _Stream,
         "reset_peak_memory_stats": lambda *a: None, "current_stream": lambda *a: _Stream(), "stream": _Within,
-        "CUDAGraph": Graph, "graph": _Capture,
+        "CUDAGraph": Graph, "graph": _Capture, "set_sync_debug_mode": set_sync_debug_mode,
     }  # fmt: skip
     for name, part in parts.items():
         setattr(torch.cuda, name, part)
