@@ -29,5 +29,9 @@ def nearest_key(key: str, keys: Iterable[str]) -> str:
     return f"did you mean {' or '.join(near)}?" if near else "`python -m bench --cfg job` shows all keys."
 
 
+class CaptureFailed(RuntimeError):
+    """The GPU could not record a training step as a graph; the message is one sentence."""
+
+
 class DataError(ValueError):
     """The data that was asked for cannot be had; the message is one sentence saying what to do."""

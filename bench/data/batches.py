@@ -38,7 +38,15 @@ class Batches(Iterator[Tensor]):
         self.start = 0  # of the next batch in `order`
 
     def __next__(self) -> Tensor:
-        return self.data.batch(self.choose(), self.generator)
+        return self.fetch(self.choose())
+
+    def fetch(self, chosen: Tensor) -> Tensor:
+        """Images `[batch_size, X]` of these numbers: all of it work of the device, which a CUDA graph repeats."""
+        return self.data.batch(chosen, self.generator)
+
+    def generators(self) -> list[torch.Generator]:
+        """Of the noise that `fetch` draws."""
+        return [self.generator]
 
     def choose(self) -> Tensor:
         """The numbers `[batch_size]` of the next images."""
@@ -67,26 +75,41 @@ class Batches(Iterator[Tensor]):
         self.start = state["start"]
 
 
+def side_by_side(each: Sequence[Iterator[Tensor]]) -> Iterator[Tensor]:
+    """Batches `x [R, B, X]`, row r being the next one of `each[r]`."""
+    streams = [batches for batches in each if isinstance(batches, Batches)]
+    return StackedBatches(streams) if len(streams) == len(each) else map(torch.stack, zip(*each, strict=True))
+
+
 class StackedBatches(Iterator[Tensor]):
     """Batches `x [R, B, X]`, row r being the next one of `each[r]`, whose stream moves.
 
     Where all replicas have the same images they are fetched at once, and only the noise is drawn one by one.
     """
 
-    def __init__(self, each: Sequence[Iterator[Tensor]]):
+    def __init__(self, each: Sequence[Batches]):
         self.each = each
-        streams = [batches for batches in each if isinstance(batches, Batches)]
-        same = len(streams) == len(each) and all(batches.data is streams[0].data for batches in streams)
-        self.streams = streams if same else []
+        self.data = each[0].data if all(batches.data is each[0].data for batches in each) else None
 
     def __next__(self) -> Tensor:
-        if not self.streams:
-            return torch.stack([next(batches) for batches in self.each])
-        data = self.streams[0].data
-        x = data.train[torch.stack([batches.choose() for batches in self.streams])]
-        if not data.noisy:
+        return self.fetch(self.choose())
+
+    def choose(self) -> Tensor:
+        """The numbers `[R, B]` of the next images."""
+        return torch.stack([batches.choose() for batches in self.each])
+
+    def fetch(self, chosen: Tensor) -> Tensor:
+        """Images `[R, B, X]` of these numbers."""
+        if self.data is None:
+            return torch.stack([batches.fetch(row) for batches, row in zip(self.each, chosen, strict=True)])
+        x = self.data.train[chosen]
+        if not self.data.noisy:
             return x
         u = torch.empty(x.shape, dtype=torch.float32, device=x.device)
-        for row, batches in zip(u, self.streams, strict=True):
+        for row, batches in zip(u, self.each, strict=True):
             torch.rand(row.shape, generator=batches.generator, out=row)
-        return data.realised(x, u)
+        return self.data.realised(x, u)
+
+    def generators(self) -> list[torch.Generator]:
+        """Of the noise that `fetch` draws."""
+        return [batches.generator for batches in self.each]

@@ -31,7 +31,7 @@ from bench.run.failures import explain, lost_gpu
 from bench.run.provenance import commit
 from bench.settings import Config
 from bench.terminal import Parser, plain
-from bench.train.engine import WARM_UP
+from bench.train.graph import WARM_UP
 
 FAMILIES = [file.stem.removesuffix("_small") for file in sorted(CONF.glob("latent/*_small.yaml"))]  # of the VAE
 STEPS = 10

@@ -13,7 +13,8 @@ from bench.measure.disturbance import Watch
 from bench.measure.timing import evaluations, kernels, peak_memory
 from bench.streams import own_stream
 from bench.tables.rows import CostRow
-from bench.train.engine import WARM_UP, engine, prepare
+from bench.train.engine import GRAPHS, engine, prepare
+from bench.train.graph import WARM_UP
 from bench.train.trainer import Trainer
 
 PAUSE = 4  # blocks for which the machine is looked at before and after
@@ -38,7 +39,7 @@ class Subject:
         forward, backward = evaluations(self.twin.objective, self.twin.model.encode(x), x)
         executed = engine(self.twin, name)
         self.works: dict[str, Work] = {"gradient": lambda: executed.gradient(x), "step": executed.step}
-        if name == "graph":
+        if name in GRAPHS:
             compiling = sum(_total(work, self.device, WARM_UP + 1) for work in self.works.values())
         else:
             compiling = compiling or prepare(executed, x)
@@ -60,7 +61,7 @@ class Subject:
         for what, columns in timed.items():
             row: CostRow = {"what": what, "engine": self.name, "batch_size": len(self.x)}
             # Warm, since what is allocated once is there; a graph holds its memory all the time.
-            memory = None if self.name == "graph" else peak_memory(self.works[what], self.device)
+            memory = None if self.name in GRAPHS else peak_memory(self.works[what], self.device)
             rows.append(row | self.about | columns | {"peak_memory": memory})
         return rows
 

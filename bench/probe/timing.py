@@ -49,7 +49,7 @@ def _subject(directory: Path, experiment: Experiment) -> tuple[Path, Subject] | 
     config = experiment.config
     try:
         return directory, Subject(
-            experiment.trainer, experiment.batches("timing"), config["engine"], experiment.compiling
+            experiment.trainer, experiment.batches("timing"), experiment.executes, experiment.compiling
         )
     except Exception as error:
         print(f"{config['option']} is not timed with the others: {explain(error)}", file=sys.stderr)

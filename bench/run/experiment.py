@@ -1,6 +1,7 @@
 """The parts of one seed's run, put together from a resolved configuration."""
 
 import copy
+import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from itertools import repeat
@@ -28,7 +29,7 @@ from bench.settings import Config
 from bench.streams import TRAINING, own_stream
 from bench.tables.rows import Rows
 from bench.train.capture import obstacle
-from bench.train.engine import Engine, engine, prepare
+from bench.train.engine import GRAPHS, Engine, engine, prepare
 from bench.train.trainer import Trainer
 from estimators import Estimator
 
@@ -65,6 +66,7 @@ class Experiment:
             if self.impossible() is None:
                 self._try_estimator()
         self.trainer = Trainer(self.objective, self.batches("training"), config["train"])
+        self.executes = config["engine"]  # unless that falls back
         self.engine = self._engine()
         averaged = config["measure"]["papers"]
         self.moving = MovingMoments(self.model, config["train"]["batch_size"]) if averaged else None
@@ -118,10 +120,13 @@ class Experiment:
             raise BadInput(f"{option} breaks the interface: {said}; python -m bench.check {option} looks further.")
 
     def _engine(self) -> Engine:
-        name = self.config["engine"]
-        if name == "graph" and self.impossible() is None and (reason := obstacle(self.trainer, self.example())):
-            raise Impossible(f"engine=graph cannot record {reason}; engine=eager and engine=compile run.")
-        return engine(self.trainer, name)
+        name, possible = self.config["engine"], self.impossible() is None
+        if name in GRAPHS and possible and (reason := obstacle(self.trainer, self.example())):
+            if self.config["engine_fallback"] == "none":
+                raise Impossible(f"engine={name} cannot record {reason}; engine=eager and engine=compile run.")
+            print(f"engine={name} cannot record {reason}; it trains by engine=eager.", file=sys.stderr)
+            self.executes = "eager"
+        return engine(self.trainer, self.executes)
 
     def example(self) -> Tensor:
         """`[B, X]`, of the shape of a training batch; the training's stream stays where it is."""

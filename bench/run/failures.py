@@ -11,7 +11,7 @@ import torch
 
 from bench import files
 from bench.config.sentences import sentence
-from bench.errors import BadInput, Impossible
+from bench.errors import BadInput, CaptureFailed, Impossible
 from bench.run.ending import Ending
 from bench.run.memory import what_helps
 
@@ -42,8 +42,12 @@ def out_of_memory(error: BaseException, config: Mapping[str, Any] | None = None)
 
 def look_at_gpu(error: BaseException) -> None:
     """Remember whether this error has left the GPU unusable for as long as the process lives, as an access beside its
-    memory does: every later call fails then, which none does after an error of one call."""
+    memory does: every later call fails then, which none does after an error of one call. A graph that could not be
+    recorded leaves it so too."""
     if lost_gpu or not isinstance(error, RuntimeError) or not torch.cuda.is_initialized():
+        return
+    if isinstance(error, CaptureFailed):  # PyTorch's memory and noise are left as inside the graph that is not there
+        lost_gpu.append("a graph was given up half recorded")
         return
     try:
         torch.cuda.synchronize()
@@ -89,4 +93,8 @@ def note_failure(error: Exception, directory: Path, config: Mapping[str, Any] | 
         return str(error)
     files.replace(directory / "traceback.txt", traceback.format_exc().encode())
     look_at_gpu(error)
-    return out_of_memory(error, config) or f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+    if told := out_of_memory(error, config):
+        return told
+    if isinstance(error, CaptureFailed):
+        return str(error)
+    return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"

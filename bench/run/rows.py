@@ -96,7 +96,7 @@ def add_cost(experiment: Experiment) -> None:
         experiment.batches("timing"),
         rounds=experiment.rounds(),
         seed=config["seeds"]["measure"],
-        name=config["engine"],
+        name=experiment.executes,
         compiling=experiment.compiling,
     )
     experiment.rows["cost"] += [{"estimator": config["option"], **row} for row in timed]

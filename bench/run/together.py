@@ -42,7 +42,7 @@ class Together:
             experiment.clock = self.clock
         seeds = [config["seeds"]["estimator"] for config in configs]
         self.trainer = Replicas([e.trainer for e in self.experiments], seeds, self.config["train"], self.example)
-        self.engine = engine(self.trainer, self.config["engine"])
+        self.engine = engine(self.trainer, first.executes)
         self.endings: dict[int, Ending] = {}
 
     @property

@@ -3,7 +3,8 @@
 from typing import Any
 
 LATER: dict[str, Any] = {
-    "precision": "highest", "deterministic": False, "timing.block": 0.05, "timing.error": 0.01,
+    "precision": "highest", "deterministic": False,
+    "engine_fallback": "none", "timing.block": 0.05, "timing.error": 0.01,
     "train.nesterov": False, "train.momentum_decay": 0.004, "train.weight_decay": 0.0, "train.clip_norm": None,
     "train.warmup": 0, "train.end_factor": 0.0, "train.decay_steps": 500, "train.decay_factor": 0.1,
     "data.dequantise": False,

@@ -27,6 +27,7 @@ class Described(TypedDict):
     seed: int
     seeds: Seeds
     engine: str
+    engine_fallback: str
     replicas: int
     device: str
     threads: int

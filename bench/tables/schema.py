@@ -139,7 +139,7 @@ TABLES: dict[str, dict[str, Column]] = {
             True,
             ("step", "gradient", "scaling"),
         ),
-        "engine": Column(TEXT, "how it was executed: eager, compile or graph"),
+        "engine": Column(TEXT, "how it was executed: eager, compile, graph or compiled_graph"),
         **DEVICE,
         "batch_size": Column(INT, "examples of the batch"),
         "seconds": Column(FLOAT, "of a call: median over blocks of calls, timed in turn with other work (s)"),
@@ -172,7 +172,7 @@ TABLES: dict[str, dict[str, Column]] = {
         "sm_clock_after": Column(INT, "and after"),
         "evaluations_forward": Column(FLOAT, "evaluations of the cost per example and gradient"),
         "evaluations_backward": Column(FLOAT, "evaluations of the cost that are differentiated with respect to z"),
-        "peak_memory": Column(INT, "peak memory (bytes); not known of engine graph"),
+        "peak_memory": Column(INT, "peak memory (bytes); not known of graphs"),
     },
 }
 

@@ -9,7 +9,6 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from bench.train.optimise import changing
 from bench.train.snapshot import Snapshot
 from bench.train.trainer import Trainer
 
@@ -36,8 +35,6 @@ def obstacle(trainer: Trainer, x: Tensor) -> str | None:
         trainer: with a model and an estimator that have their sizes.
         x: `[B, X]`, a batch as in training; only its shape counts.
     """
-    if setting := changing(trainer.config):
-        return f"a learning rate that changes, {setting}"
     if trainer.config["optimiser"] == "radam":  # 1 - beta^t in single precision moves its threshold in the first steps
         return "train.optimiser=radam, whose rectification on the device need not begin at the step where eager's does"
     if trainer.config["optimiser"] == "nadam":  # the product of its momenta is kept in single precision there

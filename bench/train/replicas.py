@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
-from bench.data.batches import StackedBatches
+from bench.data.batches import side_by_side
 from bench.errors import Impossible
 from bench.settings import TrainGroup
 from bench.streams import TRAINING, generator
@@ -40,7 +40,7 @@ class Replicas(Trainer):
     def __init__(self, trainers: list[Trainer], seeds: list[int], config: TrainGroup, example: Tensor):
         self.trainers, first, self.config = trainers, trainers[0], config
         self.objective, self.model, self.estimator = first.objective, first.model, first.estimator
-        self.batches = StackedBatches([trainer.batches for trainer in trainers])
+        self.batches = side_by_side([trainer.batches for trainer in trainers])
         self.one = _One(first)
         device = first.learned[0].device
         self.streams = [generator(seed, TRAINING, device) for seed in seeds]

@@ -80,8 +80,29 @@ class Trainer:
 
     def advance(self, forward: ForwardPass) -> None:
         """Everything that moves: parameters, the estimator's own parameters, its state, the codebook's."""
-        if changing(self.config):
-            self._set_rates()
+        self.set_rates()
+        self.move(forward)
+
+    @property
+    def anneals(self) -> bool:
+        """Whether the learning rates change."""
+        return changing(self.config) is not None
+
+    def set_rates(self) -> None:
+        """The learning rates of the step that is being taken, as numbers of the optimisers."""
+        if not self.anneals:
+            return
+        now = factor(self.step_count, self.config)
+        for optimiser, rate in zip(self.optimisers, (self.config["lr"], self.config["tuning_lr"]), strict=False):
+            for group in optimiser.param_groups:
+                group["lr"] = rate * now
+
+    def groups(self) -> list[dict[str, Any]]:
+        """Of all optimisers, each with its learning rate."""
+        return [group for optimiser in self.optimisers for group in optimiser.param_groups]
+
+    def move(self, forward: ForwardPass) -> None:
+        """Everything that moves, by the learning rates that there are."""
         with clipped(self.learned, self.config["clip_norm"], self.lead):
             for optimiser in self.optimisers:
                 optimiser.step()
@@ -118,12 +139,6 @@ class Trainer:
             estimate.tuning.mean().backward(inputs=self.tuned)
             self.optimisers[1].step()
         self.estimator.update(estimate)
-
-    def _set_rates(self) -> None:
-        now = factor(self.step_count, self.config)
-        for optimiser, rate in zip(self.optimisers, (self.config["lr"], self.config["tuning_lr"]), strict=False):
-            for group in optimiser.param_groups:
-                group["lr"] = rate * now
 
     def diverged(self) -> int | None:
         """The first of the last LOSSES_KEPT steps whose loss was not finite, or None. Waits for the device."""

@@ -76,7 +76,8 @@ def brute_force(gradients: list[np.ndarray], references: list[np.ndarray] | None
 def run_config(family: str, estimator: dict, **changes) -> dict:
     """A whole run on the built-in data, as `Experiment` takes it; `changes` are merged into its groups."""
     config = {
-        "option": "planted", "name": "test", "problem": {"name": "vae"}, "seed": 0, "replicas": 1, "engine": "eager",
+        "option": "planted", "name": "test", "problem": {"name": "vae"}, "seed": 0, "replicas": 1,
+        "engine": "eager", "engine_fallback": "none",
         "device": "cpu", "threads": 1, "dtype": "float32", "precision": "highest", "deterministic": False,
         "seeds": {"model": 0, "data": 0, "estimator": 0, "measure": 0},
         "data": {"name": "digits", "root": "", "binarisation": "dynamic", "train_size": 60, "download": False},

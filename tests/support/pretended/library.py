@@ -15,15 +15,16 @@ import pytest
 
 SOURCE = Path(__file__).with_name("device.cpp")
 VARIABLE = "PRETENDED_GPU"
+NO_COMPILER = "needs a C++ compiler on Linux, and this machine has none"
 
 
-def compiled(cache: pytest.Cache) -> Path:
-    """The library for this source and this PyTorch, from the cache of pytest; skips where it cannot be compiled."""
+def compiled(folder: Path) -> Path | None:
+    """The library for this source and this PyTorch, kept in a folder; None where it cannot be compiled."""
     compiler = shutil.which("c++") or shutil.which("g++")
     if sys.platform != "linux" or compiler is None:
-        pytest.skip("needs a C++ compiler on Linux, and this machine has none")
+        return None
     digest = hashlib.sha256(SOURCE.read_bytes() + version("torch").encode()).hexdigest()[:12]
-    made = cache.mkdir("pretended_gpu") / f"device_{digest}.so"
+    made = folder / f"device_{digest}.so"
     if not made.exists():
         found = importlib.util.find_spec("torch")
         assert found is not None
@@ -40,9 +41,12 @@ def compiled(cache: pytest.Cache) -> Path:
 
 
 def run(cache: pytest.Cache, function: str, *args: Any, timeout: float = 120) -> Any:
-    """What `function`, "module:name" of this folder, returns for these arguments on the pretended GPU; both as JSON."""
+    """What `function`, "module:name" of this folder, returns for these arguments on the pretended GPU; both as JSON.
+    Skips where there is no compiler."""
+    if (made := compiled(cache.mkdir("pretended_gpu"))) is None:
+        pytest.skip(NO_COMPILER)
     words = [sys.executable, "-m", "tests.support.pretended.call", function, json.dumps(args)]
-    environment = os.environ | {VARIABLE: str(compiled(cache)), "OMP_NUM_THREADS": "1"}
+    environment = os.environ | {VARIABLE: str(made), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=timeout, check=False)
     assert done.returncode == 0, done.stderr[-4000:]
     return json.loads(done.stdout.splitlines()[-1])

@@ -1,23 +1,26 @@
 """Everything that a run does, on the pretended GPU: each option on each family."""
 
 import copy
+import sys
 import time
-from itertools import repeat
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from bench.config import plugins
+from bench.data.batches import Batches
+from bench.data.datasets import Data
 from bench.measure.evaluate import evaluate
 from bench.measure.gradient.draws import take
 from bench.model.objective import Objective
 from bench.streams import own_stream
 from bench.train.capture import obstacle
-from bench.train.engine import WARM_UP, engine
+from bench.train.engine import engine
+from bench.train.graph import WARM_UP
 from bench.train.trainer import Trainer
 from tests.support.pretended.gpu import Seen, Watch
-from tests.support.small import LATENTS, TRAIN, images, vae
+from tests.support.small import LATENTS, PIXELS, TRAIN, vae
 
 STEPS = WARM_UP + 3
 VQ = {"codebook": "ema", "restart": 0.5}  # the codebook of which most moves
@@ -28,19 +31,25 @@ def made(option: str, family: str, **train: Any) -> tuple[Trainer, Tensor] | Non
     for kl in ("analytic", "sampled"):
         torch.manual_seed(0)
         model = vae(family, VQ if family == "vq" else None).float().to("cuda")
-        x, estimator = images(4).float().to("cuda"), plugins.estimator(option).to("cuda")
+        x, estimator = next(batches()), plugins.estimator(option).to("cuda")
         objective = Objective(model, estimator, kl=kl)
         with torch.no_grad():
             q = model.encode(x)
         if objective.impossible(q) is None:
             objective.estimate(model.encode(x), x)  # sizes of lazy layers
-            return Trainer(objective, repeat(x), TRAIN | train), x
+            return Trainer(objective, batches(), TRAIN | train), x
     return None
+
+
+def batches(seed: int = 0) -> Batches:
+    """Of four among ten grey images, so that every other step begins another order."""
+    grey = torch.rand(10, PIXELS, generator=torch.Generator().manual_seed(1)).to("cuda")
+    return Batches(Data("small", "dynamic", (1, 4, 4), grey, None, None, grey.mean(0)), 4, seed)
 
 
 def losses(trainer: Trainer, name: str) -> tuple[list[float], list[list[str]]]:
     """Losses of a copy that trains by this engine, and what was seen of the last step as it is written."""
-    executed = engine(twin := copy.deepcopy(trainer, {id(trainer.batches): trainer.batches}), name)
+    executed = engine(twin := copy.deepcopy(trainer, {id(trainer.batches): batches()}), name)
     seen: list[Seen] = []
     with own_stream(1, "take"):
         for step in range(STEPS):
@@ -82,13 +91,40 @@ def pairs(chosen: list[tuple[str, str]]) -> list[dict[str, Any] | None]:
     return [pair(option, family) for family, option in chosen]
 
 
-def sweep() -> list[dict[str, Any]]:
-    """Every option and preset on every family."""
-    rows = []
-    for option in [*plugins.registry(), *plugins.presets()]:
+def wrong(row: dict[str, Any]) -> list[str]:
+    """What a GPU would make a fault of in a row of `pair`. A call of `take` may wait once, for where the draws belong,
+    and an evaluation for its results."""
+    found = [f"{name}: {s}" for name in ("train", "take", "evaluate") for s in row[name] if s[0] == "mix"]
+    found += [f"train: {s}" for s in row["train"] if s[0] == "wait"]
+    found += [f"take: {s}" for s in [s for s in row["take"] if s[0] == "wait"][1:]]
+    found += [f"obstacle: {row['obstacle']}"] if row["obstacle"] is not None else []
+    if row["obstacle"] is None and not alike(row["graph"], row["eager"]):
+        found.append(f"graph: {row['graph']} is not {row['eager']}")
+    return found
+
+
+def alike(graph: list[float] | str, eager: list[float]) -> bool:
+    """Whether the losses are those of eager."""
+    return not isinstance(graph, str) and torch.allclose(torch.tensor(graph), torch.tensor(eager), rtol=1e-5, atol=0)
+
+
+def main(options: list[str]) -> int:
+    """Every option, or these, on every family. Exit status 1 where something is wrong."""
+    start, count, faults = time.perf_counter(), 0, 0
+    for option in options or [*plugins.registry(), *plugins.presets()]:
         for family in LATENTS:
-            start = time.perf_counter()
             row = pair(option, family)
-            if row:
-                rows.append(row | {"seconds": time.perf_counter() - start})
-    return rows
+            if row is None:
+                continue
+            count, said = count + 1, wrong(row)
+            faults += len(said)
+            print(
+                f"{option} {family}: {row['step kernels']}+{row['take kernels']} kernels", *(said or ["ok"]), sep="  "
+            )
+            sys.stdout.flush()
+    print(f"{count} pairs, {faults} faults, {time.perf_counter() - start:.0f} s")
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,135 @@
+"""A training step as one CUDA graph."""
+
+import gc
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from bench.data.batches import Batches, StackedBatches
+from bench.errors import CaptureFailed, Impossible
+from bench.train.trainer import ForwardPass, Trainer
+
+WARM_UP = 3  # steps that a graph takes before it is captured, so that all memory and all state is there
+
+
+class Gradient(Protocol):
+    """What the graph records: a `Trainer`, or one that is compiled."""
+
+    def gradient(self, x: Tensor) -> ForwardPass:
+        """The gradients of one batch `x [B, X]`, left in `.grad`."""
+
+
+class Graph:
+    """A whole step as one CUDA graph: the numbers of its images are copied in, and one launch does the rest, fetching
+    and binarising included. Where batches are not chosen by numbers, a batch is copied in.
+
+    The first `WARM_UP` steps run as `executed` runs them, on the stream that is captured next; they are ordinary steps,
+    and capturing moves nothing, so the training is that of `eager`. A learning rate that changes is a number on the
+    device, written before each step.
+
+    Args:
+        trainer: has all state.
+        executed: gives its gradients.
+    """
+
+    def __init__(self, trainer: Trainer, executed: Gradient):
+        self.trainer, self.executed = trainer, executed
+        for group in trainer.groups():
+            if "capturable" in group:
+                group["capturable"] = True
+        batches, device = trainer.batches, trainer.losses.device
+        self.batches = batches if isinstance(batches, Batches | StackedBatches) else None
+        self.rates = [torch.zeros((), device=device) for _ in trainer.groups()] if trainer.anneals else []
+        self.fixed = [group["lr"] for group in trainer.groups()]
+        streams = trainer.generators()
+        self._gradient = _Captured(lambda x: executed.gradient(x).loss, streams)
+        self._step = _Captured(self._work, [*streams, *(self.batches.generators() if self.batches else [])])
+
+    def gradient(self, x: Tensor) -> Tensor:
+        return self._gradient(x)
+
+    def step(self) -> None:
+        given = self.batches.choose() if self.batches else next(self.trainer.batches)
+        self.trainer.set_rates()
+        for rate, group in zip(self.rates, self.trainer.groups(), strict=False):
+            rate.fill_(group["lr"])
+        self.trainer.note(self._step(given))
+
+    def _work(self, given: Tensor) -> Tensor:
+        forward = self.executed.gradient(self.batches.fetch(given) if self.batches else given)
+        with self._rates_on_device():
+            self.trainer.move(forward)
+        return forward.loss
+
+    @contextmanager
+    def _rates_on_device(self) -> Iterator[None]:
+        """Inside, the optimisers read the rates that change from the device; outside they have them as numbers."""
+        groups, numbers = self.trainer.groups(), [group["lr"] for group in self.trainer.groups()]
+        if not self.rates and numbers != self.fixed:
+            raise Impossible("engine=graph would repeat one learning rate, and this one changes; set engine=eager.")
+        for rate, group in zip(self.rates, groups, strict=False):
+            group["lr"] = rate
+        try:
+            yield
+        finally:
+            for number, group in zip(numbers, groups, strict=True):
+                group["lr"] = number
+
+
+class _Captured:
+    """`work` of a tensor, captured at the call after `WARM_UP` ordinary ones and replayed from then on.
+
+    Args:
+        work: what is captured.
+        generators: whose noise it draws, beside PyTorch's own.
+    """
+
+    def __init__(self, work: Callable[[Tensor], Tensor], generators: list[torch.Generator]):
+        self.work, self.generators, self.calls = work, generators, 0
+        self.stream = torch.cuda.Stream()
+        self.graph: torch.cuda.CUDAGraph | None = None
+
+    def __call__(self, given: Tensor) -> Tensor:
+        """The loss; its memory is written again by the next call.
+
+        Raises:
+            CaptureFailed: the device could not record the work.
+        """
+        if self.calls < WARM_UP:
+            if not self.calls:
+                gc.collect()  # an old graph of a parameter would bind its gradient to another stream
+            self.calls += 1
+            self.stream.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(self.stream), warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "This instance was constructed with capturable=True")
+                loss = self.work(given).detach()
+            torch.cuda.current_stream().wait_stream(self.stream)
+            given.record_stream(self.stream)
+            return loss
+        if self.graph is None:
+            self.graph = self._capture(given)
+        self.given.copy_(given)
+        self.graph.replay()
+        return self.loss
+
+    def _capture(self, given: Tensor) -> Any:
+        self.given = given.clone()  # where every one is copied to
+        graph = torch.cuda.CUDAGraph()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # deprecated in later versions, which need none of it
+            for generator in self.generators:  # the default generator registers itself
+                graph.register_generator_state(generator)
+        torch.cuda.synchronize()
+        try:
+            with torch.cuda.graph(graph, stream=self.stream):
+                self.loss = self.work(self.given).detach()
+        except RuntimeError as error:
+            reason = str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
+            raise CaptureFailed(
+                f"The GPU could not record a training step as a graph ({reason}); engine=eager and engine=compile run."
+            ) from error
+        return graph

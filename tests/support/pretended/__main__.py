@@ -1,0 +1,30 @@
+"""The whole sweep on the pretended GPU: `python -m tests.support.pretended [OPTION ...]`, by default of every option.
+
+A line a pair, and at the end how many there were and what is wrong with them; a few minutes. The tests have some of
+the pairs.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.support.pretended import library
+
+CACHE = Path(__file__).parents[3] / ".pytest_cache" / "d" / "pretended_gpu"
+
+
+def main(options: list[str]) -> int:
+    """Exit status: 0; 1 where something is wrong, or where there is no compiler."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    made = library.compiled(CACHE)
+    if made is None:
+        print(library.NO_COMPILER, file=sys.stderr)
+        return 1
+    environment = os.environ | {library.VARIABLE: str(made), "OMP_NUM_THREADS": "1"}
+    words = [sys.executable, "-m", "tests.support.pretended.main", "tests.support.pretended.sweep", *options]
+    return subprocess.run(words, env=environment, check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
