@@ -36,9 +36,12 @@ def possible(log_q: Tensor, values: Tensor) -> Tensor:
     return values.where(log_q > -math.inf, 0)
 
 
-def relative_entropy(log_p: Tensor, log_prior: Tensor) -> Tensor:
-    """p log(p / prior), term by term: 0 where p is 0, infinite where the prior alone is."""
+def relative_entropy(log_p: Tensor, log_prior: Tensor | float) -> Tensor:
+    """p log(p / prior), term by term: 0 where p is 0, infinite where the prior alone is. A number as `log_prior` is of
+    outcomes that are all alike."""
     terms = log_p.exp() * (log_p - log_prior)
+    if isinstance(log_prior, float):
+        return terms
     return terms.masked_fill(ruled_out(log_prior) & ~ruled_out(log_p), math.inf)
 
 

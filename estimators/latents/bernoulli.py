@@ -29,18 +29,17 @@ class Bernoulli(Discrete):
 
     @property
     def states(self) -> int:
-        return 2 ** self.logits.shape[-1]
+        return 2 ** self.params.shape[-1]
 
     def uniform(self, k: int) -> Tensor:
         """Uniform noise `[K, ..., B, D]`, strictly inside (0, 1). A bit is 1 where u > 1 - p."""
-        eps = torch.finfo(self.logits.dtype).eps
-        u = torch.rand(k, *self.logits.shape, dtype=self.logits.dtype, device=self.logits.device)
+        eps = torch.finfo(self.params.dtype).eps
+        u = torch.rand(k, *self.params.shape, dtype=self.params.dtype, device=self.params.device)
         return u.clamp(eps, 1 - eps)
 
     def sample(self, k: int) -> Tensor:
-        return (self.uniform(k) > torch.sigmoid(-self.logits.detach())).to(
-            self.logits.dtype
-        )  # as harden(perturbed), faster
+        # as harden(perturbed), faster
+        return (self.uniform(k) > torch.sigmoid(-self.logits.detach())).to(self.params.dtype)
 
     def perturbed(self, k: int) -> Tensor:
         return self.logits + torch.logit(self.uniform(k))
@@ -77,12 +76,14 @@ class Bernoulli(Discrete):
         return type(self)(torch.zeros_like(self.params[..., :1, :]))
 
     def kl(self, prior: Any = None) -> Tensor:
-        logits, prior_logits = self.logits, (self.standard() if prior is None else prior).logits
-        ones = relative_entropy(F.logsigmoid(logits), F.logsigmoid(prior_logits))
-        return (ones + relative_entropy(F.logsigmoid(-logits), F.logsigmoid(-prior_logits))).sum(-1)
+        logits, half = self.logits, -math.log(2)
+        prior_ones = half if prior is None else F.logsigmoid(prior.logits)
+        prior_zeros = half if prior is None else F.logsigmoid(-prior.logits)
+        ones = relative_entropy(F.logsigmoid(logits), prior_ones)
+        return (ones + relative_entropy(F.logsigmoid(-logits), prior_zeros)).sum(-1)
 
     def enumerate(self, start: int = 0, stop: int | None = None) -> Tensor:
-        size = self.logits.shape[-1]
-        index = torch.arange(start, 2**size if stop is None else stop, device=self.logits.device)
+        size = self.params.shape[-1]
+        index = torch.arange(start, 2**size if stop is None else stop, device=self.params.device)
         bits = index[:, None] >> torch.arange(size, device=index.device) & 1  # [S, D]
-        return bits.to(self.logits.dtype).view(-1, *[1] * len(self.batch_shape), size)
+        return bits.to(self.params.dtype).view(-1, *[1] * len(self.batch_shape), size)

@@ -1,6 +1,7 @@
 """Independent categorical variables as one-hot vectors."""
 
 import math
+from abc import abstractmethod
 from typing import Any, Self
 
 import torch
@@ -29,6 +30,11 @@ class OneHot(Discrete):
     event_ndim = 2
 
     @property
+    @abstractmethod
+    def shape(self) -> torch.Size:
+        """Of the logits `[..., B, D, C]`."""
+
+    @property
     def log_probs(self) -> Tensor:
         """Log-probabilities, shaped as z; finite also of categories with logit -inf, so that 0 times one is 0."""
         return log_probabilities(self.logits)
@@ -39,14 +45,12 @@ class OneHot(Discrete):
 
     @property
     def states(self) -> int:
-        size, categories = self.logits.shape[-2:]
+        size, categories = self.shape[-2:]
         return categories**size
 
     def gumbel(self, k: int) -> Tensor:
         """Standard Gumbel noise `[K, ..., B, D, C]`."""
-        like = self.logits.detach().expand(k, *self.logits.shape)
-        # contiguous, so that the draws do not depend on how the logits lie in memory, which a compiler decides
-        noise = torch.empty_like(like, memory_format=torch.contiguous_format).exponential_()
+        noise = self.params.detach().new_empty((k, *self.shape)).exponential_()
         return -noise.clamp(min=torch.finfo(noise.dtype).tiny).log()
 
     def perturbed(self, k: int) -> Tensor:
@@ -89,11 +93,11 @@ class OneHot(Discrete):
         return relative_entropy(self.log_probs, (self.standard() if prior is None else prior).log_probs).sum((-2, -1))
 
     def enumerate(self, start: int = 0, stop: int | None = None) -> Tensor:
-        size, categories = self.logits.shape[-2:]
-        index = torch.arange(start, categories**size if stop is None else stop, device=self.logits.device)
+        size, categories = self.shape[-2:]
+        index = torch.arange(start, categories**size if stop is None else stop, device=self.params.device)
         digits = index[:, None] // categories ** torch.arange(size, device=index.device) % categories  # [S, D]
         return (
-            F.one_hot(digits, categories).to(self.logits.dtype).view(-1, *[1] * len(self.batch_shape), size, categories)
+            F.one_hot(digits, categories).to(self.params.dtype).view(-1, *[1] * len(self.batch_shape), size, categories)
         )
 
 
@@ -103,13 +107,17 @@ class Categorical(OneHot):
     family = "categorical"
 
     @property
+    def shape(self) -> torch.Size:
+        return self.params.shape
+
+    @property
     def logits(self) -> Tensor:
         return finite(self.params)
 
     def normal(self, k: int) -> Tensor:
         """Standard normal noise `[K, ..., B, D, C - 1]`, one value for each category but the last."""
-        shape = (k, *self.logits.shape[:-1], self.logits.shape[-1] - 1)
-        return torch.randn(shape, dtype=self.logits.dtype, device=self.logits.device)
+        shape = (k, *self.shape[:-1], self.shape[-1] - 1)
+        return torch.randn(shape, dtype=self.params.dtype, device=self.params.device)
 
     def standard(self) -> Self:
         return type(self)(torch.zeros_like(self.params[..., :1, :, :]))

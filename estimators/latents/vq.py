@@ -71,6 +71,10 @@ class VQ(OneHot):
         return closeness(self.params, self.codebook.detach())
 
     @property
+    def shape(self) -> torch.Size:
+        return torch.Size((*self.params.shape[:-1], self.codebook.shape[0]))
+
+    @property
     def logits(self) -> Tensor:
         if self.deterministic:
             raise ValueError(
@@ -80,7 +84,7 @@ class VQ(OneHot):
 
     def with_logits(self, logits: Tensor) -> Categorical:
         codes = Categorical(logits)
-        if logits.shape == (*self.params.shape[:-1], self.codebook.shape[0]):
+        if logits.shape == self.shape:
             codes.gumbel = self.gumbel  # type: ignore[method-assign]
         return codes
 

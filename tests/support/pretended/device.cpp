@@ -125,9 +125,10 @@ at::Tensor& copy(at::Tensor& self, const at::Tensor& source, bool) {
 }
 
 const at::Tensor& resize(const at::Tensor& self, c10::IntArrayRef size, std::optional<c10::MemoryFormat>) {
+  if (self.sizes() == size) return self;  // a row that is drawn into stays where it is
   at::Tensor made = sent(at::empty(size, self.options().device(c10::DeviceType::CPU)), nullptr);
   self.unsafeGetTensorImpl()->set_storage_keep_dtype(made.storage());
-  self.unsafeGetTensorImpl()->set_sizes_and_strides(made.sizes(), made.strides());
+  self.unsafeGetTensorImpl()->set_sizes_and_strides(made.sizes(), made.strides(), 0);
   return self;
 }
 
