@@ -10,7 +10,7 @@ from bench.measure.clock import Rounds
 from bench.measure.timing import compare
 from bench.speed.plain import BareLoop
 from bench.speed.problems import LEAD, TRAIN, problem
-from bench.train.engine import engine
+from bench.train.engine import GRAPHS, engine
 from bench.train.replicas import Replicas
 from bench.train.trainer import Trainer
 
@@ -28,7 +28,7 @@ class Way(NamedTuple):
 def ways(device: torch.device) -> list[Way]:
     """Those that this device has: graphs are CUDA's, and compiling several seeds takes minutes on a processor."""
     found = [Way("eager", 1), Way("compile", 1), Way("eager", REPLICAS)]
-    return found + ([Way("graph", 1), Way("graph", REPLICAS)] if device.type == "cuda" else [])
+    return found + ([Way(name, r) for name in GRAPHS for r in (1, REPLICAS)] if device.type == "cuda" else [])
 
 
 def step_of(way: Way, device: torch.device) -> Callable[[], object]:

@@ -107,3 +107,23 @@ def test_an_identity_has_no_infinity():
     config["estimator"]["k"] = float("inf")
     with pytest.raises(BadInput, match="finite"):
         identity(config)
+
+
+@pytest.mark.parametrize(
+    ("words", "cuda", "said"),
+    [
+        ("engine=compile device=cpu", False, "engine=compile needs a C++ compiler, and this machine has none"),
+        ("engine=compile device=auto", False, "engine=compile needs a C++ compiler, and this machine has none"),
+        ("engine=compile device=cuda", True, "engine=compile needs Triton, and this machine has none"),
+        ("engine=compiled_graph device=cuda", True, "engine=compiled_graph needs Triton, and this machine has none"),
+    ],
+)
+def test_what_compiles_needs_a_compiler(monkeypatch, words, cuda, said):
+    monkeypatch.setattr("bench.config.prepare._has_cuda", lambda: cuda)
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(BadInput, match=rf"^{re.escape(said)}; engine=eager runs\.$"):
+        check(resolved(*words.split()))
+    monkeypatch.setattr("shutil.which", lambda name: name)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name)
+    check(resolved(*words.split()))

@@ -144,7 +144,7 @@ def test_the_parts_of_a_gpu_train_on_mnist_and_run_the_tests_that_need_one(tmp_p
     every = {part.name: part for part in parts("cuda", tmp_path, Path("with 'a' quote"))}
     assert list(every) == ["versions", "options", "tests", "speed", "steps", "shared"]
     assert any(word.endswith("test_gpu.py") for word in every["tests"].words)
-    assert "engine=eager,compile,graph" in every["steps"].words
+    assert "engine=eager,compile,graph,compiled_graph" in every["steps"].words
     assert r"data.root='with \'a\' quote'" in every["shared"].words
 
 

@@ -19,9 +19,8 @@ FREE = (*UNFILLED, "aten::_unsafe_view", "aten::resize_")  # no kernel, though n
 WAITING = {  # the host needs a size or a verdict of theirs before it goes on
     "aten::_local_scalar_dense", "aten::is_nonzero", "aten::equal", "aten::nonzero", "aten::masked_select",
     "aten::_unique2", "aten::unique_dim", "aten::unique_consecutive", "aten::bincount", "aten::multinomial",
-    "aten::_linalg_eigh", "aten::_linalg_svd", "aten::linalg_cholesky_ex", "aten::cholesky", "aten::linalg_inv_ex",
-    "aten::_linalg_solve_ex", "aten::linalg_lu_factor_ex", "aten::linalg_lstsq", "aten::linalg_qr", "aten::_linalg_det",
-    "aten::linalg_eig", "aten::_linalg_eigvals", "aten::repeat_interleave", "aten::_linalg_slogdet",
+    "aten::_linalg_eigh", "aten::_linalg_svd", "aten::_linalg_check_errors", "aten::linalg_lstsq", "aten::linalg_qr",
+    "aten::_linalg_det", "aten::linalg_eig", "aten::_linalg_eigvals", "aten::repeat_interleave", "aten::_linalg_slogdet",
 }  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from tests.support.pretended.gpu import Graph, Watch
 
 FAULTS: dict[str, Callable[[Tensor], object]] = {
     "nothing": lambda c: (c * 2).sum(),
+    "nothing looked at": lambda c: torch.linalg.cholesky_ex(torch.ones_like(c).diag())[0],
     "mixes": lambda c: torch.ops.aten.add.Tensor(c, torch.ones(4)),
     "item": lambda c: c.sum().item(),
     "branch": lambda c: c if c.sum() > 0 else -c,
@@ -46,3 +47,12 @@ def seen() -> dict[str, tuple[list[str], bool]]:
             captured = False
         found[name] = sorted({s.kind for s in watch.seen}), captured
     return found
+
+
+def into_rows() -> list[float]:
+    """Noise that was drawn into the rows of a tensor, and a row that was not."""
+    values = torch.zeros(3, 4, device="cuda")
+    stream = torch.Generator("cuda").manual_seed(1)
+    for row in values[:2]:
+        torch.rand(4, generator=stream, out=row)
+    return values.flatten().tolist()

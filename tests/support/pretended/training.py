@@ -75,7 +75,7 @@ def failing() -> dict[str, Any]:
 
 
 def falling_back(engine: str, fallback: str) -> list[str]:
-    """What a run says, and the engines in its table of costs, where a step cannot be recorded."""
+    """What a run says whose step cannot be recorded, or the engine by which it trains instead."""
     config = run_config("bernoulli", {"_target_": "estimators.rloo.RLOO", "k": 2}, train={"steps": 2})
     config |= {"device": "cuda", "engine": engine, "engine_fallback": fallback}
     with mock.patch.object(RLOO, "update", lambda self, estimate: estimate.cost.sum().item()):
@@ -84,3 +84,10 @@ def falling_back(engine: str, fallback: str) -> list[str]:
         except ValueError as error:
             return [str(error)]
     return [experiment.executes, type(experiment.engine).__name__]
+
+
+def refused() -> dict[str, Any]:
+    """What becomes of steps that no graph can record."""
+    asked = [(engine, fallback) for engine in engines.GRAPHS for fallback in ("none", "eager")]
+    found: dict[str, Any] = {f"{engine}, {fallback}": falling_back(engine, fallback) for engine, fallback in asked}
+    return found | {"failing": failing()}
