@@ -50,7 +50,8 @@ class OneHot(Discrete):
 
     def gumbel(self, k: int) -> Tensor:
         """Standard Gumbel noise `[K, ..., B, D, C]`."""
-        noise = self.params.detach().new_empty((k, *self.shape)).exponential_()
+        # like no other tensor: the draws must not depend on how one lies in memory, which a compiler decides
+        noise = torch.empty((k, *self.shape), dtype=self.params.dtype, device=self.params.device).exponential_()
         return -noise.clamp(min=torch.finfo(noise.dtype).tiny).log()
 
     def perturbed(self, k: int) -> Tensor:
