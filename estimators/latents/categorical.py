@@ -50,8 +50,9 @@ class OneHot(Discrete):
 
     def gumbel(self, k: int) -> Tensor:
         """Standard Gumbel noise `[K, ..., B, D, C]`."""
-        # like no other tensor: the draws must not depend on how one lies in memory, which a compiler decides
-        noise = torch.empty((k, *self.shape), dtype=self.params.dtype, device=self.params.device).exponential_()
+        like = self.params.detach()[..., :1].expand(k, *self.shape)  # in a batch of torch.func.vmap where q is
+        # contiguous, so that the draws do not depend on how the parameters lie in memory, which a compiler decides
+        noise = torch.empty_like(like, memory_format=torch.contiguous_format).exponential_()
         return -noise.clamp(min=torch.finfo(noise.dtype).tiny).log()
 
     def perturbed(self, k: int) -> Tensor:
