@@ -50,9 +50,9 @@ class OneHot(Discrete):
 
     def gumbel(self, k: int) -> Tensor:
         """Standard Gumbel noise `[K, ..., B, D, C]`."""
-        like = self.params.detach()[..., :1].expand(k, *self.shape)  # in a batch of torch.func.vmap where q is
-        # contiguous, so that the draws do not depend on how the parameters lie in memory, which a compiler decides
-        noise = torch.empty_like(like, memory_format=torch.contiguous_format).exponential_()
+        like = self.logits.detach()
+        # contiguous, so that the draws do not depend on how the logits lie in memory, which a compiler decides
+        noise = torch.empty_like(like.expand(k, *like.shape), memory_format=torch.contiguous_format).exponential_()
         return -noise.clamp(min=torch.finfo(noise.dtype).tiny).log()
 
     def perturbed(self, k: int) -> Tensor:
