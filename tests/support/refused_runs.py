@@ -47,6 +47,8 @@ RUNS = """
     threads=100000
     engine=jit
     engine=graph device=cpu
+    engine=compiled_graph device=cpu
+    engine_fallback=compile
     problem=nope
     problem.k=3
     latent.dim=3 problem=gaussian_exp

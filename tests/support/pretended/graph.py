@@ -20,7 +20,8 @@ WAITING = {  # the host needs a size or a verdict of theirs before it goes on
     "aten::_local_scalar_dense", "aten::is_nonzero", "aten::equal", "aten::nonzero", "aten::masked_select",
     "aten::_unique2", "aten::unique_dim", "aten::unique_consecutive", "aten::bincount", "aten::multinomial",
     "aten::_linalg_eigh", "aten::_linalg_svd", "aten::_linalg_check_errors", "aten::linalg_lstsq", "aten::linalg_qr",
-    "aten::_linalg_det", "aten::linalg_eig", "aten::_linalg_eigvals", "aten::repeat_interleave", "aten::_linalg_slogdet",
+    "aten::_linalg_det", "aten::linalg_eig", "aten::_linalg_eigvals", "aten::repeat_interleave",
+    "aten::_linalg_slogdet",
 }  # fmt: skip
 
 
