@@ -1,7 +1,8 @@
 """`python -m bench.gpu`: everything that only a GPU can show, in one sitting.
 
 Each part is a command under its own limit, with what it prints in a file of its own; `parts.json` says how each ended,
-after each. The same command does what is not done yet. On the CPU the parts are as small as they can be.
+after each. The limits are shares of what is left of --seconds: what a part does not need goes to those behind it. The
+same command does what is not done yet. On the CPU the parts are as small as they can be.
 """
 
 import argparse
@@ -22,7 +23,7 @@ from bench.run.provenance import commit
 from bench.terminal import Parser, to_its_end
 
 STATE = "parts.json"
-GRACE = 10  # seconds that a part has to write down where it stands
+GRACE = 10  # seconds that a part has to write down where it stands, a quarter of its own at the most
 NEVER = {"status": "not begun", "seconds": 0.0}
 
 
@@ -38,17 +39,20 @@ def main(argv: list[str] | None = None) -> int:
         for part in asked:
             if state.get(part.name, NEVER)["status"] == "done":
                 continue
-            print(f"{part.name}: at most {max(0.0, min(part.limit, end - time.monotonic())):.0f} s", flush=True)
-            state[part.name] = do(part, out, end - time.monotonic())
+            waiting = [other for other in asked if state.get(other.name, NEVER)["status"] != "done"]
+            behind = waiting[waiting.index(part) :]
+            seconds = max(0.0, end - time.monotonic()) * part.share / sum(other.share for other in behind)
+            print(f"{part.name}: at most {seconds:.0f} s", flush=True)
+            state[part.name] = do(part, out, seconds)
             replace(out / STATE, json.dumps(about | {"parts": state}, indent=1).encode())
     except KeyboardInterrupt:
         print("Interrupted: what is done is kept, and the same command goes on.")
         return 130
-    print(f"{'part':10} {'seconds':>7}  status")
+    print(f"{'part':15} {'seconds':>7}  status")
     for part in every:
         how = state.get(part.name, NEVER)
         see = f", see {chosen.out / part.name}.log" if (out / f"{part.name}.log").exists() else ""
-        print(f"{part.name:10} {how['seconds']:7.0f}  {how['status']}{see}")
+        print(f"{part.name:15} {how['seconds']:7.0f}  {how['status']}{see}")
     return 0 if all(state[part.name]["status"] == "done" for part in asked) else 1
 
 
@@ -75,11 +79,13 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     return chosen
 
 
-def do(part: Part, out: Path, left: float) -> dict[str, Any]:
-    """Run a part for as long as it may take and `left` allows; how it ended. It ends with all that it has started."""
-    start, limit = time.monotonic(), min(part.limit, left)
-    if limit <= 0:
+def do(part: Part, out: Path, seconds: float) -> dict[str, Any]:
+    """Run a part for so long, its last seconds to write down where it stands; how it ended. It ends with all that it
+    has started."""
+    if seconds <= 0:
         return {"status": "no time was left", "seconds": 0.0}
+    start, grace = time.monotonic(), min(GRACE, seconds / 4)
+    limit = seconds - grace
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     around = os.environ | {"PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
     with open(out / f"{part.name}.log", "wb") as log:
@@ -90,16 +96,16 @@ def do(part: Part, out: Path, left: float) -> dict[str, Any]:
         except subprocess.TimeoutExpired:
             status = f"reached its limit of {limit:.0f} s"
         finally:
-            end(process)
+            end(process, grace)
     return {"status": status, "seconds": time.monotonic() - start}
 
 
-def end(process: subprocess.Popen[bytes]) -> None:
+def end(process: subprocess.Popen[bytes], grace: float) -> None:
     """End a process, at a signal by which a run writes down where it stands, and then all that is left of its group."""
     if process.poll() is None:
         os.killpg(process.pid, signal.SIGTERM)
         with suppress(subprocess.TimeoutExpired):
-            process.wait(GRACE)
+            process.wait(grace)
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()

@@ -12,14 +12,14 @@ TINY = [
     "latent=bernoulli_small", "threads=1", "timing.repetitions=2", "timing.block=0", "timing.warmup=0",
 ]  # fmt: skip
 MNIST = ["latent=bernoulli", "data=mnist", "data.download=false", "train.steps=2000"]
-SPEED = ["draws", "steps", "gradients"]
+SPEED = ("gradients", "draws", "steps")
 
 
 class Part(NamedTuple):
-    """A module that leaves its results in a folder as soon as it has them, and the seconds that it may take."""
+    """A module that leaves its results in a folder as soon as it has them, and its share of the seconds."""
 
     name: str
-    limit: float
+    share: float
     module: str
     words: list[str]
 
@@ -44,17 +44,20 @@ def parts(device: str, out: Path, data: Path = Path("data")) -> list[Part]:
     steps += [] if tiny else ["measure.at=[0]", "evaluate.at=[1]"]
     shared = ["name=shared", *(["probe.estimators=[rloo]", "probe.batch_sizes=[8]"] if tiny else [])]
     shared += ["probe.tuning_steps=1" if tiny else "probe.tuning_steps=200", "measure.reference=none"]
-    speed = ["--device", device, "--out", str(out / "speed"), "--only", *(["gradients"] if tiny else SPEED)]
-    speed += ["--quick"] if tiny else []
+    quick = ["--quick"] if tiny else []
+    speed = {
+        f"speed_{what}": ["--device", device, "--out", str(out / f"speed_{what}"), "--only", what, *quick]
+        for what in SPEED[: 1 if tiny else None]
+    }
     options = ["--device", device, "--out", str(out / "options.csv"), *(["--options", "rloo"] if tiny else [])]
     tests = ["-q", "-p", "no:cacheprovider", "-m", "gpu", "--maxfail=50", *gpu_tests()]
     made = {
-        "versions": (60, "bench.gpu.versions", []),
-        "options": (150, "bench.gpu.options", options),
-        "tests": (150, "pytest", tests),
-        "speed": (150, "bench.speed", speed),
-        "steps": (150, "bench", ["-m", *where, *steps]),
-        "shared": (300, "bench.probe", [*where, *shared]),
+        "versions": (30, "bench.gpu.versions", []),
+        "options": (120, "bench.gpu.options", options),
+        "tests": (90, "pytest", tests),
+        **{name: (30, "bench.speed", words) for name, words in speed.items()},
+        "steps": (90, "bench", ["-m", *where, *steps]),
+        "shared": (120, "bench.probe", [*where, *shared]),
     }
     return [Part(name, *how) for name, how in made.items() if name != "tests" or (not tiny and gpu_tests())]
 

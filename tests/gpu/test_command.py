@@ -15,7 +15,7 @@ MAINS = {"bench": "bench.cli", "bench.speed": "bench.speed.command", "bench.prob
 LEFT = {
     "versions": "versions.log",
     "options": "options.csv",
-    "speed": "speed/speed.csv",
+    "speed_gradients": "speed_gradients/speed.csv",
     "steps": "steps/*/complete.json",
     "shared": "shared/*/complete.json",
 }
@@ -23,7 +23,7 @@ DRY = ["--device", "cpu", "--out"]
 
 
 def planted(monkeypatch, **programs: str) -> None:
-    """Parts that are these programs, each for 30 seconds at the most."""
+    """Parts that are these programs, all with the same share of the seconds."""
     made = [Part(name, 30, "timeit", ["-n", "1", "-r", "1", program]) for name, program in programs.items()]
     monkeypatch.setattr(command, "parts", lambda *_: made)
 
@@ -66,13 +66,39 @@ def test_a_damaged_state_is_no_state(tmp_path, content):
     assert command.earlier(tmp_path, {"device": "cpu", "commit": None}) == {}
 
 
-def test_a_part_ends_at_the_limit_and_later_ones_are_told(tmp_path, monkeypatch, capsys):
+def test_a_part_at_its_limit_leaves_the_others_their_share(tmp_path, monkeypatch, capsys):
     planted(monkeypatch, slow="import time; time.sleep(60)", late="print(1)")
     start = time.monotonic()
-    assert command.main([*DRY, str(tmp_path), "--seconds", "0.5"]) == 1
+    assert command.main([*DRY, str(tmp_path), "--seconds", "16"]) == 1
     assert time.monotonic() - start < 20
-    assert ended(tmp_path) == {"slow": "reached its limit of 0 s", "late": "no time was left"}
+    assert ended(tmp_path) == {"slow": "reached its limit of 6 s", "late": "done"}
+    assert "slow: at most 8 s" in capsys.readouterr().out
+
+
+def test_what_is_done_leaves_its_seconds_to_the_rest(tmp_path, monkeypatch, capsys):
+    seen: dict[str, float] = {}
+
+    def do(part, out, seconds):
+        seen[part.name] = seconds
+        return {"status": "done" if part.name != "b" else "ended", "seconds": 0.0}
+
+    planted(monkeypatch, a="", b="", c="")
+    monkeypatch.setattr(command, "do", do)
+    words = [*DRY, str(tmp_path), "--seconds", "300"]
+    command.main(words)
+    assert seen == pytest.approx({"a": 100, "b": 150, "c": 300}, abs=5)
+    seen.clear()
+    command.main(words)
+    assert seen == pytest.approx({"b": 300}, abs=5)
     capsys.readouterr()
+
+
+def test_no_time_is_no_time(tmp_path):
+    assert command.do(Part("late", 1, "timeit", []), tmp_path, 0.0)["status"] == "no time was left"
+
+
+def test_the_shares_fit_into_a_sitting(tmp_path):
+    assert sum(part.share for part in parts("cuda", tmp_path)) <= 540
 
 
 AT_ITS_END = """
@@ -90,8 +116,8 @@ time.sleep(60)
 def test_a_part_at_its_limit_may_write_down_where_it_stands(tmp_path, monkeypatch, handler, left):
     monkeypatch.setattr(command, "GRACE", 1)
     program = AT_ITS_END.format(file=str(tmp_path / "file"), handler=handler)
-    part, start = Part("slow", 4, "timeit", ["-n", "1", "-r", "1", program]), time.monotonic()
-    assert command.do(part, tmp_path, 100)["status"] == "reached its limit of 4 s"
+    part, start = Part("slow", 1, "timeit", ["-n", "1", "-r", "1", program]), time.monotonic()
+    assert command.do(part, tmp_path, 5)["status"] == "reached its limit of 4 s"
     assert time.monotonic() - start < 20
     assert (tmp_path / "file").read_text() == left
 
@@ -117,7 +143,7 @@ def alive(pid: int) -> bool:
 def test_one_part_alone_leaves_the_others_for_later(tmp_path, monkeypatch, capsys):
     planted(monkeypatch, one="print(1)", other="print(2)")
     assert command.main([*DRY, str(tmp_path), "--only", "other"]) == 0
-    assert "one              0  not begun\n" in capsys.readouterr().out
+    assert "one                   0  not begun\n" in capsys.readouterr().out
     assert ended(tmp_path) == {"other": "done"}
 
 
@@ -142,7 +168,8 @@ def test_every_part_runs_dry_on_the_cpu(tmp_path, monkeypatch, capsys):
 
 def test_the_parts_of_a_gpu_train_on_mnist_and_run_the_tests_that_need_one(tmp_path):
     every = {part.name: part for part in parts("cuda", tmp_path, Path("with 'a' quote"))}
-    assert list(every) == ["versions", "options", "tests", "speed", "steps", "shared"]
+    speed = ["speed_gradients", "speed_draws", "speed_steps"]
+    assert list(every) == ["versions", "options", "tests", *speed, "steps", "shared"]
     assert any(word.endswith("test_gpu.py") for word in every["tests"].words)
     assert "engine=eager,compile,graph,compiled_graph" in every["steps"].words
     assert r"data.root='with \'a\' quote'" in every["shared"].words
