@@ -35,7 +35,7 @@ def prepare(config: Mapping[str, Any]) -> Config:
     if "path" in prepared.get("data", {}):
         prepared["data"] = _found(prepared["data"])
     if prepared["device"] == "auto":
-        prepared["device"] = "cuda" if _has_cuda() else "cpu"
+        prepared["device"] = "cuda" if has_cuda() else "cpu"
     if prepared["precision"] != "highest" and prepared["device"] == "cpu":
         raise BadInput(
             f"precision={prepared['precision']} is of a GPU's float32 products, and this run is on the CPU; "
@@ -84,7 +84,7 @@ def check(config: Mapping[str, Any]) -> None:
         raise BadInput("latent.layers needs the sizes of one layer or more, or null; got [].")
     _check_reference(leaves["measure.reference"])
     _check_precision(leaves)
-    if leaves["device"] == "cuda" and not _has_cuda():
+    if leaves["device"] == "cuda" and not has_cuda():
         raise BadInput("device=cuda was asked for and this machine has no CUDA device; device=cpu or device=auto runs.")
     _check_engine(leaves["engine"], leaves["device"])
 
@@ -182,7 +182,7 @@ def _check_precision(leaves: Mapping[str, Any]) -> None:
 
 
 def _check_engine(engine: str, device: str) -> None:
-    on_cpu = engine != "eager" and (device == "cpu" or not _has_cuda())
+    on_cpu = engine != "eager" and (device == "cpu" or not has_cuda())
     if engine in ("graph", "compiled_graph") and on_cpu:
         raise BadInput(
             f"engine={engine} records CUDA graphs, and this run is on the CPU; engine=eager or engine=compile runs."
@@ -200,7 +200,7 @@ def _compiles(on_cpu: bool) -> bool:
     return importlib.util.find_spec("triton") is not None
 
 
-def _has_cuda() -> bool:
+def has_cuda() -> bool:
     import torch
 
     return torch.cuda.is_available()

@@ -47,7 +47,7 @@ class Graph:
         self.fixed = [group["lr"] for group in trainer.groups()]
         streams = trainer.generators()
         self._gradient = _Captured(lambda x: executed.gradient(x).loss, streams)
-        self._step = _Captured(self._work, [*streams, *(self.batches.generators() if self.batches else [])])
+        self.captured = _Captured(self._work, [*streams, *(self.batches.generators() if self.batches else [])])
 
     def gradient(self, x: Tensor) -> Tensor:
         return self._gradient(x)
@@ -57,7 +57,7 @@ class Graph:
         self.trainer.set_rates()
         for rate, group in zip(self.rates, self.trainer.groups(), strict=False):
             rate.fill_(group["lr"])
-        self.trainer.note(self._step(given))
+        self.trainer.note(self.captured(given))
 
     def _work(self, given: Tensor) -> Tensor:
         forward = self.executed.gradient(self.batches.fetch(given) if self.batches else given)

@@ -119,7 +119,7 @@ def test_an_identity_has_no_infinity():
     ],
 )
 def test_what_compiles_needs_a_compiler(monkeypatch, words, cuda, said):
-    monkeypatch.setattr("bench.config.prepare._has_cuda", lambda: cuda)
+    monkeypatch.setattr("bench.config.prepare.has_cuda", lambda: cuda)
     monkeypatch.setattr("shutil.which", lambda name: None)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(BadInput, match=rf"^{re.escape(said)}; engine=eager runs\.$"):

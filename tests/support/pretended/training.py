@@ -38,7 +38,7 @@ def trained(option: str, family: str, name: str, replicas: int, changes: dict[st
             executed.step()
         with Watch() as watch:
             executed.step()
-    graph = executed._step.graph if isinstance(executed, engines.Graph) else None
+    graph = executed.captured.graph if isinstance(executed, engines.Graph) else None
     rates = [group["lr"] for group in trainer.groups()]
     assert all(isinstance(rate, float) for rate in rates)  # whatever reads them finds numbers
     return {
