@@ -6,9 +6,8 @@ import torch
 from torch import Tensor
 
 from estimators.base import Cost
+from estimators.chunks import at_once
 from estimators.latents import Latent
-
-ELEMENTS = 2**24  # of the largest tensor that one chunk of points should give rise to in the cost
 
 
 def substituted(
@@ -32,7 +31,7 @@ def substituted(
     points = torch.arange(alternatives * size, device=z.device)
     costs = []
     with torch.no_grad():
-        for chunk in points.split(max(ELEMENTS // per_point, 1)):
+        for chunk in points.split(at_once(z, per_point)):
             here = torch.arange(size, device=z.device) == chunk[:, None] % size  # [S, D]
             here = here.view(-1, *[1] * axis, size, *[1] * (q.event_ndim - 1))
             moved = torch.where(here, alternative(chunk // size), z)  # [S, K, ..., B, *]

@@ -13,10 +13,9 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from estimators.base import Cost, Estimate, Estimator
+from estimators.chunks import at_once
 from estimators.latents import VQ, Bernoulli, Categorical, Discrete
 from estimators.latents.base import possible
-
-ELEMENTS = 2**24  # of the largest tensor that one chunk of states should give rise to in the cost
 
 
 class EM(Estimator[Discrete]):
@@ -65,7 +64,7 @@ class EM(Estimator[Discrete]):
     def forward(self, q: Discrete, cost: Cost, x: Tensor) -> Estimate:
         if reason := self.refuses(q):
             raise ValueError(reason)
-        size = max(1, ELEMENTS // max(q.params.numel(), x.numel()))
+        size = at_once(q.params, max(q.params.numel(), x.numel()))
         if size >= q.states:
             log_q, c = scored(q, cost, 0, q.states)
             evidence = (log_q - c).detach().logsumexp(0)  # log p(x) [..., B]

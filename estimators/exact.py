@@ -12,12 +12,12 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from estimators.base import Cost, Estimate, Estimator
+from estimators.chunks import at_once
 from estimators.latents import VQ, Bernoulli, Categorical, Enumerable, Gaussian, Latent, Sequence
 from estimators.latents.base import possible
 
 GAUSS = 128  # nodes; beyond, their spacing shrinks too slowly
 REACH = 10.0  # standard deviations that equally spaced nodes cover
-ELEMENTS = 2**24  # of the largest tensor that one chunk of points should give rise to in the cost
 
 
 class Exact(Estimator):
@@ -75,14 +75,14 @@ class Exact(Estimator):
     def forward(self, q: Latent, cost: Cost, x: Tensor) -> Estimate:
         if reason := self.refuses(q):
             raise ValueError(reason)
-        points, chunk = self.points(q), ELEMENTS
+        points = self.points(q)
         if isinstance(q, Enumerable):
             part = partial(enumerated, q, cost)
-            chunk //= max(q.params.numel(), x.numel())
+            chunk = at_once(q.params, max(q.params.numel(), x.numel()))
         elif isinstance(q, Gaussian):
             part = partial(integrated, q, cost, self.nodes_1d, self.weights_1d)
-            chunk //= max(q.params.numel(), q.batch_shape.numel() * x.shape[-1])  # every example has its own points
-        chunk = max(chunk, 1)
+            own = q.batch_shape.numel() * x.shape[-1]  # every example has its own points
+            chunk = at_once(q.params, max(q.params.numel(), own))
         if chunk >= points:
             loss = part(0, points)
         else:

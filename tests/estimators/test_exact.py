@@ -5,7 +5,7 @@ from unittest import mock
 import pytest
 import torch
 
-from estimators import Bernoulli, Gaussian, exact
+from estimators import Bernoulli, Gaussian, chunks, exact
 from estimators.detached import Detached
 from estimators.exact import Exact
 from tests.support.costs import Nonlinear, SampledKL, small_latents, three_bits
@@ -22,7 +22,7 @@ def test_exact_is_the_truth_in_one_chunk_and_in_many(family, kl, elements):
     q, cost = small_latents()[family]
     cost = SampledKL(cost, q) if kl == "sampled" else cost
     params = q.params.clone().requires_grad_()
-    with mock.patch.object(exact, "ELEMENTS", elements):
+    with mock.patch.dict(chunks.ELEMENTS, cpu=elements):
         estimate = Exact(nodes=40)(q.with_params(params), cost, X)
         gradient, decoder = torch.autograd.grad(estimate.loss.sum(), [params, *cost.parameters()])
     truth = true_gradient(q, cost)
@@ -48,7 +48,7 @@ def test_exact_keeps_one_chunk_in_memory(family):
         sizes.append(z.shape[0])
         return cost(z)
 
-    with mock.patch.object(exact, "ELEMENTS", 18):
+    with mock.patch.dict(chunks.ELEMENTS, cpu=18):
         estimator = Exact(nodes=5)
         loss = estimator(q.with_params(params), counted, X).loss
         forward = list(sizes)

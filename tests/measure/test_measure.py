@@ -1,6 +1,7 @@
 """The batched measurement against a loop of single backward passes that sees the same noise."""
 
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -11,7 +12,9 @@ from bench.measure.gradient.layers import gradients, gram_pays, squared_norms
 from bench.measure.gradient.plan import PLANS
 from bench.measure.gradient.reference import Reference
 from bench.measure.gradient.rows import measure
+from bench.measure.gradient.sizes import counted_outputs
 from bench.model.objective import Objective
+from estimators import chunks
 from estimators.exact import Exact
 from estimators.rloo import RLOO
 from tests.support.loop import explicit, numbered, one_gradient
@@ -130,7 +133,7 @@ def test_sums_do_not_depend_on_the_number_of_groups(groups, monkeypatch):
 def test_an_estimator_may_compute_costs_again_in_the_backward_pass(case, monkeypatch):
     objective, x = objective_of(case), images(3)
     wanted = one_gradient(objective, x)
-    monkeypatch.setattr("estimators.exact.ELEMENTS", 100)
+    monkeypatch.setitem(chunks.ELEMENTS, "cpu", 100)
     for name, tally in take(objective, x, 9).items():
         torch.testing.assert_close(tally.mean(), wanted[name], rtol=0, atol=1e-10)
 
@@ -163,3 +166,22 @@ def test_chunks_change_no_distribution():
             assert abs(a[name] - b[name]) < 4 * math.hypot(a[f"{name}_se"], b[f"{name}_se"])
         name = "variance_noise"  # the test sees what a third sample does
         assert abs(a[name] - c[name]) > 4 * math.hypot(a[f"{name}_se"], c[f"{name}_se"])
+
+
+def test_a_tensor_that_several_modules_give_on_is_kept_once():
+    inner = torch.nn.Linear(2, 3)
+    network = torch.nn.Sequential(torch.nn.Sequential(inner), torch.nn.ReLU(), torch.nn.Linear(3, 4))
+    with counted_outputs() as outputs:
+        network(torch.zeros(5, 2))
+    assert outputs.kept == 5 * (3 + 3 + 4)
+    assert outputs.all == 5 * (3 + 3 + 3 + 4 + 4)
+    with counted_outputs() as outputs, torch.no_grad():
+        network(torch.zeros(5, 2))
+    assert (outputs.kept, outputs.passing) == (0, 5 * 4)
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_a_chunk_of_points_is_as_large_as_the_device_bears_and_never_empty(device):
+    like = SimpleNamespace(device=torch.device(device))
+    assert chunks.at_once(like, 2**20) == chunks.ELEMENTS[device] // 2**20
+    assert chunks.at_once(like, 2**40) == 1

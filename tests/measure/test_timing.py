@@ -11,6 +11,7 @@ from bench.measure.timing import evaluations, peak_memory, timed
 from bench.model.objective import Objective
 from bench.streams import own_stream
 from bench.train.trainer import Trainer
+from estimators import chunks
 from estimators.detached import Detached
 from estimators.disarm import Disarm
 from estimators.exact import Exact
@@ -54,7 +55,7 @@ def test_evaluations_of_the_cost(family, estimator, expected, kl):
 
 
 def test_costs_computed_again_in_the_backward_pass_are_not_counted(monkeypatch):
-    monkeypatch.setattr("estimators.exact.ELEMENTS", 100)  # two states are a chunk
+    monkeypatch.setitem(chunks.ELEMENTS, "cpu", 100)  # two states are a chunk
     model, x = vae("bernoulli"), images(3)
     assert evaluations(Objective(model, Exact()), model.encode(x), x) == (16, 0)
 

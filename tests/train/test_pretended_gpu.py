@@ -62,6 +62,12 @@ def test_draws_wait_once_for_where_they_belong(rows):
         assert row["take kernels"] > 50
 
 
+def test_draws_of_a_gpu_are_few_kernels(request):
+    found = library.run(request.config.cache, "draws:kernels", 103, 410)
+    assert 100 < found["encoder"] <= 300
+    assert 100 < found["both"] <= 500
+
+
 def test_evaluations_mix_no_devices(rows):
     for row in rows:
         assert {kind for kind, _, _ in row["evaluate"]} == {"wait"}

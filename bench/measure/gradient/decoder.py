@@ -113,11 +113,13 @@ class GradientDraws:
             of_leaf = q.with_params(leaf)
             shifts = [shift.requires_grad_() for shift in objective.shifts(of_leaf)]
             loss = objective.estimate(of_leaf, x, shifts).loss  # [r, B]
-        self.loss, self.recorded, self.generative = loss, list(calls), generative
-        wanted: list[Any] = [leaf, *shifts, *(c.made for c in calls), *copies.values()]
+        self.loss, self.generative = loss, generative
+        self.recorded = [c._replace(output=x.new_empty(0)) for c in calls]  # what passed is not held beyond its use
+        calls.clear()
+        wanted: list[Any] = [leaf, *shifts, *(c.made for c in self.recorded), *copies.values()]
         total = loss.mean(-1).sum()
         if isinstance(objective.model, Hierarchy):  # whose points have an axis of samples for every layer before them
-            self.recorded = [c._replace(lead=(math.prod(c.lead[:-2]), *c.lead[-2:])) for c in calls]
+            self.recorded = [c._replace(lead=(math.prod(c.lead[:-2]), *c.lead[-2:])) for c in self.recorded]
         grads: tuple[Tensor | None, ...] = (None,) * len(wanted)
         if loss.requires_grad:
             grads = torch.autograd.grad(total, wanted, allow_unused=True, retain_graph=generative.plain)

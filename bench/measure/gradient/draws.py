@@ -78,12 +78,15 @@ def take(
         alone, generative.plain = True, not first_order
         drawn = GradientDraws(objective, q, x, 1, generative)
     shift = drawn.cotangents.mean(0)  # near the mean: subtracting it keeps precision
-    unknown = plan.kept and outputs.passing > 0 and not alone  # how what is not kept grows with the draws
 
     def fitting(values: int) -> int:
         return max(1, int(plan.room(memory) * 2**20 / (2 * values * x.element_size())))
 
     chunk = 1 if alone else fitting(values)
+    most = values + outputs.passing // len(drawn.cotangents)  # as if all that is not kept grew with the draws
+    unknown = (
+        plan.kept and not alone and fitting(most) < min(chunk, draws - len(drawn.cotangents))
+    )  # by how much it does
     start = 0
     while True:
         stop = start + len(drawn.cotangents)
@@ -95,6 +98,7 @@ def take(
         start = stop
         if start == draws:
             break
+        del drawn, cotangents  # of two chunks only one is held
         with counted_outputs() as of_one:
             drawn = GradientDraws(objective, q, x, 1 if unknown else min(chunk, draws - start), generative)
         if unknown:

@@ -1,0 +1,12 @@
+"""How many points a cost is given at once, where an estimator asks for that of many."""
+
+from torch import Tensor
+
+# Of the largest tensor that one chunk of points should give rise to in the cost. A GPU takes as long to be asked for a
+# small chunk as for a large one; a processor is no faster where a chunk leaves its cache.
+ELEMENTS = {"cpu": 2**24, "cuda": 2**27}
+
+
+def at_once(like: Tensor, per_point: int) -> int:
+    """Points of a chunk, 1 or more, on the device of `like`; one point gives rise to `per_point` elements."""
+    return max(1, ELEMENTS.get(like.device.type, ELEMENTS["cpu"]) // per_point)
