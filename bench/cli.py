@@ -85,8 +85,7 @@ def _launch(arguments: list[str], config_name: str, task: "Task", show: "Callabl
         return 1 if isinstance(error, JobFailed) else 2
     show(session)
     show_former(session.endings)
-    failed = any(ending.status == "failed" for ending in session.endings)
-    return 1 if show_gone(session.endings) or failed else 0
+    return 1 if show_gone(session.endings) or session.failed() else 0
 
 
 def _summary(session: "Session") -> None:
@@ -134,7 +133,7 @@ def jobs(arguments: list[str], config_name: str, task: "Task", session: "Session
     settings = {k: v for k, v in settings.items() if k in inspect.signature(hydra.main).parameters}
     settings |= {"config_path": str(CONF), "config_name": config_name, **plugins.VERSION_BASE}
     command = hydra.main(**settings)(task)
-    with _quiet(arguments), plan.kept(arguments, session.expect, written=config_name == "config"):
+    with _quiet(arguments), plan.kept(arguments, session, written=config_name == "config"):
         try:
             with checked(), patch.object(sys.modules["hydra.main"], "get_args_parser", lambda: flags):
                 command()

@@ -20,6 +20,7 @@ from bench.terminal import Parser, cell, plain, to_its_end
 
 STATES = ("done", "running", "failed", "diverged", "skipped", "interrupted", "missing", "changed")
 SKIPS = 3  # reasons for a skip that are shown
+SHOWN = ("status", "reason", "estimator", "family", "seed", "command", "code", "config")  # columns of `runs`
 UNFINISHED = ("missing", "interrupted", "failed", "changed")  # what the same command runs
 LEFT = ("sweep.retry=keep", "sweep.retry=failed")  # of a command that leaves what other code made
 
@@ -130,7 +131,7 @@ def _run(directory: Path) -> RunState:
     if not (directory / store.MARKER).is_file():
         return RunState("interrupted", "", label, command)
     try:
-        [row] = store.read_one(directory, "runs").to_pylist()
+        [row] = store.read_one(directory, "runs", SHOWN).to_pylist()
     except store.SchemaError as error:
         return RunState("failed", str(error), label, command)
     label, made = f"{row['estimator']} on {row['family']}, seed {row['seed']}", ""

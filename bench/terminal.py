@@ -4,8 +4,9 @@ import argparse
 import os
 import re
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from functools import wraps
 from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TextIO
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 P = ParamSpec("P")
+PATIENCE = 1.0  # seconds without a word
 
 
 class Parser(argparse.ArgumentParser):
@@ -81,6 +83,25 @@ def progress_bar(description: str, total: int, shown: bool) -> Iterator[Callable
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(description, total=total, doing="")
         yield lambda done, doing="": bar.update(task, completed=done, doing=plain(doing))
+
+
+@contextmanager
+def slow_bar(description: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Yields `advance(done)`, which shows a bar with the rate where the whole takes longer than a second or two and
+    standard error is a terminal."""
+    started, shown = time.monotonic(), sys.stderr.isatty()
+    with ExitStack() as stack:
+        update: Callable[..., None] | None = None
+
+        def advance(done: int) -> None:
+            nonlocal update
+            seconds = time.monotonic() - started
+            if update is None and shown and seconds > PATIENCE and seconds * (total - done) > PATIENCE * done:
+                update = stack.enter_context(progress_bar(description, total, shown=True))
+            if update:
+                update(done, f"{done / seconds:.0f} a second")
+
+        yield advance
 
 
 class Patient:

@@ -89,7 +89,7 @@ def recorded(directory: Path, config: Described | None = None) -> Ending | None:
     if not (directory / store.MARKER).is_file():
         return None
     try:
-        [row] = store.read_one(directory, "runs").to_pylist()
+        [row] = store.read_one(directory, "runs", ("status", "reason", "step", "code")).to_pylist()
     except store.SchemaError as error:
         raise BadInput(str(error)) from error
     made = "" if config is None else former(row["code"], config)

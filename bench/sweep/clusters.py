@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, ClassVar
 from unittest.mock import patch
 
-from hydra.core.utils import JobReturn, JobStatus
+from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import OmegaConf
@@ -19,7 +19,7 @@ from bench.config.sentences import first_line, needs_extra
 from bench.errors import BadInput
 from bench.run import failures
 from bench.run.ending import Ending
-from bench.sweep import job
+from bench.sweep import already, job
 from bench.sweep.lost import lost_job
 
 if TYPE_CHECKING:
@@ -80,21 +80,18 @@ class Cluster(Launcher):
         if isinstance(found, job.JobFailed):
             found = found.endings
         if isinstance(found, Exception):
-            label = " ".join(o for o in returned.overrides or () if o not in sys.argv)
+            label = " ".join(job.changed(returned.overrides or ()))
             found = [Ending("failed", failures.explain(found), label=label)]
         session.endings += found
         for ending in found:
             if ending.reason:
                 print(f"{f'{number} {ending.label}'.rstrip()}: {ending.status}: {ending.reason}")
-        ended = JobReturn(overrides=returned.overrides, status=JobStatus.COMPLETED)
-        ended.return_value = found
-        return ended
+        return already.returned(returned.overrides or (), found)
 
     def _lost(self, overrides: Sequence[str], reason: str, printed: str) -> JobReturn:
         """The result of a job that ended without sending one."""
-        ended = JobReturn(overrides=overrides, status=JobStatus.COMPLETED)
-        ended.return_value = lost_job(self.task.task, self.context, self.config, overrides, reason, printed)
-        return ended
+        lost = lost_job(self.task.task, self.context, self.config, overrides, reason, printed)
+        return already.returned(overrides, lost)
 
 
 class Slurm(Cluster):

@@ -3,18 +3,37 @@
 import os
 import sys
 import time
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from bench.config.prepare import prepare
 from bench.errors import BadInput, Impossible
 from bench.run.ending import Ending, line
 from bench.run.failures import explain
+from bench.settings import Described
+from bench.settings.groups import SweepGroup
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from omegaconf import DictConfig
+
+
+class Planned(NamedTuple):
+    """What the plan knows of a job: where its runs lie, the seed of the first, and the keys that say whether a run that
+    is there counts."""
+
+    folder: Path
+    runs: tuple[str, ...]
+    seed: int
+    sweep: SweepGroup
+    estimator: str  # its `_target_`
+    reference: str
+
+    def config(self) -> Described:
+        """As much of it as says which code its runs depend on."""
+        return cast(Described, {"estimator": {"_target_": self.estimator}, "measure": {"reference": self.reference}})
 
 
 class Session:
@@ -23,6 +42,7 @@ class Session:
     def __init__(self) -> None:
         self.process = os.getpid()
         self.total = 0  # jobs of the sweep, by its plan; 0: no sweep
+        self.planned: dict[tuple[str, ...], Planned] = {}  # by the overrides of a job
         self.many = False
         self.endings: list[Ending] = []
         self.error: Exception | None = None
@@ -30,6 +50,10 @@ class Session:
     def expect(self, jobs: int) -> None:
         """Add to the number of planned jobs."""
         self.total += jobs
+
+    def failed(self) -> bool:
+        """Whether a run has."""
+        return any(ending.status == "failed" for ending in self.endings)
 
     def tell(self, number: int | None, ending: Ending) -> None:
         """Print the line of one ending; `number` is that of the job in its sweep."""
@@ -62,6 +86,11 @@ def start(session: Session) -> Session:
     global _session
     _session = session
     return session
+
+
+def changed(overrides: Iterable[str]) -> list[str]:
+    """What tells a job from others: its overrides but those that the command has as they are."""
+    return [override for override in overrides if override not in sys.argv]
 
 
 def job(cfg: "DictConfig") -> list[Ending]:
@@ -97,7 +126,7 @@ class Job:
         self.many = settings.mode == RunMode.MULTIRUN
         self.option: str | None = settings.runtime.choices.get("estimator")
         self.number = settings.job.num + 1 if self.many else None
-        self.name = [o for o in settings.overrides.task if o not in sys.argv] if self.many else []
+        self.name = changed(settings.overrides.task) if self.many else []
         self.elsewhere = _session is None or _session.process != os.getpid()
         self.session = Session() if _session is None or self.elsewhere else _session
         self.endings: list[Ending] = []
@@ -122,8 +151,7 @@ class Job:
 
     def __enter__(self) -> "Job":
         self.session.many = self.many
-        failed = any(ending.status == "failed" for ending in self.session.endings)
-        if self.many and failed and self.cfg.sweep.fail_fast is True:
+        if self.many and self.cfg.sweep.fail_fast is True and self.session.failed():
             raise Stopped(self.number - 1 if self.number else 0)
         return self
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
 from hydra._internal import hydra as commands
-from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.plugins import Plugins
 from hydra.experimental.callback import Callback
 from hydra.plugins.launcher import Launcher
@@ -21,6 +20,7 @@ from bench.config.identity import flatten
 from bench.config.prepare import check_keys
 from bench.config.rules import RULES
 from bench.errors import BadInput, nearest
+from bench.sweep.composing import Composer
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -30,7 +30,7 @@ ENVIRONMENT = re.compile(r"\$\{\s*oc\.env\s*:")
 OF_THE_SWEEP = ("name", "output", "sweep")  # of a sweep as a whole
 
 
-class Loader(ConfigLoaderImpl):
+class Loader(Composer):
     """Hydra's loader. It refuses launchers, sweepers and callbacks of other kinds, and expands ~ in paths."""
 
     def load_configuration(
@@ -72,13 +72,26 @@ class Loader(ConfigLoaderImpl):
 
 def _check_environment(cfg: "DictConfig") -> None:
     """Raise BadInput where the value of an environment variable would be written to the tables, paths excepted."""
-    plain: Any = OmegaConf.to_container(cfg, resolve=False)
-    for key, value in flatten({name: node for name, node in plain.items() if name != "hydra"}):
+    for key, value in _written(cfg):
         if key not in PLACES and ENVIRONMENT.search(str(value)):
             raise BadInput(
                 f"{key} takes a variable of the environment, which may be a secret, and every value of a configuration "
                 f"is recorded; write the value itself (only {', '.join(PLACES)} may take one)."
             )
+
+
+def _written(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """(dotted key, value as it is written) of all but what is Hydra's; OmegaConf's own way takes ten times as long."""
+    content = node._content if OmegaConf.is_config(node) else None
+    if isinstance(content, dict):
+        for name, inner in content.items():
+            if prefix or name != "hydra":
+                yield from _written(inner, f"{prefix}.{name}" if prefix else str(name))
+    elif isinstance(content, list):
+        for inner in content:
+            yield from _written(inner, prefix)
+    else:
+        yield prefix, node._value()
 
 
 def _target(node: Any) -> str:

@@ -1,6 +1,5 @@
 """A job whose process ended without a result: its configuration is composed again, so that it has a row."""
 
-import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +21,7 @@ def lost_job(
     task: TaskFunction, context: HydraContext, config: "DictConfig", overrides: Sequence[str], reason: str, output: str
 ) -> list[Ending]:
     """The endings of a lost job; its runs get failed rows, and `output`, what it printed, becomes `traceback.txt`."""
-    name = [o for o in overrides if o not in sys.argv]
+    name = job.changed(overrides)
     if task is not job.job:
         return [Ending("failed", reason, label=" ".join(name))]
     cfg = context.config_loader.load_sweep_config(config, list(overrides))

@@ -1,20 +1,23 @@
 """What a sweep was to do: the file `sweep_<hash>.json` beside its runs, one for each command.
 
-Each job's configuration is composed once, before the first one starts. The plan takes the identity of the run from it,
-and the launcher of this process takes the configuration itself.
+Each job is composed and checked before the first one starts.
 """
 
 import hashlib
 import json
 import shlex
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NotRequired, TypedDict
+from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 
 from bench.files import remove_temporaries, replace
 from bench.foreign import content, parsed
+from bench.terminal import slow_bar
+
+if TYPE_CHECKING:
+    from bench.sweep.job import Planned, Session
 
 
 class PlannedJob(TypedDict):
@@ -35,16 +38,15 @@ class Plan(TypedDict):
 
 
 PATTERN = "sweep_*.json"
-HELD = 1000  # composed configurations that wait for the launcher, each 0.14 MB
 
 
 @contextmanager
-def kept(arguments: list[str], expect: Callable[[int], None], *, written: bool) -> Iterator[None]:
+def kept(arguments: list[str], session: "Session", *, written: bool) -> Iterator[None]:
     """Plan every sweep that Hydra's sweepers start inside: each job is composed before the first one starts.
 
     Args:
         arguments: of the command.
-        expect: told how many jobs there are, batch by batch.
+        session: told how many jobs there are, batch by batch, and which runs each of them is.
         written: whether to write the plan beside the runs, which takes jobs that are runs.
     """
     from hydra.plugins.sweeper import Sweeper
@@ -53,13 +55,15 @@ def kept(arguments: list[str], expect: Callable[[int], None], *, written: bool) 
     folders: dict[Path, list[PlannedJob]] = {}  # of this sweep, which may come in batches
 
     def compose(sweeper: Any, batch: Sequence[Sequence[str]]) -> None:
-        expect(len(batch))
+        session.expect(len(batch))
         if not written:
             return plain(sweeper, batch)
         if not batch:
             return None
-        for folder, job in _compose(sweeper, [list(overrides) for overrides in batch]):
-            folders.setdefault(folder, []).append(job)
+        for overrides, folder, entries, planned in _compose(sweeper, batch):
+            folders.setdefault(folder, []).extend(entries)
+            if planned:
+                session.planned[tuple(overrides)] = planned
         for folder, jobs in folders.items():
             with suppress(OSError):  # each job says so itself
                 _write(folder, arguments, jobs)
@@ -72,57 +76,50 @@ def kept(arguments: list[str], expect: Callable[[int], None], *, written: bool) 
         Sweeper.validate_batch_is_legal = plain  # type: ignore[method-assign]
 
 
-def _compose(sweeper: Any, batch: list[list[str]]) -> Iterator[tuple[Path, PlannedJob]]:
-    """For each job the folder of its run and its entry in the plan."""
-    from hydra._internal.core_plugins.basic_launcher import BasicLauncher
-
-    loader, held = sweeper.hydra_context.config_loader, dict[tuple[str, ...], Any]()
-    compose = type(loader).load_sweep_config
+def _compose(
+    sweeper: Any, batch: Sequence[Sequence[str]]
+) -> Iterator[tuple[Sequence[str], Path, list[PlannedJob], "Planned | None"]]:
+    """For each job its overrides, the folder of its runs, their entries in the plan, and what its launcher is told."""
     common = set.intersection(*map(set, batch)) if len(batch) > 1 else set()
-
-    def handed(master_config: Any, sweep_overrides: list[str]) -> Any:
-        """Each composed configuration is handed out once, since a launcher writes into it."""
-        found = held.pop(tuple(sweep_overrides), None)
-        return compose(loader, master_config, sweep_overrides) if found is None else found
-
-    for overrides in batch:
-        cfg = compose(loader, sweeper.config, overrides)
-        if len(held) < HELD:
-            held[tuple(overrides)] = cfg
-        for run in _runs(cfg):
-            yield Path(cfg.output) / cfg.name, {**run, "overrides": [o for o in overrides if o not in common]}
-    if isinstance(sweeper.launcher, BasicLauncher):  # others may send the loader, and all it holds, elsewhere
-        loader.load_sweep_config = handed
+    with slow_bar("checking jobs", len(batch)) as advance:
+        for done, overrides in enumerate(batch, 1):
+            cfg = sweeper.hydra_context.config_loader.load_sweep_config(sweeper.config, list(overrides))
+            folder, (entries, planned) = Path(cfg.output) / cfg.name, _runs(cfg)
+            own = [o for o in overrides if o not in common]
+            yield overrides, folder, [{**entry, "overrides": own} for entry in entries], planned
+            advance(done)
 
 
-def _runs(cfg: Any) -> Iterator[PlannedJob]:
-    """Which run the job is, or runs of so many replicas, or the sentence that says why it is none."""
+def _runs(cfg: Any) -> tuple[list[PlannedJob], "Planned | None"]:
+    """Which run the job is, or runs of so many replicas, or the sentence that says why it is none. Hydra's own part is
+    taken out of `cfg`."""
     from omegaconf import OmegaConf, open_dict
     from omegaconf.errors import OmegaConfBaseException
 
     from bench.config.identity import identity, replica
     from bench.config.prepare import on_device, prepare
     from bench.errors import BadInput
+    from bench.sweep.job import Planned
 
     with open_dict(cfg):
-        hydra = cfg.pop("hydra")
+        del cfg["hydra"]
     try:
         composed: Any = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
         config = prepare(composed)
     except (BadInput, OmegaConfBaseException) as error:
-        yield {"overrides": [], "run": None, "reason": " ".join(str(error).split())}
-        return
-    finally:
-        with open_dict(cfg):
-            cfg.hydra = hydra
+        return [{"overrides": [], "run": None, "reason": " ".join(str(error).split())}], None
     measure = config["measure"] | {"memory": composed["measure"]["memory"]}
     other = on_device(config | {"measure": measure}, "cpu" if config["device"] == "cuda" else "cuda")
+    jobs: list[PlannedJob] = []
     for number in range(config["replicas"]):
-        one = replica(config, number)
-        job: PlannedJob = {"overrides": [], "run": identity(one)}
+        job: PlannedJob = {"overrides": [], "run": identity(replica(config, number))}
         if composed["device"] == "auto":
             job["on_the_other_device"] = identity(replica(other, number))
-        yield job
+        jobs.append(job)
+    runs = tuple(str(job["run"]) for job in jobs)
+    folder = Path(config["output"]) / config["name"]
+    return jobs, Planned(folder, runs, config["seed"], config["sweep"], config["estimator"]["_target_"],
+                         config["measure"]["reference"])  # fmt: skip
 
 
 def _write(folder: Path, arguments: list[str], jobs: list[PlannedJob]) -> None:

@@ -12,24 +12,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hydra.core.global_hydra import GlobalHydra
-from hydra.core.utils import JobReturn, JobStatus, setup_globals
+from hydra.core.utils import JobReturn, setup_globals
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import OmegaConf
+from omegaconf import OmegaConf, open_dict
 
 from bench import machine
 from bench.errors import BadInput
-from bench.run.ending import line
-from bench.sweep import job
+from bench.run.ending import Ending, line
+from bench.sweep import already, job
 from bench.sweep.lost import lost_job
 from bench.sweep.payload import packed
 from bench.sweep.process import Process, interrupt, interruptible, start_server, uninterrupted
+from bench.sweep.serial import PLACE
 from bench.sweep.slots import slots
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
-
-PLACE = "hydra_plugins.estimator_bench"  # Hydra instantiates plugins of the package `hydra_plugins` alone
 
 
 @dataclass
@@ -80,7 +79,7 @@ class Pool(Launcher):
         self.at_once = len(self.free)
         told = machine.told(self.at_once, self.at_once if self.slots[0] is None else self.gpu_share)
         self.environment = {**os.environ, **told}
-        self.payload = packed(self.task, self.context, self.config, GlobalHydra.instance().hydra)
+        self.payload = packed(self.task, self.context, GlobalHydra.instance().hydra)
         self.running: dict[Process, str | None] = {}  # and its slot
         self.returned: list[JobReturn] = []
         self.worked: list[float] = []  # seconds of the jobs that were not there already
@@ -95,11 +94,12 @@ class Pool(Launcher):
     def _all(self, waiting: "deque[tuple[int, Sequence[str]]]") -> None:
         fail_fast = self.config.sweep.fail_fast is True
         while waiting or self.running:
-            if fail_fast and waiting and any(ending.status == "failed" for ending in self.session.endings):
+            if fail_fast and waiting and self.session.failed():
                 print(f"sweep.fail_fast=true: a run failed, and {len(waiting)} jobs were not started.", file=sys.stderr)
                 waiting.clear()
-            while waiting and self.free:
-                self._start(*waiting.popleft())
+            if waiting and self.free:
+                self._next(*waiting.popleft())
+                continue
             next_limit = min((process.deadline for process in self.running), default=time.monotonic())
             things = [thing for process in self.running for thing in process.waitable()]
             wait(things, None if next_limit == math.inf else max(0.0, next_limit - time.monotonic()))
@@ -107,11 +107,19 @@ class Pool(Launcher):
                 if process.hear():
                     self.finish(process)
 
-    def _start(self, number: int, overrides: Sequence[str]) -> None:
+    def _next(self, number: int, overrides: Sequence[str]) -> None:
+        """Start a job, unless its runs are there."""
+        if endings := already.endings(self.session, self.context, overrides):
+            self._tell(overrides, endings)
+            return
+        composed = self.context.config_loader.load_sweep_config(self.config, list(overrides))
+        with open_dict(composed):
+            composed.hydra.job.id = composed.hydra.job.num = number
+        own = packed(composed)
         slot = self.free.pop(0)
         visible = {} if slot is None else {"CUDA_VISIBLE_DEVICES": slot}
         with uninterrupted():
-            process = Process(self.payload, number, overrides, self.environment | visible, self.time_limit)
+            process = Process((self.payload, own), overrides, self.environment | visible, self.time_limit)
             self.running[process] = slot
 
     def finish(self, process: Process) -> None:
@@ -128,10 +136,11 @@ class Pool(Launcher):
             print(printed, end="", file=sys.stderr)
         if not all(ending.already for ending in endings):
             self.worked.append(seconds)
+        self._tell(process.overrides, endings)
+
+    def _tell(self, overrides: Sequence[str], endings: list[Ending]) -> None:
         self.session.endings += endings
-        returned = JobReturn(overrides=process.overrides, status=JobStatus.COMPLETED)
-        returned.return_value = endings
-        self.returned.append(returned)
+        self.returned.append(already.returned(overrides, endings))
         for i, ending in enumerate(endings, 1):
             label = f"{len(self.returned)}/{self.total} {ending.label}".rstrip()
             print(line(label, ending) + (self._left() if i == len(endings) else ""), flush=True)

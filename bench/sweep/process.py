@@ -60,8 +60,7 @@ class Process:
     """One job in a process of its own.
 
     Args:
-        payload: of `bench.sweep.payload`, shared by all jobs.
-        number: of the job in its sweep.
+        job: what all jobs share, and its own configuration, both of `bench.sweep.payload`.
         overrides: of this job.
         environment: all of it.
         time_limit: seconds until `overdue`, or None.
@@ -69,8 +68,7 @@ class Process:
 
     def __init__(
         self,
-        payload: bytes,
-        number: int,
+        job: tuple[bytes, bytes],
         overrides: Sequence[str],
         environment: dict[str, str],
         time_limit: float | None,
@@ -83,7 +81,7 @@ class Process:
         output = Connection(os.dup(self.output.fileno()), readable=False)  # what multiprocessing can hand over
         self._start_clock()
         self.deadline = math.inf  # until it has started
-        self.process = CONTEXT.Process(target=work, args=(payload, number, overrides, environment, writer, output))
+        self.process = CONTEXT.Process(target=work, args=(job, environment, writer, output))
         self.process.start()
         writer.close()
         output.close()

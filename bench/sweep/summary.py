@@ -8,12 +8,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.tables import store
-from bench.terminal import cell, plain
+from bench.terminal import cell, plain, slow_bar
 
 if TYPE_CHECKING:
     from bench.run.ending import Ending
 
 COLUMNS = ("run", "estimator", "family", "seed", "status", "test ELBO", "log10 var", "ms/step")
+SUMMARISED = {
+    "runs": ("run", "estimator", "family", "seed", "status"),
+    "objective": ("split", "elbo"),
+    "gradient": ("part", "variance_noise"),
+    "cost": ("what", "valid", "seconds"),
+}
 
 SHARED_COLUMNS = ("run", "estimator", "F / B", "ms/gradient", "variance", "bias²", "± 95 %")
 
@@ -28,9 +34,11 @@ def show(directories: Iterable[Path]) -> None:
         box=None,
         padding=(0, 1, 0, 0),
     )
-    for directory in dict.fromkeys(directories):
-        if (directory / store.MARKER).is_file():
+    there = [directory for directory in dict.fromkeys(directories) if (directory / store.MARKER).is_file()]
+    with slow_bar("reading runs", len(there)) as advance:
+        for done, directory in enumerate(there, 1):
             table.add_row(*map(cell, summary(directory)))
+            advance(done)
     if table.row_count:
         Console().print(table)
 
@@ -73,7 +81,7 @@ def show_gone(endings: Iterable["Ending"]) -> int:
 
 def summary(directory: Path) -> list[str]:
     """The cells of `COLUMNS`; a dash where the run has no such number, or no valid timing."""
-    found = {name: table.to_pylist() for name, table in store.read(directory).items()}
+    found = {name: table.to_pylist() for name, table in store.read(directory, SUMMARISED).items()}
     [run] = found["runs"]
     elbo = _last(row["elbo"] for row in found.get("objective", []) if row["split"] == "test")
     noise = _last(row["variance_noise"] for row in found.get("gradient", []) if row["part"] == "encoder")

@@ -6,7 +6,6 @@ import pickle
 import signal
 import sys
 import threading
-from collections.abc import Sequence
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection, wait
 from typing import Any
@@ -30,16 +29,15 @@ class Telling(job.Session):
 
 
 def work(
-    payload: bytes,
-    number: int,
-    overrides: Sequence[str],
+    packed: tuple[bytes, bytes],
     environment: dict[str, str],
     messages: Connection,
     output: Connection,
 ) -> None:
-    """Compose job `number` and do it. The first message is STARTED and the last ENDED; without that the job was lost.
+    """Do a job. The first message is STARTED and the last ENDED; without that the job was lost.
 
-    `payload` is of `bench.sweep.payload`; `output` takes what anything here prints.
+    `packed`, by `bench.sweep.payload`: what all jobs share, and its own configuration. `output` takes what
+    anything here prints.
     """
     messages.send(STARTED)
     die_with_parent()
@@ -50,22 +48,19 @@ def work(
     os.environ.clear()
     os.environ.update(environment)  # before CUDA reads it
     job.start(Telling(messages))
-    _run(payload, number, overrides)
+    _run(*packed)
     sys.stdout.flush()
     sys.stderr.flush()
     messages.send(ENDED)  # from here on the process may be killed
 
 
-def _run(payload: bytes, number: int, overrides: Sequence[str]) -> None:
+def _run(shared: bytes, own: bytes) -> None:
     from hydra.core.global_hydra import GlobalHydra
     from hydra.core.utils import run_job, setup_globals
-    from omegaconf import open_dict
 
-    task, context, config, GlobalHydra.instance().hydra = pickle.loads(payload)
+    task, context, GlobalHydra.instance().hydra = pickle.loads(shared)
     setup_globals()
-    composed = context.config_loader.load_sweep_config(config, list(overrides))
-    with open_dict(composed):
-        composed.hydra.job.id = composed.hydra.job.num = number
+    [composed] = pickle.loads(own)
     done = run_job(task, composed, "hydra.sweep.dir", "hydra.sweep.subdir", context)
     _ = done.return_value  # raises what the job raised
 

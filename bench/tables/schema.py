@@ -1,5 +1,6 @@
 """The columns of every table, in one place. `python -m bench.tables.columns` prints `docs/columns.md`."""
 
+from functools import cache
 from typing import NamedTuple
 
 import pyarrow as pa
@@ -177,6 +178,7 @@ TABLES: dict[str, dict[str, Column]] = {
 }
 
 
+@cache
 def arrow_schema(table: str) -> pa.Schema:
     """The pyarrow schema of one of `TABLES`, its version in the metadata."""
     fields = [pa.field(name, column.type, not column.required) for name, column in TABLES[table].items()]

@@ -12,6 +12,7 @@ from bench import cli
 from bench.config.sentences import EXTRAS
 from bench.sweep import clusters
 from bench.sweep.pool import Pool
+from bench.sweep.serial import Serial
 from tests.support.packages import ROOT
 
 PAGE = ROOT / "docs" / "clusters.md"
@@ -31,12 +32,11 @@ def test_every_command_of_the_page_composes_its_jobs(arguments, monkeypatch, tmp
         composed.extend(overrides)
         return []
 
-    for launcher in (Pool, clusters.Cluster, clusters.SlurmLocal, clusters.Ray):
+    for launcher in (Serial, Pool, clusters.Cluster, clusters.SlurmLocal, clusters.Ray):
         monkeypatch.setattr(launcher, "launch", record)
     monkeypatch.setattr(clusters.Cluster, "setup", lambda self, **_: None)
     Plugins.instance()  # which loads these two
     core = "hydra._internal.core_plugins.basic_"
-    monkeypatch.setattr(sys.modules[f"{core}launcher"].BasicLauncher, "launch", record)
     legal = lambda self, batch: _compose(self, batch[:2])  # noqa: E731
     monkeypatch.setattr(sys.modules[f"{core}sweeper"].BasicSweeper, "validate_batch_is_legal", legal)
     monkeypatch.setattr("bench.sweep.slots.visible_gpus", lambda: ["0", "1", "2", "3"])

@@ -37,19 +37,19 @@ def test_batches_of_jobs_are_one_plan(command, tmp_path):
     assert len({job["run"] for job in planned["jobs"]}) == 3
 
 
-def test_each_job_is_composed_once(command, monkeypatch):
+def test_each_choice_of_groups_is_composed_once(command, monkeypatch):
     from hydra._internal.config_loader_impl import ConfigLoaderImpl
 
-    composed, compose = [], ConfigLoaderImpl.load_sweep_config
+    composed, compose = [], ConfigLoaderImpl._compose_config_from_defaults_list
 
-    def counted(self, master_config, sweep_overrides):
-        composed.append(sweep_overrides)
-        return compose(self, master_config, sweep_overrides)
+    def counted(self, defaults, repo):
+        composed.append(defaults)
+        return compose(self, defaults, repo)
 
-    monkeypatch.setattr(ConfigLoaderImpl, "load_sweep_config", counted)
-    command("-m", "seed=0,1,2", "train.steps=1")
-    assert len(composed) == 3
-    assert [config["seed"] for config in command.runs] == [0, 1, 2]
+    monkeypatch.setattr(ConfigLoaderImpl, "_compose_config_from_defaults_list", counted)
+    command("-m", "seed=range(5)", "estimator=rloo,disarm", "train.steps=1")
+    assert len(composed) == 3  # that of the command, and two
+    assert [config["seed"] for config in command.runs] == [seed for seed in range(5) for _ in range(2)]
 
 
 def test_replicas_of_a_job_are_runs_of_their_own(tmp_path, monkeypatch):

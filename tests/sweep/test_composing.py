@@ -1,0 +1,222 @@
+"""The loader of sweeps composes what Hydra's own composes: every node, its type, its flags, and the run that it is."""
+
+import gc
+import pickle
+import tracemalloc
+
+import pytest
+from hydra import initialize_config_dir
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra.core.global_hydra import GlobalHydra
+from hydra.types import RunMode
+from omegaconf import OmegaConf
+
+from bench.config import plugins
+from bench.config.sentences import sentence
+from bench.files import CONF
+from bench.sweep import composing, launchers, loader, plan
+from bench.sweep.payload import packed
+
+JOBS = [
+    "seed=3",
+    "seed=3 train.steps=7",
+    "train.steps=7 seed=3",
+    "seed=3 seed=4",
+    "estimator=disarm seed=1",
+    "seed=1 estimator=disarm",
+    "estimator=rloo estimator.k=8",
+    "estimator.k=8",
+    "estimator=reinforce_network seed=2",
+    "estimator=nvil seed=2",
+    "estimator=gumbel_softmax estimator.temperature=0.3",
+    "estimator=gumbel_softmax_annealed estimator.temperature=2 seed=9",
+    "latent=categorical latent.categories=4",
+    "latent=vq estimator=straight_through latent.codes=16",
+    "latent=gaussian_small model=linear objective=beta_vae objective.beta=4",
+    "problem=gaussian_quadratic problem.k=0.5 estimator=reparam",
+    "problem=bernoulli_bits problem.dim=3 estimator=arm",
+    "experiment=quickstart seed=4",
+    "experiment=vq_temperature latent.temperature=0.5",
+    "data=mnist data.root=~/somewhere",
+    "model.hidden=[20,30]",
+    "model.hidden=[]",
+    "measure.at=[0,0.25,1] evaluate.at=[]",
+    "train.betas=[0.5,0.9]",
+    "train.betas=0.5",
+    "train.lr=3e-4",
+    "train.lr=-0.0",
+    "train.lr=${train.eps}",
+    "train.tuning_lr=${train.lr} train.lr=0.5",
+    "seeds.model=${seed} seed=11",
+    "seeds={model:5,data:6}",
+    "name='a b, c' output=\"x=y\"",
+    "name=20240101",
+    "name=null",
+    "name=",
+    "measure.precision=null measure.precision=0.1",
+    "data.train_size=null",
+    "sweep.time_limit=60 sweep.fail_fast=true",
+    "+extra=1 seed=2",
+    "++train.extra={a:1,b:[2,3]} seed=2",
+    "++train.steps=9",
+    "~train.momentum seed=5",
+    "~experiment",
+    "~seeds.model ~seeds.data",
+    "seed=int('7')",
+    "train.lr=float(1)",
+    "+callback@group=3",
+    "estimator@other=disarm",
+    "hydra={job:{name:x}} seed=1",
+]
+BAD = [
+    "seeed=1",
+    "train.stepps=1 seed=2",
+    "estimator=rlooo",
+    "latent=nope seed=1",
+    "estimator=rloo estimator.kk=2",
+    "estimator.k=many",
+    "~nothing",
+    "~train.momentum=3",
+    "+seed=1",
+    "+estimator=rloo",
+    "seed=1,2",
+    "seed=[",
+    "seed=${oc.env:HOME}",
+    "name=${oc.env:HOME}",
+    "++estimator=rloo",
+    "estimator=3",
+]
+HYDRA = ["hydra.verbose=false", "hydra.job.name=x", "hydra/launcher=pool", "hydra.launcher.n_jobs=2"]
+
+
+@pytest.fixture(scope="module")
+def loaders():
+    """Those of sweeps and Hydra's own, and the configuration of a sweep."""
+    plugins.register()
+    launchers.register()
+    with initialize_config_dir(str(CONF), **plugins.VERSION_BASE):
+        path = GlobalHydra.instance().hydra.config_loader.get_search_path()
+        fast = loader.Loader(path)
+        yield fast, loader.Loader(path), fast.load_configuration("config", HYDRA, RunMode.MULTIRUN)
+
+
+@pytest.fixture
+def slow(loaders, monkeypatch):
+    """The same loader, with Hydra's own composition."""
+
+    def compose(words):
+        with monkeypatch.context() as patched:
+            patched.setattr(composing.Composer, "_load_configuration_impl", ConfigLoaderImpl._load_configuration_impl)
+            return loaders[1].load_sweep_config(loaders[2], words)
+
+    return compose
+
+
+def nodes(node):
+    """All that a node is: value, types, flags, and the same of what it holds."""
+    about = node._metadata
+    content = node._content if OmegaConf.is_config(node) else None
+    if isinstance(content, dict):
+        content = [(key, nodes(inner)) for key, inner in content.items()]
+    elif isinstance(content, list):
+        content = [nodes(inner) for inner in content]
+    value = None if OmegaConf.is_config(node) else node._value()
+    facts = (about.ref_type, about.object_type, about.optional, about.key, about.flags or {})
+    return type(node), facts, type(value), value, content
+
+
+@pytest.mark.parametrize("job", JOBS)
+def test_a_job_is_composed_as_by_hydra(job, loaders, slow):
+    words = split(job)
+    fast, _, master = loaders
+    wanted = outcome(lambda: slow(words))
+    for _ in range(2):  # composed, and from what was kept
+        assert outcome(lambda: fast.load_sweep_config(master, words)) == wanted
+
+
+def outcome(compose):
+    """Every node of a configuration and the run that it is; or what is said of it."""
+    try:
+        cfg = compose()
+    except Exception as error:
+        return type(error), sentence(error)
+    return nodes(cfg), plan._runs(cfg)
+
+
+def split(job):
+    """The words of a job; quoted ones are one."""
+    return ["name='a b, c'", 'output="x=y"'] if "'a b" in job else job.split(" ")
+
+
+@pytest.mark.parametrize("job", BAD)
+def test_a_wrong_job_is_refused_as_by_hydra(job, loaders, slow):
+    fast, _, master = loaders
+    fast.load_sweep_config(master, ["seed=1"])
+    with pytest.raises(Exception) as wanted:  # noqa: PT011  # whichever it is
+        slow(job.split())
+    with pytest.raises(type(wanted.value)) as found:
+        fast.load_sweep_config(master, job.split())
+    assert sentence(found.value) == sentence(wanted.value)
+
+
+def test_no_job_changes_another(loaders, slow):
+    fast, _, master = loaders
+    changed = fast.load_sweep_config(master, ["seed=1", "train.betas=[0.1,0.2]"])
+    OmegaConf.update(changed, "train.betas", [0.3, 0.4])
+    changed.hydra.overrides.task.append("seed=7")
+    again = ["seed=1", "train.betas=[0.1,0.2]"]
+    assert nodes(fast.load_sweep_config(master, again)) == nodes(slow(again))
+
+
+@pytest.fixture
+def counted(monkeypatch):
+    """The compositions of Hydra's own loader."""
+    composed, compose = [], ConfigLoaderImpl._compose_config_from_defaults_list
+
+    def count(self, defaults, repo):
+        composed.append(defaults)
+        return compose(self, defaults, repo)
+
+    monkeypatch.setattr(ConfigLoaderImpl, "_compose_config_from_defaults_list", count)
+    return composed
+
+
+def test_choices_are_composed_once_whatever_the_values_and_their_order(loaders, counted):
+    _, _, master = loaders
+    fast = loader.Loader(loaders[0].get_search_path())
+    for seed in range(10):
+        for name in ("rloo", "disarm"):
+            fast.load_sweep_config(master, [f"seed={seed}", f"estimator={name}", f"train.lr=0.{seed + 1}"])
+    assert len(counted) == 2
+
+
+def test_what_is_kept_is_little_and_bounded(loaders, monkeypatch):
+    _, _, master = loaders
+    monkeypatch.setattr(composing, "HELD", 2)
+    fast = loader.Loader(loaders[0].get_search_path())
+    for name in ("rloo", "disarm", "arm"):
+        fast.load_sweep_config(master, ["seed=1", f"estimator={name}"])
+    assert len(fast._held) == 2
+    assert sum(map(len, fast._held.values())) < 50_000
+    [sent] = pickle.loads(packed(fast))
+    assert not sent._held
+    words = ["seed=1", "estimator=arm"]
+    assert nodes(sent.load_sweep_config(master, words)) == nodes(fast.load_sweep_config(master, words))
+
+
+def test_memory_does_not_grow_with_the_jobs(loaders):
+    _, _, master = loaders
+    fast = loader.Loader(loaders[0].get_search_path())
+
+    def compose(seeds):
+        for seed in seeds:
+            plan._runs(fast.load_sweep_config(master, [f"seed={seed}", "device=cpu"]))
+        composing._parsed.cache_clear()  # bounded by itself
+        gc.collect()
+
+    compose(range(10))
+    tracemalloc.start()
+    compose(range(10, 50))
+    grown, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert grown / 40 < 2_000  # bytes a job; a whole configuration has 140,000
