@@ -42,12 +42,12 @@ class Composer(ConfigLoaderImpl):
 
     def _forget(self) -> None:
         self._job = False
-        self._held: OrderedDict[tuple[str | None, ...], bytes] = OrderedDict()
+        self.held: OrderedDict[tuple[str | None, ...], bytes] = OrderedDict()
         self._is_group: dict[tuple[str | None, ...], Callable[[str], bool]] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         """Without what is held: some launchers send the loader with every job."""
-        return {name: value for name, value in self.__dict__.items() if name not in ("_job", "_held", "_is_group")}
+        return {name: value for name, value in self.__dict__.items() if name not in ("_job", "held", "_is_group")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__ |= state
@@ -72,17 +72,17 @@ class Composer(ConfigLoaderImpl):
             return whole(overrides)
         choices, values, task = parts
         key = (config_name, *choices)
-        if key in self._held:
-            self._held.move_to_end(key)
+        if key in self.held:
+            self.held.move_to_end(key)
         else:
             composed = whole(choices)
             try:
-                self._held[key] = packed(composed)
+                self.held[key] = packed(composed)
             except (pickle.PicklingError, AttributeError, TypeError, BadInput):  # a node's type of a plugin's own
                 return whole(overrides)
-            if len(self._held) > HELD:
-                self._held.popitem(last=False)
-        [cfg] = pickle.loads(self._held[key])
+            if len(self.held) > HELD:
+                self.held.popitem(last=False)
+        [cfg] = pickle.loads(self.held[key])
         self._apply_overrides_to_config(values, cfg)
         cfg.hydra.overrides.task = list(map(_line, task))
         form = cfg.hydra.job.config.override_dirname
@@ -93,11 +93,11 @@ class Composer(ConfigLoaderImpl):
 
     def _parts(self, config_name: str | None, overrides: Sequence[str]) -> Parts | None:
         """What a job is made of; None where a value of Hydra's own is set after one of the configuration's."""
-        parsed = list(map(_parsed, overrides))
-        hydra = [override for override in parsed if override.is_hydra_override()]
+        each = list(map(parsed, overrides))
+        hydra = [override for override in each if override.is_hydra_override()]
         is_group = self._groups(config_name, list(map(_line, hydra)))
-        parts = Parts([], [], [override for override in parsed if not override.is_hydra_override()])
-        for override in parsed:
+        parts = Parts([], [], [override for override in each if not override.is_hydra_override()])
+        for override in each:
             if override.is_sweep_override() or override.key_or_group == "hydra":
                 return None  # Hydra refuses the one, and the other may change what all depends on
             value = isinstance(override.value(), dict) or not is_group(override.key_or_group)
@@ -123,6 +123,6 @@ def _line(override: Override) -> str:
 
 
 @lru_cache(1024)
-def _parsed(line: str) -> Override:
+def parsed(line: str) -> Override:
     """Raises as Hydra's parser."""
     return OverridesParser.create().parse_overrides([line])[0]

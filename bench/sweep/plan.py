@@ -84,13 +84,13 @@ def _compose(
     with slow_bar("checking jobs", len(batch)) as advance:
         for done, overrides in enumerate(batch, 1):
             cfg = sweeper.hydra_context.config_loader.load_sweep_config(sweeper.config, list(overrides))
-            folder, (entries, planned) = Path(cfg.output) / cfg.name, _runs(cfg)
+            folder, (entries, planned) = Path(cfg.output) / cfg.name, runs_of(cfg)
             own = [o for o in overrides if o not in common]
             yield overrides, folder, [{**entry, "overrides": own} for entry in entries], planned
             advance(done)
 
 
-def _runs(cfg: Any) -> tuple[list[PlannedJob], "Planned | None"]:
+def runs_of(cfg: Any) -> tuple[list[PlannedJob], "Planned | None"]:
     """Which run the job is, or runs of so many replicas, or the sentence that says why it is none. Hydra's own part is
     taken out of `cfg`."""
     from omegaconf import OmegaConf, open_dict

@@ -16,77 +16,15 @@ from bench.config.sentences import sentence
 from bench.files import CONF
 from bench.sweep import composing, launchers, loader, plan
 from bench.sweep.payload import packed
+from tests.support.job_overrides import BAD, JOBS
 
-JOBS = [
-    "seed=3",
-    "seed=3 train.steps=7",
-    "train.steps=7 seed=3",
-    "seed=3 seed=4",
-    "estimator=disarm seed=1",
-    "seed=1 estimator=disarm",
-    "estimator=rloo estimator.k=8",
-    "estimator.k=8",
-    "estimator=reinforce_network seed=2",
-    "estimator=nvil seed=2",
-    "estimator=gumbel_softmax estimator.temperature=0.3",
-    "estimator=gumbel_softmax_annealed estimator.temperature=2 seed=9",
-    "latent=categorical latent.categories=4",
-    "latent=vq estimator=straight_through latent.codes=16",
-    "latent=gaussian_small model=linear objective=beta_vae objective.beta=4",
-    "problem=gaussian_quadratic problem.k=0.5 estimator=reparam",
-    "problem=bernoulli_bits problem.dim=3 estimator=arm",
-    "experiment=quickstart seed=4",
-    "experiment=vq_temperature latent.temperature=0.5",
-    "data=mnist data.root=~/somewhere",
-    "model.hidden=[20,30]",
-    "model.hidden=[]",
-    "measure.at=[0,0.25,1] evaluate.at=[]",
-    "train.betas=[0.5,0.9]",
-    "train.betas=0.5",
-    "train.lr=3e-4",
-    "train.lr=-0.0",
-    "train.lr=${train.eps}",
-    "train.tuning_lr=${train.lr} train.lr=0.5",
-    "seeds.model=${seed} seed=11",
-    "seeds={model:5,data:6}",
-    "name='a b, c' output=\"x=y\"",
-    "name=20240101",
-    "name=null",
-    "name=",
-    "measure.precision=null measure.precision=0.1",
-    "data.train_size=null",
-    "sweep.time_limit=60 sweep.fail_fast=true",
-    "+extra=1 seed=2",
-    "++train.extra={a:1,b:[2,3]} seed=2",
-    "++train.steps=9",
-    "~train.momentum seed=5",
-    "~experiment",
-    "~seeds.model ~seeds.data",
-    "seed=int('7')",
-    "train.lr=float(1)",
-    "+callback@group=3",
-    "estimator@other=disarm",
-    "hydra={job:{name:x}} seed=1",
-]
-BAD = [
-    "seeed=1",
-    "train.stepps=1 seed=2",
-    "estimator=rlooo",
-    "latent=nope seed=1",
-    "estimator=rloo estimator.kk=2",
-    "estimator.k=many",
-    "~nothing",
-    "~train.momentum=3",
-    "+seed=1",
-    "+estimator=rloo",
-    "seed=1,2",
-    "seed=[",
-    "seed=${oc.env:HOME}",
-    "name=${oc.env:HOME}",
-    "++estimator=rloo",
-    "estimator=3",
-]
 HYDRA = ["hydra.verbose=false", "hydra.job.name=x", "hydra/launcher=pool", "hydra.launcher.n_jobs=2"]
+
+
+class Slow(loader.Loader):
+    """With the same checks, and Hydra's own way to a job."""
+
+    load_sweep_config = ConfigLoaderImpl.load_sweep_config
 
 
 @pytest.fixture(scope="module")
@@ -97,30 +35,24 @@ def loaders():
     with initialize_config_dir(str(CONF), **plugins.VERSION_BASE):
         path = GlobalHydra.instance().hydra.config_loader.get_search_path()
         fast = loader.Loader(path)
-        yield fast, loader.Loader(path), fast.load_configuration("config", HYDRA, RunMode.MULTIRUN)
+        yield fast, Slow(path), fast.load_configuration("config", HYDRA, RunMode.MULTIRUN)
 
 
 @pytest.fixture
-def slow(loaders, monkeypatch):
-    """The same loader, with Hydra's own composition."""
-
-    def compose(words):
-        with monkeypatch.context() as patched:
-            patched.setattr(composing.Composer, "_load_configuration_impl", ConfigLoaderImpl._load_configuration_impl)
-            return loaders[1].load_sweep_config(loaders[2], words)
-
-    return compose
+def slow(loaders):
+    """One job by Hydra's own composition."""
+    return lambda words: loaders[1].load_sweep_config(loaders[2], words)
 
 
 def nodes(node):
     """All that a node is: value, types, flags, and the same of what it holds."""
     about = node._metadata
-    content = node._content if OmegaConf.is_config(node) else None
+    content = vars(node)["_content"] if OmegaConf.is_config(node) else None
     if isinstance(content, dict):
         content = [(key, nodes(inner)) for key, inner in content.items()]
     elif isinstance(content, list):
         content = [nodes(inner) for inner in content]
-    value = None if OmegaConf.is_config(node) else node._value()
+    value = vars(node).get("_val")
     facts = (about.ref_type, about.object_type, about.optional, about.key, about.flags or {})
     return type(node), facts, type(value), value, content
 
@@ -140,7 +72,7 @@ def outcome(compose):
         cfg = compose()
     except Exception as error:
         return type(error), sentence(error)
-    return nodes(cfg), plan._runs(cfg)
+    return nodes(cfg), plan.runs_of(cfg)
 
 
 def split(job):
@@ -196,10 +128,10 @@ def test_what_is_kept_is_little_and_bounded(loaders, monkeypatch):
     fast = loader.Loader(loaders[0].get_search_path())
     for name in ("rloo", "disarm", "arm"):
         fast.load_sweep_config(master, ["seed=1", f"estimator={name}"])
-    assert len(fast._held) == 2
-    assert sum(map(len, fast._held.values())) < 50_000
+    assert len(fast.held) == 2
+    assert sum(map(len, fast.held.values())) < 50_000
     [sent] = pickle.loads(packed(fast))
-    assert not sent._held
+    assert not sent.held
     words = ["seed=1", "estimator=arm"]
     assert nodes(sent.load_sweep_config(master, words)) == nodes(fast.load_sweep_config(master, words))
 
@@ -210,8 +142,8 @@ def test_memory_does_not_grow_with_the_jobs(loaders):
 
     def compose(seeds):
         for seed in seeds:
-            plan._runs(fast.load_sweep_config(master, [f"seed={seed}", "device=cpu"]))
-        composing._parsed.cache_clear()  # bounded by itself
+            plan.runs_of(fast.load_sweep_config(master, [f"seed={seed}", "device=cpu"]))
+        composing.parsed.cache_clear()  # bounded by itself
         gc.collect()
 
     compose(range(10))

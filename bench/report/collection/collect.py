@@ -14,6 +14,7 @@ from bench.report.collection.fixed import fixed
 from bench.report.collection.saved import read_saved, saved
 from bench.tables.schema import OWN_TRAINING, TABLES, arrow_schema
 from bench.tables.store import MARKER, SchemaError, read
+from bench.terminal import slow_bar
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -100,7 +101,9 @@ def collect(found: Iterable[Path]) -> tuple[Collection, list[str]]:
         raise SchemaError(f"None of the run directories can be read: {problems[0]}")
     kept = [tables for _, tables in best.values()]
     merged = {
-        name: pa.concat_tables([arrow_schema(name).empty_table(), *(t[name] for t in kept if name in t)])
+        name: pa.concat_tables(
+            [arrow_schema(name).empty_table(), *(t[name] for t in kept if name in t)]
+        ).combine_chunks()
         for name in TABLES
     }
     units, lines = _units(merged)
@@ -109,14 +112,17 @@ def collect(found: Iterable[Path]) -> tuple[Collection, list[str]]:
 
 def _readable(found: Iterable[Path], problems: list[str]) -> Iterator[tuple[Path, dict[str, pa.Table]]]:
     """The tables of each run; adds a line to `problems` for each directory that cannot be read."""
-    for directory in found:
-        try:
-            if saved(directory) == directory:
-                yield from ((directory, tables) for tables in read_saved(directory))
-            else:
-                yield directory, read(directory)
-        except (SchemaError, OSError) as error:
-            problems.append(str(error))
+    directories = [*found]
+    with slow_bar("reading runs", len(directories)) as advance:
+        for done, directory in enumerate(directories, 1):
+            try:
+                if saved(directory) == directory:
+                    yield from ((directory, tables) for tables in read_saved(directory))
+                else:
+                    yield directory, read(directory)
+            except (SchemaError, OSError) as error:
+                problems.append(str(error))
+            advance(done)
 
 
 def _units(tables: dict[str, pa.Table]) -> tuple["pd.DataFrame", list[str]]:
@@ -135,20 +141,19 @@ def _units(tables: dict[str, pa.Table]) -> tuple["pd.DataFrame", list[str]]:
     frame["conditions"] = ""
     for _, rows in frame.groupby("family"):
         keys = labels.setting_keys([configs[i] for i in rows.index])
-        for i in rows.index:
-            frame.loc[i, "setting"] = labels.describe(configs[i], keys)
+        frame.loc[rows.index, "setting"] = [labels.describe(configs[i], keys) for i in rows.index]
     for _, rows in frame.groupby(PANEL):
         keys = labels.unequal_keys([configs[i] for i in rows.index])
-        for i in rows.index:
-            frame.loc[i, "conditions"] = labels.describe(configs[i], keys)
+        frame.loc[rows.index, "conditions"] = [labels.describe(configs[i], keys) for i in rows.index]
     frame["setting"] = (frame.setting + " " + frame.conditions).str.strip()
     frame["label"] = frame.estimator
     panels = {key: [configs[i] for i in panel.index] for key, panel in frame.groupby(PANEL)}
     for _, rows in frame.groupby("estimator"):
         own = {key: [configs[i] for i in panel.index] for key, panel in rows.groupby(PANEL)}
         keys = labels.label_keys(list(own.values()), [panels[key] for key in own])
-        for i in rows.index:
-            frame.loc[i, "label"] = f"{frame.estimator[i]} {labels.describe(configs[i], keys)}".strip()
+        frame.loc[rows.index, "label"] = [
+            f"{frame.estimator[i]} {labels.describe(configs[i], keys)}".strip() for i in rows.index
+        ]
     # The same seed twice under one label is not two seeds: the later one counts.
     frame["seeds"] = [
         json.dumps({k: v for k, v in c.items() if labels.under(k, labels.SEEDS)}, sort_keys=True) for c in configs
