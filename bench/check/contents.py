@@ -29,24 +29,30 @@ def surroundings(cls: type) -> Iterator[tuple[str, Any]]:
                     yield f"{name}.{key}", repr(value)
 
 
-def walk(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """(path, content) of every tensor and plain value inside modules, containers and objects; tensors are copied."""
+def walk(value: Any, path: str = "", within: frozenset[int] = frozenset()) -> Iterator[tuple[str, Any]]:
+    """(path, content) of every tensor and plain value inside modules, containers and objects; tensors are copied. What
+    holds itself, `within` being the ids of all around it, is gone into once."""
     if isinstance(value, Tensor):
         if not nn.parameter.is_lazy(value):
             yield path, (value.detach().clone(), value.requires_grad, value.is_leaf and value.grad is None)
     elif isinstance(value, str | int | float | bool | None):
         yield path, value
-    elif isinstance(value, dict):
+    elif id(value) not in within:
+        yield from _inside(value, path, within | {id(value)})
+
+
+def _inside(value: Any, path: str, within: frozenset[int]) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict):
         for key, item in value.items():
-            yield from walk(item, f"{path}.{key}")
+            yield from walk(item, f"{path}.{key}", within)
     elif isinstance(value, set | frozenset):  # in an order that is the same for a copy
-        yield from walk(sorted(value, key=repr), path)
+        yield from walk(sorted(value, key=repr), path, within)
     elif isinstance(value, list | tuple):
         yield f"{path}.length", len(value)
         for number, item in enumerate(value):
-            yield from walk(item, f"{path}.{number}")
+            yield from walk(item, f"{path}.{number}", within)
     elif hasattr(value, "__dict__") and (isinstance(value, nn.Module) or not callable(value)):
-        yield from walk(vars(value), path)
+        yield from walk(vars(value), path, within)
 
 
 class Contents:

@@ -32,7 +32,7 @@ VERSION_BASE: Any = {"version_base": "1.3"} if version("hydra-core").startswith(
 @cache
 def registry() -> dict[str, Registered]:
     """Option name -> class and source, sorted by name. What cannot be used is left out, in one line on standard error
-    that names it: a file of the tree, a class of one, a package's estimator, all that claim one name."""
+    that names it: a file of the tree, a class of one, a package's estimator. Raises BadInput where two share a name."""
     return found()
 
 

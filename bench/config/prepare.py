@@ -3,15 +3,12 @@
 The estimator's hyper-parameters are checked by its constructor's signature (`bench.plugins`), all else by `RULES`.
 """
 
-import importlib.util
 import math
-import os
-import shutil
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
+from bench.config.engines import check_engine
 from bench.config.identity import finite, flatten, typed
 from bench.config.rules import MANY, RULES, Rule
 from bench.data.digest import digest
@@ -86,7 +83,8 @@ def check(config: Mapping[str, Any]) -> None:
     _check_precision(leaves)
     if leaves["device"] == "cuda" and not has_cuda():
         raise BadInput("device=cuda was asked for and this machine has no CUDA device; device=cpu or device=auto runs.")
-    _check_engine(leaves["engine"], leaves["device"])
+    engine = leaves["engine"]
+    check_engine(engine, on_cpu=engine != "eager" and (leaves["device"] == "cpu" or not has_cuda()))
 
 
 def check_keys(leaves: Mapping[str, Any], rules: Mapping[str, Rule]) -> None:
@@ -179,25 +177,6 @@ def _check_precision(leaves: Mapping[str, Any]) -> None:
             f"measure.precision={precision:g} cannot be reached with measure.max_draws={most}: even the mildest tails "
             f"need {needed:.12g} draws; ask for {least:.1g} or more, or allow more draws."
         )
-
-
-def _check_engine(engine: str, device: str) -> None:
-    on_cpu = engine != "eager" and (device == "cpu" or not has_cuda())
-    if engine in ("graph", "compiled_graph") and on_cpu:
-        raise BadInput(
-            f"engine={engine} records CUDA graphs, and this run is on the CPU; engine=eager or engine=compile runs."
-        )
-    if engine in ("compile", "compiled_graph") and not _compiles(on_cpu):
-        needed = "a C++ compiler" if on_cpu else "Triton"
-        raise BadInput(f"engine={engine} needs {needed}, and this machine has none; engine=eager runs.")
-
-
-def _compiles(on_cpu: bool) -> bool:
-    """Whether what torch.compile needs is there."""
-    if on_cpu:
-        named = os.environ.get("CXX", "clang++" if sys.platform == "darwin" else "g++")
-        return shutil.which(named) is not None or sys.platform == "win32"  # where it is found otherwise
-    return importlib.util.find_spec("triton") is not None
 
 
 def has_cuda() -> bool:

@@ -29,16 +29,17 @@ class Registered(NamedTuple):
 
 
 def found() -> dict[str, Registered]:
-    """Option name -> class and source, sorted by name. Where several claim one name, none has it."""
+    """Option name -> class and source, sorted by name. Raises BadInput where two have one name."""
     left_out: dict[str, list[str]] = {}  # reason -> what, since a broken file breaks those that import it
     claims: dict[str, list[Registered]] = {}
     for name, entry in [*_in_tree(left_out), *_installed(left_out)]:
         claims.setdefault(name, []).append(entry)
     for name, entries in claims.items():
         if len(entries) > 1:
-            left_out[f"two estimators are called {name}; rename one"] = [entry.source for entry in entries]
+            homes = " and ".join(entry.source for entry in entries)
+            raise BadInput(f"Two estimators are called {name}: {homes}; rename one.")
     tell(left_out)
-    return {name: entries[0] for name, entries in sorted(claims.items()) if len(entries) == 1}
+    return {name: entries[0] for name, entries in sorted(claims.items())}
 
 
 def tell(left_out: dict[str, list[str]]) -> None:

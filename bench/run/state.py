@@ -3,7 +3,7 @@
 import copy
 import inspect
 import json
-from typing import Any, TypedDict
+from typing import Any, TypedDict, cast
 
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
@@ -124,8 +124,8 @@ def put_seed(experiment: Experiment, held: SeedState) -> None:
     trainer = experiment.trainer
     trainer.model.load_state_dict(held["model"])
     _hold(trainer.estimator, held["estimator"])
-    if isinstance(trainer.batches, Batches) and held["batches"]:
-        trainer.batches.load_state_dict(held["batches"])
+    if isinstance(trainer.batches, Batches):
+        trainer.batches.load_state_dict(cast(BatchesState, held["batches"]))
     if experiment.moving and held["moving"]:
         experiment.moving.load_state_dict(held["moving"])
     experiment.rows = json.loads(held["rows"])

@@ -110,7 +110,8 @@ class Replicas(Trainer):
     def compute(self, state: dict[str, Tensor], x: Tensor, noise: list[Tensor]) -> ForwardPass:  # type: ignore[override]
         """What one batch of each replica `x [R, B, X]` costs: everything of `ForwardPass` has R in front."""
 
-        def one(state: dict[str, Tensor], x: Tensor, noise: list[Tensor]) -> tuple[Tensor, Tensor, Fields]:
+        # The compiler cannot evaluate annotations: they are text.
+        def one(state: "dict[str, Tensor]", x: Tensor, noise: "list[Tensor]") -> "tuple[Tensor, Tensor, Fields]":
             given = functional_call(self.one, state, (Trainer.compute, self, (x,), noise))
             return given.params, given.loss, taken_apart(given.estimate)
 
@@ -164,11 +165,12 @@ Fields = list[dict[str, Tensor]]  # of an estimate, and of that of each layer
 
 def taken_apart(estimate: Estimate) -> Fields:
     """The tensors of an estimate: what `vmap` can return."""
-    every = ("loss", "cost", "tuning")
-    return [
-        {name: value for name in every if (value := getattr(each, name)) is not None}
-        for each in (estimate, *estimate.layers)
-    ]
+    return [_tensors(each) for each in (estimate, *estimate.layers)]
+
+
+def _tensors(estimate: Estimate) -> dict[str, Tensor]:
+    named = {"loss": estimate.loss, "cost": estimate.cost, "tuning": estimate.tuning}
+    return {name: value for name, value in named.items() if value is not None}
 
 
 def put_together(fields: Fields) -> Estimate:

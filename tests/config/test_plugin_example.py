@@ -89,7 +89,10 @@ def test_a_package_that_cannot_be_imported_is_one_line_and_everything_else_works
     assert finished.returncode == 0, finished.stderr
     assert [row["status"] for row in runs(tmp_path)] == ["done", "done"]
     [line] = finished.stderr.splitlines()
-    assert line == "Estimator any of broken is left out: ModuleNotFoundError: No module named 'nowhere_at_all'"
+    assert line == (
+        "Estimator any of broken is left out: ModuleNotFoundError: No module named 'nowhere_at_all' "
+        "(line 1 of broken.py)."
+    )
 
 
 @pytest.mark.parametrize(

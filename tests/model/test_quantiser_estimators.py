@@ -108,5 +108,5 @@ def test_levels_belong_to_fsq_alone():
         composed("latent=vq", "+latent.levels=[4,4]")
     with pytest.raises(BadInput, match=r"latent\.levels is missing"):
         composed("latent=vq", "latent.codebook=fsq")
-    with pytest.raises(BadInput, match=r"latent\.levels needs a list, each a whole number, 2 or more"):
+    with pytest.raises(BadInput, match=r"latent\.levels needs a list, each a whole number from 2 to 16777216"):
         composed("latent=fsq", "latent.levels=[4,1]")

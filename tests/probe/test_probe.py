@@ -135,7 +135,7 @@ BAD = [
     ("probe.estimators=[]", "probe.estimators needs a list of one or more"),
     ("probe.at=[]", "probe.at needs a list of one or more"),
     ("probe.at=[2]", "probe.at needs a list, each a number from 0 to 1"),
-    ("probe.tuning_steps=-1", "probe.tuning_steps needs a whole number, 0 or more; got -1"),
+    ("probe.tuning_steps=-1", "probe.tuning_steps needs a whole number from 0 to 1073741824; got -1"),
     ("probe.stpes=3", "no key probe.stpes"),
     ("~probe", "probe.estimators is missing"),
     ("probe=3", "probe"),

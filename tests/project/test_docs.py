@@ -150,7 +150,8 @@ def perform(command: str, ran: list) -> int:
             gpu_arguments([*arguments, "--device", "cpu"])  # the same, as on a machine that has a GPU
             return 0
         case support if support.startswith("tests.support."):
-            importlib.import_module(support).arguments(arguments)  # the same
+            package = hasattr(importlib.import_module(support), "__path__")
+            importlib.import_module(f"{support}.__main__" if package else support).arguments(arguments)  # the same
             return 0
         case "schema" | "keys":
             return int(bool(arguments))  # the pages they make are tests of their own

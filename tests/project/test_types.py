@@ -100,6 +100,7 @@ def mypy(folder: Path, lines: list[str]) -> dict[int, str]:
 def short(text: str) -> str:
     """A revealed type without the modules of its names, a named tuple by its name alone."""
     text = re.sub(r"\b(?:\w+\.)+(?=\w)", "", text.removeprefix("Revealed type is ").strip('"'))
+    text = re.sub(r"^tuple\[.*, fallback=(\w+)\]$", r"\1", text)  # of which one field holds others of its kind
     return re.sub(r"tuple\[[^\[\]]*, fallback=(\w+)\]", r"\1", text)
 
 

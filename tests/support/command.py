@@ -7,6 +7,7 @@ import time
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
+from multiprocessing import forkserver
 from pathlib import Path
 
 from bench import cli
@@ -32,6 +33,7 @@ class Command:
             os.dup2(log, 1)
             os.dup2(log, 2)
             if forked:
+                forkserver._forkserver = forkserver.ForkServer()  # not that of this process, which is no child of it
                 if first:
                     first()
                 sys.argv = ["bench", *words]

@@ -34,7 +34,10 @@ def test_the_end_of_a_sweep_names_every_reason_for_a_failure_once(command, tmp_p
     assert title == "9 failed:"
     assert re.fullmatch(rf"  {tmp_path}/out/runs/\w+ and 2 more: It broke\.", broken)
     assert missing.endswith(" and 2 more: There is no such file.")
-    assert refused == "  a job that could not start and 2 more: train.steps needs a whole number, 0 or more; got -1."
+    assert (
+        refused
+        == "  a job that could not start and 2 more: train.steps needs a whole number from 0 to 1073741824; got -1."
+    )
     assert command("-m", "train.steps=1,2", "seed=0") == 1
     assert re.fullmatch(rf"  {tmp_path}/out/runs/\w+: It broke\.", capsys.readouterr().out.splitlines()[-1])
 

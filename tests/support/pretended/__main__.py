@@ -4,6 +4,7 @@ A line a pair, and at the end how many there were and what is wrong with them; a
 the pairs.
 """
 
+import argparse
 import os
 import subprocess
 import sys
@@ -12,6 +13,13 @@ from pathlib import Path
 from tests.support.pretended import library
 
 CACHE = Path(__file__).parents[3] / ".pytest_cache" / "d" / "pretended_gpu"
+
+
+def arguments(argv: list[str] | None = None) -> argparse.Namespace:
+    """The parsed command line."""
+    parser = argparse.ArgumentParser(prog="python -m tests.support.pretended", description=__doc__)
+    parser.add_argument("options", nargs="*", metavar="OPTION", help="estimators (default: every option)")
+    return parser.parse_args(argv)
 
 
 def main(options: list[str]) -> int:
@@ -27,4 +35,4 @@ def main(options: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main(arguments().options))
