@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 def surroundings(cls: type) -> Iterator[tuple[str, Any]]:
     """(path, content) of what the modules and classes of an estimator's package hold beside functions."""
+    seen: dict[int, Any] = {}
     packages = {c.__module__.partition(".")[0] for c in cls.__mro__} - {"torch", "abc", "builtins", "typing"}
     for name, module in sorted(sys.modules.items()):
         if name.partition(".")[0] not in packages or name.startswith("bench"):
@@ -21,38 +22,44 @@ def surroundings(cls: type) -> Iterator[tuple[str, Any]]:
             if inspect.isclass(value) or inspect.isfunction(value):
                 if value.__module__ == name:
                     held = {k: v for k, v in vars(value).items() if not k.startswith("__")}
-                    yield from walk(held, f"{name}.{key}")
-                    yield from walk(getattr(value, "__defaults__", None), f"{name}.{key}.defaults")
+                    yield from walk(held, f"{name}.{key}", seen)
+                    yield from walk(getattr(value, "__defaults__", None), f"{name}.{key}.defaults", seen)
             else:
-                yield from walk(value, f"{name}.{key}")
+                yield from walk(value, f"{name}.{key}", seen)
                 if isinstance(value, Iterator):
                     yield f"{name}.{key}", repr(value)
 
 
-def walk(value: Any, path: str = "", within: frozenset[int] = frozenset()) -> Iterator[tuple[str, Any]]:
+def walk(value: Any, path: str = "", seen: dict[int, Any] | None = None) -> Iterator[tuple[str, Any]]:
     """(path, content) of every tensor and plain value inside modules, containers and objects; tensors are copied. What
-    holds itself, `within` being the ids of all around it, is gone into once."""
-    if isinstance(value, Tensor):
-        if not nn.parameter.is_lazy(value):
-            yield path, (value.detach().clone(), value.requires_grad, value.is_leaf and value.grad is None)
-    elif isinstance(value, str | int | float | bool | None):
-        yield path, value
-    elif id(value) not in within:
-        yield from _inside(value, path, within | {id(value)})
+    is reached twice, as by what holds itself, is gone into once: `seen` has it by its id. Modules are left out."""
+    seen = {} if seen is None else seen
+    waiting = [(path, value)]
+    while waiting:
+        path, value = waiting.pop()
+        if isinstance(value, Tensor):
+            if not nn.parameter.is_lazy(value):
+                yield path, (value.detach().clone(), value.requires_grad, value.is_leaf and value.grad is None)
+        elif isinstance(value, str | int | float | bool | None):
+            yield path, value
+        elif id(value) not in seen and not inspect.ismodule(value):
+            seen[id(value)] = value
+            if isinstance(value, list | tuple):
+                yield f"{path}.length", len(value)
+            waiting += reversed([(path + name, item) for name, item in _inside(value)])
 
 
-def _inside(value: Any, path: str, within: frozenset[int]) -> Iterator[tuple[str, Any]]:
+def _inside(value: Any) -> list[tuple[str, Any]]:
+    """What a container or an object holds, by name."""
     if isinstance(value, dict):
-        for key, item in value.items():
-            yield from walk(item, f"{path}.{key}", within)
-    elif isinstance(value, set | frozenset):  # in an order that is the same for a copy
-        yield from walk(sorted(value, key=repr), path, within)
-    elif isinstance(value, list | tuple):
-        yield f"{path}.length", len(value)
-        for number, item in enumerate(value):
-            yield from walk(item, f"{path}.{number}", within)
-    elif hasattr(value, "__dict__") and (isinstance(value, nn.Module) or not callable(value)):
-        yield from walk(vars(value), path, within)
+        return [(f".{key}", item) for key, item in value.items()]
+    if isinstance(value, set | frozenset):  # in an order that is the same for a copy
+        return [(f".{number}", item) for number, item in enumerate(sorted(value, key=repr))]
+    if isinstance(value, list | tuple):
+        return [(f".{number}", item) for number, item in enumerate(value)]
+    if hasattr(value, "__dict__") and (isinstance(value, nn.Module) or not callable(value)):
+        return [(f".{key}", item) for key, item in vars(value).items()]
+    return []
 
 
 class Contents:

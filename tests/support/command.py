@@ -33,7 +33,7 @@ class Command:
             os.dup2(log, 1)
             os.dup2(log, 2)
             if forked:
-                forkserver._forkserver = forkserver.ForkServer()  # not that of this process, which is no child of it
+                forkserver._forkserver.__init__()  # that of the process before is no child of this one
                 if first:
                     first()
                 sys.argv = ["bench", *words]
