@@ -10,9 +10,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.errors import BadInput
+from bench.files import replace
 from bench.report.collection.collect import Collection, collect, find
 from bench.report.figures.panels import of_width
 from bench.report.paper import METRICS, latex, values, wide
+from bench.tables.sentence import in_one_sentence
 from bench.tables.store import SchemaError
 from bench.terminal import Parser, plain, to_its_end
 
@@ -58,20 +60,17 @@ def _inches(text: str) -> float:
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit status: 0, or 2 with one sentence on standard error where there is nothing to export or nowhere to write."""
     options = arguments(argv)
-    try:
-        text = export(options)
-        if options.out:
-            from bench.files import replace
+    return in_one_sentence("bench.export", lambda: write(options))
 
-            replace(options.out, text.encode())
-        else:
-            print(text, end="")
-        return 0
-    except (SchemaError, BadInput) as error:
-        print(f"python -m bench.export: {plain(error)}", file=sys.stderr)
-    except OSError as error:
-        print(f"python -m bench.export: cannot use {error.filename}: {error.strerror}.", file=sys.stderr)
-    return 2
+
+def write(options: argparse.Namespace) -> int:
+    """The table into its file, or printed."""
+    text = export(options)
+    if options.out:
+        replace(options.out, text.encode())
+    else:
+        print(text, end="")
+    return 0
 
 
 def export(options: argparse.Namespace) -> str:

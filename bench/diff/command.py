@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bench.report.collection.collect import Collection, collect, find
+from bench.tables.sentence import in_one_sentence
 from bench.tables.store import SchemaError
 from bench.terminal import Parser, cell, plain, to_its_end
 
@@ -38,13 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Exit status: 0 where nothing moved beyond its noise, 1 where something did or a run ended otherwise, 2 where
     there is nothing to compare."""
     options = arguments(argv)
-    try:
-        return diff(options)
-    except SchemaError as error:
-        print(f"python -m bench.diff: {plain(error)}", file=sys.stderr)
-    except OSError as error:
-        print(f"python -m bench.diff: cannot use {error.filename}: {error.strerror}.", file=sys.stderr)
-    return 2
+    return in_one_sentence("bench.diff", lambda: diff(options))
 
 
 def diff(options: argparse.Namespace) -> int:

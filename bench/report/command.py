@@ -20,6 +20,7 @@ from bench.report.figures.style import Looks, looks, write_files
 from bench.report.page.html import page
 from bench.report.show import show_comparison, show_endings
 from bench.tables.columns import COMPARISON, PAIRS
+from bench.tables.sentence import in_one_sentence
 from bench.tables.store import SchemaError
 from bench.terminal import Parser, plain, progress_bar, to_its_end
 
@@ -64,13 +65,7 @@ def named(text: str) -> list[str]:
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit status: 0, or 2 with one sentence on standard error where there is nothing to report or nowhere to write."""
     options = arguments(argv)
-    try:
-        return report(options)
-    except SchemaError as error:
-        print(f"python -m bench.report: {plain(error)}", file=sys.stderr)
-    except OSError as error:
-        print(f"python -m bench.report: cannot use {error.filename}: {error.strerror}.", file=sys.stderr)
-    return 2
+    return in_one_sentence("bench.report", lambda: report(options))
 
 
 def report(options: argparse.Namespace) -> int:

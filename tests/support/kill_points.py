@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.command import Command
-from tests.support.kills import SWEEP, files_left, numbers, preload, write_csv
+from tests.support.kills import SWEEP, files_left, numbers, preload, written_down
 
 WORDS = [word for word in SWEEP if not word.startswith(("-m", "seed="))]
 WORDS += ["train.steps=1", "sweep.checkpoint_seconds=0", "-m"]
@@ -81,11 +81,8 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main() -> int:
     options = arguments()
-    rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
-        for row in moments(Path(folder), [*options.words, *WORDS]):
-            rows.append(row)
-            write_csv(rows, options.out)
+        rows = written_down(moments(Path(folder), [*options.words, *WORDS]), options.out)
     return int(any(row["status"] or not row["identical"] or row["left"] for row in rows))
 
 

@@ -14,7 +14,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +123,15 @@ def write_csv(rows: list[dict[str, Any]], path: Path) -> None:
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
+
+
+def written_down(found: Iterable[dict[str, Any]], path: Path) -> list[dict[str, Any]]:
+    """All the rows, each in the file as soon as it is there."""
+    rows: list[dict[str, Any]] = []
+    for row in found:
+        rows.append(row)
+        write_csv(rows, path)
+    return rows
 
 
 def arguments(argv: list[str] | None = None) -> argparse.Namespace:

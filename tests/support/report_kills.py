@@ -24,7 +24,7 @@ from bench.tables.schema import TABLES
 from bench.tables.store import SchemaError
 from tests.support.command import Command
 from tests.support.kill_points import Killer
-from tests.support.kills import write_csv
+from tests.support.kills import written_down
 from tests.support.synthetic_runs import SOME, collection
 
 WORDS = ["report", "out", "--families", "vq", "--only", "final_elbo"]
@@ -122,11 +122,8 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main() -> int:
     options = arguments()
-    rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
-        for row in kills(options.kills, Path(folder), options.seed):
-            rows.append(row)
-            write_csv(rows, options.out)
+        rows = written_down(kills(options.kills, Path(folder), options.seed), options.out)
     return int(any(row["status"] or not row["readable"] or not row["identical"] or row["left"] for row in rows))
 
 
