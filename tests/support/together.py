@@ -53,7 +53,7 @@ def main(folder: Path) -> int:
     for number in range(PROCESSES):
         if not (pid := os.fork()):
             torch.set_num_threads(1)
-            print(json.dumps(work(composed, number)), flush=True)
+            os.write(1, (json.dumps(work(composed, number)) + "\n").encode())  # in one piece: others write there too
             os._exit(0)
         pids.append(pid)
     return sum(os.waitpid(pid, 0)[1] != 0 for pid in pids)
