@@ -31,7 +31,7 @@ WRONG = {
     planted.ClimbsItsError: (("bernoulli",), "tuning"),
     planted.LearnsElse: (("bernoulli",), "tuning"),
     planted.TuningOtherSlope: (("bernoulli",), "tuning"),
-    planted.NoDetachInUpdate: (("bernoulli",), "state"),
+    planted.NoDetachInUpdate: (("bernoulli",), "detached"),
 }
 
 
