@@ -40,6 +40,8 @@ def prepare(config: Mapping[str, Any]) -> Config:
         )
     if layers := prepared.get("latent", {}).get("layers"):  # one layer is a latent of that size
         prepared["latent"] |= {"dim": layers[0], "layers": layers if len(layers) > 1 else None}
+    if prepared.get("latent", {}).get("stages") == 1:  # which leaves nothing to a second
+        prepared["latent"] |= {"residual_detach": True}
     return on_device(cast(Config, prepared), prepared["device"])
 
 
@@ -79,6 +81,10 @@ def check(config: Mapping[str, Any]) -> None:
     _check_data(leaves)
     if leaves.get("latent.layers") == []:
         raise BadInput("latent.layers needs the sizes of one layer or more, or null; got [].")
+    if leaves.get("model.task") == "structured" and leaves["latent.family"] == "vq":
+        raise BadInput(
+            "model.task=structured is for latent.family=gaussian, bernoulli or categorical: it has no codebook for vq."
+        )
     _check_reference(leaves["measure.reference"])
     _check_precision(leaves)
     if leaves["device"] == "cuda" and not has_cuda():

@@ -85,6 +85,8 @@ RULES: dict[str, Rule] = {
     "latent.categories": _whole(2, MANY, only=CATEGORICAL),
     "latent.positions": _whole(1, MANY, only=VQ),
     "latent.codes": _whole(2, MANY, only=VQ),
+    "latent.stages": _whole(1, FEW, only=VQ),
+    "latent.residual_detach": FLAG._replace(only=VQ),
     "latent.temperature": _real(0, only=VQ),
     "latent.codebook": _one_of("gradient", "ema", "simvq", "fsq", "lfq", only=VQ),
     "latent.levels": _whole(2, MANY, many=True, only=("latent.codebook", "fsq")),

@@ -8,6 +8,7 @@ from torch import Tensor
 from bench.model.adapted import Adapted
 from bench.model.codebook import perplexity
 from bench.model.hierarchy import Hierarchy, from_prior
+from bench.model.residual import Residual
 from bench.model.vae import VAE, Model
 from bench.problems import Problem
 from bench.streams import own_stream
@@ -69,6 +70,8 @@ def _bounds(model: Model, x: Tensor, samples: int) -> tuple[Tensor, Tensor, Tens
     """ELBO, reconstruction, KL and importance-weighted bound `[n]` each."""
     if isinstance(model, Hierarchy):
         return _bounds_of_layers(model, x, samples)
+    if isinstance(model, Residual):
+        return _bounds_of_stages(model, x, samples)
     q = model.encode(x)
     z = q.sample(1 if q.deterministic else samples)
     likelihood = model.log_likelihood(x, z)  # [K, n]
@@ -89,6 +92,16 @@ def _bounds_of_layers(model: Hierarchy, x: Tensor, samples: int) -> tuple[Tensor
     likelihood = model.log_likelihood(x, points[-1 if model.structured else 0])  # [K, n]
     weights, reconstruction = likelihood + ratio, likelihood.mean(0)
     return weights.mean(0), reconstruction, -ratio.mean(0), weights.logsumexp(0) - math.log(samples)
+
+
+def _bounds_of_stages(model: Residual, x: Tensor, samples: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The same from samples of all stages; the KL of each is known, given the codes before."""
+    deterministic = model.encode(x[:1]).deterministic
+    points, kl, ratio = model.walk(x, 1 if deterministic else samples)
+    likelihood = model.log_likelihood(x, points)  # [K, n]
+    reconstruction, divergence = likelihood.mean(0), kl.mean(0)
+    weights = (likelihood + ratio).logsumexp(0) - math.log(len(points))
+    return reconstruction - divergence, reconstruction, divergence, weights
 
 
 def _prior_sampling(model: VAE | Adapted, x: Tensor, samples: int) -> Tensor:

@@ -4,12 +4,11 @@ How the layers hang together is said in `bench.model.layered`.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from bench.model.hierarchy import Hierarchy
 from bench.model.objective import Watch
 from estimators import Cost, Estimate, Latent
 
@@ -25,7 +24,7 @@ class Bound(NamedTuple):
         noiseless: whether nothing is drawn.
     """
 
-    model: Hierarchy
+    model: Any  # a `Hierarchy`, or a `bench.model.residual.Residual`
     estimators: nn.ModuleList
     beta: float
     nested: bool
@@ -65,26 +64,34 @@ class Pass:
             z = q.sample(1) if z is None else q.sample(1)[0]  # [1, ..., B, *]: the axis of samples stays in front
             q = self.above(layer, z)
             loss = loss + self.layer(layer, q, z).loss[0]
+        return self.gathered(loss, estimate.cost)
+
+    def gathered(self, loss: Tensor, cost: Tensor) -> Estimate:
+        """The estimate of all layers, with that of each."""
         found = [seen or inside for seen, inside in zip(self.seen, self.inside, strict=True)]
         layers = tuple(_mean(estimates, loss.shape) for estimates in found)
         tunings = [each.tuning for each in layers if each.tuning is not None]
-        return Estimate(loss, estimate.cost, torch.stack(tunings).sum(0) if tunings else None, layers)
+        return Estimate(loss, cost, torch.stack(tunings).sum(0) if tunings else None, layers)
 
     def above(self, layer: int, z: Tensor) -> Latent:
         """q of a layer, given points `z [..., B, *]` of the one before it."""
         q = self.model.above(layer, z)
         return q.with_params(q.params + self.moved[layer - 2]) if self.moved else q
 
-    def layer(self, layer: int, q: Latent, before: Tensor) -> Estimate:
+    def features(self, layer: int, q: Latent, before: Any) -> Tensor:
+        """What the estimator of a layer reads of the data: of the layer before, or of the images."""
+        return before if layer == 1 else self.model.read(before)
+
+    def layer(self, layer: int, q: Latent, before: Any) -> Estimate:
         """Of one layer, given points `before [..., B, *]` of the layer before it, or the images."""
         cost = self.watch(self.cost(layer, q, before), q)
-        estimate = self.estimators[layer - 1](q, cost, before if layer == 1 else self.model.read(before))
+        estimate = self.estimators[layer - 1](q, cost, self.features(layer, q, before))
         tuning = None if estimate.tuning is None else outermost(estimate.tuning)
         outside = Estimate(estimate.loss, outermost(estimate.cost), tuning)
         (self.seen if outside.cost is estimate.cost else self.inside)[layer - 1].append(outside)
         return estimate
 
-    def cost(self, layer: int, q: Latent, before: Tensor) -> Cost:
+    def cost(self, layer: int, q: Latent, before: Any) -> Cost:
         """cost_l for these points of the layer before."""
         model, frozen, last = self.model, q.detach(), layer == self.last
 

@@ -162,6 +162,11 @@ def contradiction(latent: LatentGroup) -> str | None:
             return f"{made} makes more than {MANY} codes: lower {'latent.levels' if rule == 'fsq' else 'latent.dim'}."
         if (width, count) != (dim, codes):
             return f"{made} makes {count} codes of width {width}: set latent.codes={count} latent.dim={width}."
+    if rule in ("fsq", "lfq") and (stages := latent.get("stages", 1)) > 1:
+        return (
+            f"The grid of latent.codebook={rule} is the same at every stage, too coarse for what the first leaves: set "
+            f"latent.stages=1, not {stages}, or latent.codebook=gradient, ema or simvq."
+        )
     if latent["restart"] and rule not in ("gradient", "ema"):
         return f"The codes of latent.codebook={rule} do not move one by one, so none restarts: set latent.restart=0."
     return None

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from bench.model.adapted import Adapted
 from bench.model.networks import Trunk
+from bench.model.residual import Residual
 from bench.model.vae import VAE, units
 from bench.settings import LatentGroup, ModelGroup
 from estimators import FAMILIES, Latent
@@ -37,6 +38,7 @@ class Hierarchy(VAE):
         ValueError: the image has no halves.
     """
 
+    noun = "layer"
     root = "encoder.1"  # see `bench.model.adapted.encodes`
     encoder: nn.ModuleDict
     decoder: nn.ModuleDict
@@ -107,6 +109,8 @@ class Hierarchy(VAE):
 
 def from_prior(model: VAE | Adapted, k: int, x: Tensor) -> Tensor:
     """k points `[K, 1, *]` that the decoder reads, from the prior; any x has the same."""
+    if isinstance(model, Residual):
+        return model.from_prior(k, x)
     if not isinstance(model, Hierarchy):
         return (model.prior() or model.encode(x[:1]).standard()).sample(k)
     last, shape = model.layers, model.shapes[-1]
@@ -120,4 +124,5 @@ def from_prior(model: VAE | Adapted, k: int, x: Tensor) -> Tensor:
 def vae(latent: LatentGroup, model: ModelGroup, shape: tuple[int, int, int], mean: Tensor) -> VAE:
     """The model that the `latent` and the `model` group ask for; arguments as of `VAE`."""
     several = len(latent.get("layers") or []) > 1 or model["task"] == STRUCTURED
-    return (Hierarchy if several else VAE)(latent, model, shape, mean)
+    staged = latent.get("stages", 1) > 1
+    return (Hierarchy if several else Residual if staged else VAE)(latent, model, shape, mean)

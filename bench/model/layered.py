@@ -33,7 +33,6 @@ from torch import Tensor, nn
 from bench.model.chain import Bound, Pass
 from bench.model.hierarchy import Hierarchy
 from bench.model.objective import Objective, Watch, unwatched
-from bench.model.vae import Model
 from estimators import Cost, Enumerable, Estimate, Estimator, Latent
 from estimators.exact import Exact
 
@@ -75,6 +74,7 @@ class Layered(Objective):
 
     model: Hierarchy
     estimator: PerLayer
+    forms: tuple[str, ...] = ("sampled",)  # in which the KL comes in
 
     def __init__(self, model: Hierarchy, estimator: Estimator, kl: str = "sampled", beta: float = 1.0):
         if not isinstance(estimator, PerLayer):
@@ -86,10 +86,12 @@ class Layered(Objective):
         name = self.estimator.name
         if self.model.structured and self.beta:
             return "model.task=structured has no prior, hence no KL: set objective.beta=0."
+        noun = self.model.noun
         if self.estimator.objective != "elbo":
-            return f"{name} bounds log p(x) by K samples of one layer; several layers take an estimator of the ELBO."
-        if self.beta and self.kl != "sampled":
-            return "Between layers the KL has no closed form: set objective.kl=sampled."
+            return f"{name} bounds log p(x) by K samples of one {noun}; several {noun}s take an estimator of the ELBO."
+        if self.beta and self.kl not in self.forms:
+            closed = "has no closed form" if self.forms == ("sampled",) else "is no term of its own"
+            return f"Between {noun}s the KL {closed}: set objective.kl={' or '.join(self.forms)}."
         each = [q.with_params(q.params.new_zeros(1, *shape)) for shape in self.model.shapes]
         if reason := next(filter(None, map(super().impossible, each)), None):
             return reason
@@ -104,12 +106,16 @@ class Layered(Objective):
         if states <= exact.limit:
             return None
         return (
-            f"{name} would sum over {Decimal(states):.3g} states of {self.model.layers} layers, more than "
-            f"limit={exact.limit}; take smaller layers, raise the limit, or sample with an unbiased estimator."
+            f"{name} would sum over {Decimal(states):.3g} states of {self.model.layers} {noun}s, more than "
+            f"limit={exact.limit}; take smaller {noun}s, raise the limit, or sample with an unbiased estimator."
         )
 
     def shifts(self, q: Latent) -> list[Tensor]:
         return [q.params.new_zeros(*q.batch_shape, *shape) for shape in self.model.shapes[1:]]
+
+    @property
+    def shifted(self) -> list[str]:
+        return [f"latent.{layer}" for layer in range(2, self.model.layers + 1)]
 
     def draw(self, q: Latent, x: Tensor, watch: Watch = unwatched, shifts: Sequence[Tensor] = ()) -> Estimate:
         estimator = self.estimator
@@ -117,8 +123,3 @@ class Layered(Objective):
         if self.nested and any(nn.parameter.is_lazy(p) for p in estimator.parameters()):
             Pass(bound, x, unwatched, ()).take_sizes(q)
         return Pass(bound, x, watch, shifts).estimate(q)
-
-
-def objective(model: Model, estimator: Estimator, kl: str = "analytic", beta: float = 1.0) -> Objective:
-    """The objective of any model, with this estimator."""
-    return (Layered if isinstance(model, Hierarchy) else Objective)(model, estimator, kl, beta)  # type: ignore[arg-type]

@@ -94,6 +94,11 @@ class Objective:
         conditioned on: what the gradient with respect to these parameters is taken of."""
         return []
 
+    @property
+    def shifted(self) -> list[str]:
+        """The block of the gradient that each shift is."""
+        return []
+
     def draw(self, q: Latent, x: Tensor, watch: Watch = unwatched, shifts: Sequence[Tensor] = ()) -> Estimate:
         """What the estimator makes of its cost: `q.params [..., B, *]`, `x [B, ...]`; `shifts` as of that method."""
         return self.estimator(q, watch(self.cost(q, x), q), features(x, q))

@@ -7,9 +7,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench.model.adapted import Adapted
-from bench.model.codebook import Codebook
 from bench.model.levels import categorical256
 from bench.model.networks import Trunk
+from bench.model.stages import codebook
 from bench.problems import Problem
 from bench.settings import LatentGroup, ModelGroup
 from estimators import FAMILIES, VQ, Bernoulli, Categorical, Latent
@@ -50,7 +50,7 @@ class VAE(nn.Module):
         self.params_shape, inputs = units(latent)
         self.encoder = Trunk(model, shape, math.prod(self.params_shape), to_image=False)
         self.decoder = decoder = Trunk(model, shape, inputs, to_image=True)
-        self.codebook = Codebook(latent) if latent["family"] == "vq" else None
+        self.codebook = codebook(latent) if latent["family"] == "vq" else None
         learned = model["prior"] == "learned"
         self.prior_params = nn.Parameter(self._prior_start()) if learned else None
         self.log_std = nn.Parameter(torch.full((1,), math.log(model["std"])), requires_grad=model["learn_std"])

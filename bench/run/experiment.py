@@ -19,8 +19,8 @@ from bench.measure.clock import Rounds
 from bench.measure.moving import MovingMoments
 from bench.measure.reference import reference_of
 from bench.model.hierarchy import vae
-from bench.model.layered import objective
 from bench.model.levels import LEVELS
+from bench.model.staged import objective
 from bench.model.vae import VAE
 from bench.problems import NoData
 from bench.run.clock import TrainingClock, WallClock

@@ -10,6 +10,7 @@ from torch import Tensor
 from bench.data.datasets import Data
 from bench.files import replace
 from bench.model.hierarchy import Hierarchy, from_prior
+from bench.model.residual import Residual
 from bench.model.vae import VAE
 from bench.run.experiment import Experiment
 from bench.streams import own_stream
@@ -41,13 +42,13 @@ def pictures(model: VAE, x: Tensor, n: int, shape: tuple[int, int, int]) -> dict
     """`data`, `reconstruction` (through one sample of q) and `prior` (the decoder's means): `[n, C, H, W]` of uint8.
 
     The n images are spread evenly over `x [N, X]`. VQ adds `codes [C]`: how often each code is the nearest, over all
-    positions of all N images.
+    positions of all N images; of several stages those of the first.
     """
     few = x[torch.arange(min(n, len(x)), device=x.device) * len(x) // min(n, len(x))]
-    q = model.encode(few)
+    points = model.walk(few, 1)[0] if isinstance(model, Residual) else model.encode(few).sample(1)
     found = {
         "data": _bytes(few, shape),
-        "reconstruction": _bytes(_mean(model, q.sample(1))[0], shape),
+        "reconstruction": _bytes(_mean(model, points)[0], shape),
         "prior": _bytes(_mean(model, from_prior(model, len(few), x))[:, 0], shape),
     }
     everything = model.encode(x)

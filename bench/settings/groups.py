@@ -41,6 +41,8 @@ class LatentGroup(TypedDict):
     categories: NotRequired[int]
     positions: NotRequired[int]
     codes: NotRequired[int]
+    stages: NotRequired[int]
+    residual_detach: NotRequired[bool]
     temperature: NotRequired[float]
     codebook: NotRequired[str]
     levels: NotRequired[list[int]]

@@ -8,6 +8,6 @@ LATER: dict[str, Any] = {
     "train.nesterov": False, "train.momentum_decay": 0.004, "train.weight_decay": 0.0, "train.clip_norm": None,
     "train.warmup": 0, "train.end_factor": 0.0, "train.decay_steps": 500, "train.decay_factor": 0.1,
     "data.dequantise": False,
-    "latent.layers": None,
+    "latent.layers": None, "latent.stages": 1, "latent.residual_detach": True,
     "model.task": "generative",
 }  # fmt: skip

@@ -16,6 +16,7 @@ from bench.measure.gradient.tally import Tally
 from bench.model.adapted import Adapted, encodes
 from bench.model.hierarchy import Hierarchy
 from bench.model.objective import Objective
+from bench.model.residual import Residual
 from bench.model.vae import Model
 from estimators import Latent
 
@@ -101,7 +102,8 @@ class GradientDraws:
 
     Attributes:
         cotangents: `[r, B, *]` of q.params.
-        shifted: the same of each further layer of q.
+        shifted: the same of each shift of the objective.
+        blocks: their names.
         calls: the decoder's uses of linear layers, each with its cotangent.
         loose: gradients `[r, P]` of its other parameters; of all, where draws are plain.
         separable: whether the draws' shares of the decoder's gradient can be told apart.
@@ -112,14 +114,15 @@ class GradientDraws:
         with generative.prepared(draws) as copies, recorded(objective.model, generative.folds) as calls:
             of_leaf = q.with_params(leaf)
             shifts = [shift.requires_grad_() for shift in objective.shifts(of_leaf)]
+            self.blocks = objective.shifted
             loss = objective.estimate(of_leaf, x, shifts).loss  # [r, B]
         self.loss, self.generative = loss, generative
         self.recorded = [c._replace(output=x.new_empty(0)) for c in calls]  # what passed is not held beyond its use
         calls.clear()
         wanted: list[Any] = [leaf, *shifts, *(c.made for c in self.recorded), *copies.values()]
         total = loss.mean(-1).sum()
-        if isinstance(objective.model, Hierarchy):  # whose points have an axis of samples for every layer before them
-            self.recorded = [c._replace(lead=(math.prod(c.lead[:-2]), *c.lead[-2:])) for c in self.recorded]
+        if isinstance(objective.model, Hierarchy | Residual):  # whose points have an axis of samples for all before them
+            self.recorded = [_merged(c) for c in self.recorded]
         grads: tuple[Tensor | None, ...] = (None,) * len(wanted)
         if loss.requires_grad:
             grads = torch.autograd.grad(total, wanted, allow_unused=True, retain_graph=generative.plain)
@@ -146,8 +149,8 @@ class GradientDraws:
         """Add the gradients of all but the encoder to the tallies `block(name)`; `groups [r]` of the draws, sorted, and
         the same on the host; `memory` in MiB of a chunk."""
         plan = PLANS[groups.device.type]
-        for number, grad in enumerate(self.shifted, 2):
-            block(f"latent.{number}").add_vectors(groups, grad.flatten(1))
+        for name, grad in zip(self.blocks, self.shifted, strict=True):
+            block(name).add_vectors(groups, grad.flatten(1))
         for name, grad in self.loose.items():
             block(name).add_vectors(groups, grad)
         for layer in dict.fromkeys(c.layer for c, _ in self.calls):
@@ -165,6 +168,12 @@ class GradientDraws:
                 rows, start = slice(start, start + number * count), start + number * count
                 theirs, back = (t[rows].unflatten(0, (number, count)).flatten(1, 2) for t in (inputs, cotangents))
                 tally.add_sums(first, gradients(theirs if number > 1 else theirs[0], back, bias))
+
+
+def _merged(call: Call) -> Call:
+    """With one axis of samples in front: of codes there are several for an example."""
+    own = 3 if call.layer.startswith("codebook.") else 2
+    return call._replace(lead=(math.prod(call.lead[:-own]), *call.lead[-own:]))
 
 
 def runs(groups: Tensor, merged: bool) -> list[tuple[int, int, int]]:

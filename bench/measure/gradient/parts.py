@@ -6,19 +6,22 @@ import torch
 from bench.measure.gradient.moments import NO_ROWS, BatchSums, noise_of
 from bench.measure.gradient.tally import Tally
 
+STAGE = "stage."  # before the number of one of residual quantisation
 Tallies = dict[str, Tally]  # by block, of one probe batch
 
 
 def parts(tallies: Tallies, layers: bool) -> dict[str, list[str]]:
-    """The blocks of each part; with several layers of q, `latent.l` and `encoder.l` are parts too; with `layers`, every
-    block but q's parameters is one more part."""
+    """The blocks of each part; with several layers of q, `latent.l` and `encoder.l` are parts too; with stages,
+    `stage.s`; with `layers`, every block but q's parameters is one more part."""
     latent = [n for n in tallies if n.partition(".")[0] == "latent"]
     encoder = [n for n in tallies if n.startswith("encoder.")]
-    decoder = [n for n in tallies if n not in latent + encoder]
+    stages = [n for n in tallies if n.startswith(STAGE)]
+    decoder = [n for n in tallies if n not in latent + encoder + stages]
     found = {"latent": latent, "encoder": encoder, **({"decoder": decoder} if decoder else {})}
     for number, name in enumerate(latent, 1) if len(latent) > 1 else ():
         found[f"latent.{number}"] = [name]
         found[f"encoder.{number}"] = [n for n in encoder if n.startswith(f"encoder.{number}.")]
+    found |= {n: [n] for n in stages}
     return found | ({n: [n] for n in encoder + decoder} if layers else {})
 
 

@@ -62,7 +62,7 @@ def measure(
     ).items():
         sums = [batch_sums(t, blocks, reference.tallies[m] if reference else None) for m, t in enumerate(taken)]
         means = errors = None
-        if part.partition(".")[0] != "latent":  # whose coordinates are those of its batch
+        if part.partition(".")[0] not in ("latent", "stage"):  # whose coordinates are those of its batch
             means = mean_products(taken, blocks)
             errors = mean_products(taken, blocks, reference.tallies) if reference else None
         rows.append({"part": part, **statistics(sums, means, errors)})
