@@ -31,11 +31,14 @@ class Residual(VAE):
         return [self.params_shape] * self.layers
 
     def _prior_start(self) -> Tensor:
-        return torch.zeros(1, self.latent["stages"], self.latent["positions"], self.latent["codes"])
+        return torch.zeros(1, self.latent["stages"] * self.latent["positions"], self.latent["codes"])
 
     def prior_of(self, stage: int) -> Categorical | None:
         """The learned prior of a stage, or None for the uniform one."""
-        return None if self.prior_params is None else Categorical(self.prior_params[..., stage - 1, :, :])
+        if self.prior_params is None:
+            return None
+        stop = stage * self.latent["positions"]  # of the rows, those of stage 1 first
+        return Categorical(self.prior_params[..., stop - self.latent["positions"] : stop, :])
 
     def prior(self) -> Categorical | None:
         """That of the first stage."""

@@ -61,8 +61,9 @@ class StagePass(Pass):
             estimate = self.layer(stage, its_q, total)
             own = estimate.loss + self.divergence(stage, its_q)
             loss, first = loss + (own[0] if first else own), first or estimate
-            z = its_q.sample(1)
-            total = self.model.codebook.added(stage, z if stage == 1 else z[0], total)
+            if not self.nested and stage < self.last:
+                z = its_q.sample(1)  # [1, ..., B, N, C]: the axis of samples stays in front
+                total = self.model.codebook.added(stage, z if stage == 1 else z[0], total)
         assert first is not None
         return self.gathered(loss, first.cost)
 

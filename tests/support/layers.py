@@ -140,11 +140,12 @@ def one_by_one(objective: Layered, x: Tensor, draws: int) -> dict[str, Tensor]:
             loss[draw].mean(), wanted, retain_graph=True, allow_unused=True, materialize_grads=True
         )
         of_q, by_name = grads[: 1 + len(shifts)], dict(zip(named, grads[1 + len(shifts) :], strict=True))
-        blocks = {"latent" if layer == 1 else f"latent.{layer}": g[draw].flatten() for layer, g in enumerate(of_q, 1)}
+        blocks = {name: g[draw].flatten() for name, g in zip(["latent", *objective.shifted], of_q, strict=True)}
         for name, grad in by_name.items():
             layer, _, kind = name.rpartition(".")
             if kind == "weight":
-                blocks[layer] = torch.cat([grad.mT.flatten(), by_name[f"{layer}.bias"]])
+                bias = by_name.get(f"{layer}.bias", grad.new_zeros(0))  # codes have none
+                blocks[layer] = torch.cat([grad.mT.flatten(), bias])
             elif kind != "bias":
                 blocks[name] = grad.flatten()
         for name, grad in blocks.items():
