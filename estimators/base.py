@@ -68,6 +68,7 @@ class Estimator(nn.Module, ABC, Generic[Q]):
     * `rewards`: has a signal only where cost(z) is minus a reward: where the mean cost may be below 0.
     * `learns_codes`: its gradient reaches the codebook of VQ through q, not through the decoder's input alone.
     * `noiseless`: the same estimate at every call; one draw says everything.
+    * `noiseless_cost`: divides a difference of costs by a small step, which noise in the cost would not leave small.
     """
 
     name: ClassVar[str]
@@ -81,6 +82,7 @@ class Estimator(nn.Module, ABC, Generic[Q]):
     own_noise: ClassVar[bool] = False
     rewards: bool = False
     noiseless: ClassVar[bool] = False
+    noiseless_cost: ClassVar[bool] = False
     learns_codes: ClassVar[bool] = False
 
     def __init_subclass__(cls, **kwargs: Any) -> None:

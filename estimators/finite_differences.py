@@ -35,6 +35,7 @@ class SPSA(Estimator):
 
     latents = (Gaussian, Bernoulli, Categorical, VQ)
     unbiased = False
+    noiseless_cost = True
     evaluations = "2 * k / 0"
     paper = "Spall 1992"
 
@@ -67,6 +68,7 @@ class Evolution(Estimator):
 
     latents = (Gaussian, Bernoulli, Categorical, VQ)
     unbiased = False
+    noiseless_cost = True
     evaluations = "2 * k / 0"
     paper = "Salimans et al. 2017"
 

@@ -81,10 +81,6 @@ def check(config: Mapping[str, Any]) -> None:
     _check_data(leaves)
     if leaves.get("latent.layers") == []:
         raise BadInput("latent.layers needs the sizes of one layer or more, or null; got [].")
-    if leaves.get("model.task") == "structured" and leaves["latent.family"] == "vq":
-        raise BadInput(
-            "model.task=structured is for latent.family=gaussian, bernoulli or categorical: it has no codebook for vq."
-        )
     _check_reference(leaves["measure.reference"])
     _check_precision(leaves)
     if leaves["device"] == "cuda" and not has_cuda():

@@ -95,6 +95,7 @@ RULES: dict[str, Rule] = {
     "latent.decay": _real(0, 1, only=VQ),
     "latent.restart": _real(0, only=VQ),
     "model.task": _one_of("generative", "structured", only=IMAGES),
+    "model.decoder": _one_of("network", "experts", only=IMAGES),
     "model.arch": _one_of("linear", "mlp", "conv", only=IMAGES),
     "model.hidden": _whole(1, MANY, many=True, only=IMAGES),
     "model.activation": _one_of("relu", "tanh", "leaky_relu", only=IMAGES),

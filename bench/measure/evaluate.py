@@ -7,13 +7,14 @@ from torch import Tensor
 
 from bench.model.adapted import Adapted
 from bench.model.codebook import perplexity
+from bench.model.experts import Experts
 from bench.model.hierarchy import Hierarchy, from_prior
 from bench.model.residual import Residual
 from bench.model.vae import VAE, Model
 from bench.problems import Problem
 from bench.streams import own_stream
 from bench.tables.rows import ObjectiveRow
-from estimators import VQ, Discrete, Gaussian, Latent
+from estimators import VQ, Categorical, Discrete, Gaussian, Latent
 
 ACTIVE = 0.01  # a unit is active if its posterior mean varies over x by more: Burda et al. 2016, arXiv:1509.00519
 ROWS = 2**13  # decoded points at a time
@@ -48,7 +49,7 @@ def evaluate(
             row["log_prior_sampling"], row["log_prior_sampling_se"] = _with_error(sampled)
     q = model.encode(x)
     row["active_units"] = _active_units(q)
-    if isinstance(q, VQ):
+    if isinstance(q, VQ) or (isinstance(model, Experts) and isinstance(q, Categorical)):
         row["perplexity"], row["usage"] = perplexity(q)
     return row
 

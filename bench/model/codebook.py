@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from bench.config.rules import MANY
 from bench.settings import LatentGroup
-from estimators import VQ
+from estimators import VQ, OneHot
 
 MARGIN = 1e-3  # of the outermost level, which the bound of fsq stays within
 
@@ -131,9 +131,10 @@ class Codebook(nn.Module):
             self.remainders.masked_fill_(dead[:, None], 0)
 
 
-def perplexity(q: VQ) -> tuple[float, float]:
-    """exp of the entropy of the mean code distribution, and the fraction of codes that are nearest at least once."""
-    nearest = q.nearest().flatten(0, -2)
+def perplexity(q: OneHot) -> tuple[float, float]:
+    """exp of the entropy of the mean distribution over codes, or experts, and the fraction of them that are the nearest,
+    or the most probable, at least once."""
+    nearest = (q.nearest() if isinstance(q, VQ) else q.harden(q.logits)).flatten(0, -2)
     mean = (nearest if q.deterministic else q.probs.flatten(0, -2)).mean(0)
     entropy = -torch.xlogy(mean, mean).sum()
     return float(entropy.exp()), float((nearest.sum(0) > 0).double().mean())

@@ -119,10 +119,3 @@ def from_prior(model: VAE | Adapted, k: int, x: Tensor) -> Tensor:
     for layer in range(last, 1, -1):
         z = model.below(layer, z).sample(1)[0]
     return z
-
-
-def vae(latent: LatentGroup, model: ModelGroup, shape: tuple[int, int, int], mean: Tensor) -> VAE:
-    """The model that the `latent` and the `model` group ask for; arguments as of `VAE`."""
-    several = len(latent.get("layers") or []) > 1 or model["task"] == STRUCTURED
-    staged = latent.get("stages", 1) > 1
-    return (Hierarchy if several else Residual if staged else VAE)(latent, model, shape, mean)

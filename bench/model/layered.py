@@ -38,7 +38,7 @@ from estimators.exact import Exact
 
 TAGS = (
     *("name", "latents", "unbiased", "objective", "evaluations", "paper", "kl"),
-    *("deterministic", "own_noise", "rewards", "noiseless", "learns_codes"),
+    *("deterministic", "own_noise", "rewards", "noiseless", "noiseless_cost", "learns_codes"),
 )
 
 
@@ -89,6 +89,11 @@ class Layered(Objective):
         noun = self.model.noun
         if self.estimator.objective != "elbo":
             return f"{name} bounds log p(x) by K samples of one {noun}; several {noun}s take an estimator of the ELBO."
+        if self.model.layers > 1 and self.estimator.noiseless_cost:
+            return (
+                f"{name} divides a difference of costs by its step, and what is sampled after a {noun} is noise in "
+                "both; take an estimator of another kind, such as rloo."
+            )
         if self.beta and self.kl not in self.forms:
             closed = "has no closed form" if self.forms == ("sampled",) else "is no term of its own"
             return f"Between {noun}s the KL {closed}: set objective.kl={' or '.join(self.forms)}."

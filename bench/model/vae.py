@@ -97,7 +97,10 @@ class VAE(nn.Module):
 
     def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
         """log p(x|z) in nats: `x [B, X]`, `z [K, ..., B, *]` -> `[K, ..., B]`; a batch axis of 1 in z is shared."""
-        output = self.decode(z)
+        return self.density(x, self.decode(z))
+
+    def density(self, x: Tensor, output: Tensor) -> Tensor:
+        """log p(x) in nats `[K, ..., B]` of pixels with these logits or means `[K, ..., B or 1, X]`."""
         shared = output.shape[-2] == 1 and x.shape[-2] > 1  # then the inner products are one matrix product
         if self.config["likelihood"] == "categorical256":
             return categorical256(x, output, self.log_std)

@@ -18,7 +18,7 @@ from bench.interface import misreturned, undetached
 from bench.measure.clock import Rounds
 from bench.measure.moving import MovingMoments
 from bench.measure.reference import reference_of
-from bench.model.hierarchy import vae
+from bench.model.experts import vae
 from bench.model.levels import LEVELS
 from bench.model.staged import objective
 from bench.model.vae import VAE

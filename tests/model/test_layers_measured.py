@@ -125,6 +125,8 @@ def test_the_bounds_are_those_of_the_enumerated_model():
         ("vimco", "bernoulli", [3, 2], "sampled", "generative", "bounds log p(x) by K samples of one layer"),
         ("exact", "bernoulli", [9, 9], "sampled", "generative", "2.62e+5 states of 2 layers"),
         ("exact", "gaussian", [1, 1], "sampled", "generative", "gaussian layers have none"),
+        ("spsa", "gaussian", [1, 1], "sampled", "generative", "what is sampled after a layer is noise in both"),
+        ("evolution", "bernoulli", [3, 2], "sampled", "generative", "what is sampled after a layer is noise in both"),
         ("unordered_set", "categorical", [2, 1], "sampled", "generative", "this latent has 3"),
         ("rloo", "bernoulli", [3, 2], "sampled", "structured", "set objective.beta=0"),
     ],

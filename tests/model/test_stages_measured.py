@@ -9,12 +9,11 @@ from bench.check.measured import MODEL
 from bench.config.identity import identity
 from bench.config.plugins import estimator
 from bench.config.prepare import prepare
-from bench.errors import BadInput
 from bench.measure.evaluate import evaluate
 from bench.measure.gradient.draws import take
 from bench.measure.gradient.rows import measure
 from bench.measure.timing import evaluations
-from bench.model.hierarchy import vae
+from bench.model.experts import vae
 from bench.model.residual import Residual
 from bench.model.staged import Staged, objective
 from bench.model.vae import VAE
@@ -173,6 +172,7 @@ def test_the_bounds_are_those_of_the_enumerated_model(temperature):
         ("vimco", "sampled", 2, "bounds log p(x) by K samples of one stage; several stages take"),
         ("rloo", "k2_loss", 2, "Between stages the KL is no term of its own: set objective.kl=analytic or sampled."),
         ("exact", "analytic", 9, "1.97e+4 states of 9 stages, more than limit=16384; take smaller stages"),
+        ("spsa", "analytic", 2, "what is sampled after a stage is noise in both"),
         ("arm", "analytic", 2, "does not differentiate vq latents"),
         ("vq_straight_through", "sampled", 2, "is defined for the analytic KL"),
     ],
@@ -191,8 +191,8 @@ def test_grids_have_no_stages(rule):
 
 
 def test_structured_prediction_has_no_codebook():
-    with pytest.raises(BadInput, match="it has no codebook for vq"):
-        prepare(resolved("latent=vq", "model.task=structured", "objective.beta=0"))
+    with pytest.raises(ValueError, match="model.task=structured has no codebook"):
+        vae(LATENTS["vq"], MODEL | {"task": "structured"}, SHAPE, MEAN)
 
 
 def test_examples_do_not_meet():
