@@ -50,7 +50,9 @@ def evaluate(
     q = model.encode(x)
     row["active_units"] = _active_units(q)
     if isinstance(q, VQ) or (isinstance(model, Experts) and isinstance(q, Categorical)):
-        row["perplexity"], row["usage"] = perplexity(q)
+        stages = model.codebook.along_nearest(q.params) if isinstance(model, Residual) else [q]
+        each = [perplexity(stage) for stage in stages]
+        row["perplexity"], row["usage"] = (sum(values) / len(each) for values in zip(*each, strict=True))
     return row
 
 

@@ -132,8 +132,8 @@ class Codebook(nn.Module):
 
 
 def perplexity(q: OneHot) -> tuple[float, float]:
-    """exp of the entropy of the mean distribution over codes, or experts, and the fraction of them that are the nearest,
-    or the most probable, at least once."""
+    """exp of the entropy of the mean distribution over codes, or experts, and the fraction of them that are the
+    nearest, or the most probable, at least once."""
     nearest = (q.nearest() if isinstance(q, VQ) else q.harden(q.logits)).flatten(0, -2)
     mean = (nearest if q.deterministic else q.probs.flatten(0, -2)).mean(0)
     entropy = -torch.xlogy(mean, mean).sum()

@@ -8,13 +8,14 @@ if TYPE_CHECKING:
 
 
 class Frames(NamedTuple):
-    """The four tables of `docs/columns.md`, of all runs. `objective`, `gradient` and `cost` also have the columns that
-    say which runs belong together: family, setting, label (the estimator and what tells its configurations apart), and
-    the runs' status."""
+    """The five tables of `docs/columns.md`, of all runs. All but `runs` also have the columns that say which runs
+    belong together: family, setting, label (the estimator and what tells its configurations apart), and the runs'
+    status."""
 
     runs: "pd.DataFrame"
     objective: "pd.DataFrame"
     gradient: "pd.DataFrame"
+    choices: "pd.DataFrame"
     cost: "pd.DataFrame"
 
 

@@ -14,7 +14,7 @@ from bench.run.provenance import provenance
 from bench.settings import Config, Described
 from bench.tables import store
 from bench.tables.rows import Rows, RunRow, by_table
-from bench.tables.schema import SCHEMA
+from bench.tables.schema import OF_SOME, SCHEMA
 from estimators import Estimator
 
 
@@ -63,7 +63,8 @@ def record(
     }
     about |= provenance(config["device"], config["threads"]) | (columns or {})
     measured = by_table(rows) if rows else {}
-    tables = {name: [{"run": run_id} | row for row in table] for name, table in measured.items()}
+    kept = {name: table for name, table in measured.items() if table or name not in OF_SOME}
+    tables = {name: [{"run": run_id} | row for row in table] for name, table in kept.items()}
     store.write(directory, {"runs": [dict(about)], **tables})
     if ending.status != "failed":
         for left in ("traceback.txt", attempt.RESUME):

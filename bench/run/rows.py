@@ -5,6 +5,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import Literal, NamedTuple
 
+from torch import Tensor
+
+from bench.measure.choices import choices
 from bench.measure.cost import costs
 from bench.measure.evaluate import evaluate
 from bench.measure.gradient.reference import Reference
@@ -14,7 +17,7 @@ from bench.problems import Problem
 from bench.run.experiment import Experiment
 from bench.settings import Config
 from bench.streams import derived
-from bench.tables.rows import GradientRow, ObjectiveRow
+from bench.tables.rows import ChoiceRow, GradientRow, ObjectiveRow
 from bench.tables.schema import OWN_TRAINING
 
 
@@ -46,15 +49,25 @@ def add_objective(experiment: Experiment, step: int) -> None:
     """Rows of table `objective`, one for each split, at the model's present parameters."""
     about: ObjectiveRow = {"seed": experiment.config["seed"], "step": step, "seconds": experiment.clock.seconds}
     splits = [split for split in ("train", "test") if split in experiment.data.splits]
-    experiment.rows["objective"] += [about | {"split": split} | evaluated(experiment, split) for split in splits]
+    for split in splits:
+        experiment.rows["objective"].append(about | {"split": split} | evaluated(experiment, split))
+        of_split: ChoiceRow = {"seed": experiment.config["seed"], "step": step, "split": split}
+        experiment.rows["choices"] += [
+            of_split | row for row in choices(experiment.model, images_of(experiment, split))
+        ]
 
 
 def evaluated(experiment: Experiment, split: str) -> ObjectiveRow:
     """Bounds of the model on images of a split."""
     settings, seeds = experiment.config["evaluate"], experiment.config["seeds"]
-    x = experiment.data.fixed(split, settings["examples"], seeds["data"])
+    x = images_of(experiment, split)
     samples, prior = (settings["samples"], settings["prior_samples"]), experiment.objective.beta > 0
     return evaluate(experiment.model, x, *samples, seeds["measure"], prior, experiment.data.level_bits)
+
+
+def images_of(experiment: Experiment, split: str) -> Tensor:
+    """The images of a split that are evaluated."""
+    return experiment.data.fixed(split, experiment.config["evaluate"]["examples"], experiment.config["seeds"]["data"])
 
 
 def add_gradient(

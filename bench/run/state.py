@@ -128,7 +128,7 @@ def put_seed(experiment: Experiment, held: SeedState) -> None:
         trainer.batches.load_state_dict(cast(BatchesState, held["batches"]))
     if experiment.moving and held["moving"]:
         experiment.moving.load_state_dict(held["moving"])
-    experiment.rows = json.loads(held["rows"])
+    experiment.rows.update(json.loads(held["rows"]))  # one of before there was a table has none of it
 
 
 def _held(module: nn.Module) -> dict[str, dict[str, Any]]:

@@ -119,6 +119,20 @@ class GradientRow(TypedDict, total=False):
     ema_variance_all: float
 
 
+class ChoiceRow(TypedDict, total=False):
+    """How the codes of one stage, or one expert, are used."""
+
+    run: str
+    seed: int
+    step: int
+    split: str
+    part: str
+    perplexity: float
+    usage: float
+    load: float
+    probability: float
+
+
 class CostRow(TypedDict, total=False):
     """The seconds and the memory of a step or of a gradient."""
 
@@ -162,6 +176,7 @@ class Rows(TypedDict):
 
     objective: list[ObjectiveRow]
     gradient: list[GradientRow]
+    choices: list[ChoiceRow]
     cost: list[CostRow]
 
 

@@ -13,6 +13,7 @@ LATER = {  # columns that runs of this schema lack which were made before them
     "runs": ("code", "distribution"),
     "gradient": ("bias_sq_scaled", "bias_sq_scaled_se", "variance_scaled", "variance_scaled_se"),
 }
+OF_SOME = ("choices",)  # tables that a run without a row for them does not have, nor a report of before there were any
 OWN_TRAINING = "own"  # trained_with, where the gradient was measured along the run's own training
 
 TEXT, INT, FLOAT, BOOL = pa.string(), pa.int64(), pa.float64(), pa.bool_()
@@ -89,8 +90,11 @@ TABLES: dict[str, dict[str, Column]] = {
             FLOAT, "-elbo / (pixels log 2); with data.dequantise plus log2 of the levels, as docs/data.md says (bits)"
         ),
         "active_units": Column(INT, "latent units whose posterior mean varies by more than 0.01 over the examples"),
-        "perplexity": Column(FLOAT, "exp of the entropy of the marginal code distribution"),
-        "usage": Column(FLOAT, "fraction of the codes that are used at all"),
+        "perplexity": Column(
+            FLOAT,
+            "exp of the entropy of the marginal distribution of codes (of several stages the mean), or of experts",
+        ),
+        "usage": Column(FLOAT, "fraction of the codes (of several stages the mean), or experts, that are used at all"),
     },
     "gradient": {
         "run": RUN,
@@ -130,6 +134,19 @@ TABLES: dict[str, dict[str, Column]] = {
             name: Column(FLOAT, f"{meaning}; of the parts encoder and decoder, with measure.papers")
             for name, meaning in MOVING_AVERAGES.items()
         },
+    },
+    "choices": {
+        "run": RUN,
+        "seed": SEED,
+        "step": STEP,
+        "split": Column(TEXT, "train, validation or test", True),
+        "part": Column(TEXT, "stage.s, of residual quantisation along the nearest codes, or expert.e", True),
+        "perplexity": Column(FLOAT, "of a stage: exp of the entropy of its marginal code distribution"),
+        "usage": Column(FLOAT, "of a stage: fraction of its codes that are used at all"),
+        "load": Column(FLOAT, "of an expert: fraction of the examples whose most probable expert it is"),
+        "probability": Column(
+            FLOAT, "of an expert: mean over examples of its probability; its entropy is log perplexity of objective"
+        ),
     },
     "cost": {
         "run": RUN,

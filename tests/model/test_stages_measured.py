@@ -191,7 +191,7 @@ def test_grids_have_no_stages(rule):
 
 
 def test_structured_prediction_has_no_codebook():
-    with pytest.raises(ValueError, match="model.task=structured has no codebook"):
+    with pytest.raises(ValueError, match="task=structured has no codebook"):
         vae(LATENTS["vq"], MODEL | {"task": "structured"}, SHAPE, MEAN)
 
 

@@ -10,6 +10,7 @@ TYPES = {
     "runs": rows.RunRow,
     "objective": rows.ObjectiveRow,
     "gradient": rows.GradientRow,
+    "choices": rows.ChoiceRow,
     "cost": rows.CostRow,
 }
 

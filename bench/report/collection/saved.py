@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from bench.files import replace
 from bench.foreign import content, parsed
-from bench.tables.schema import SCHEMA, TABLES, arrow_schema
+from bench.tables.schema import OF_SOME, SCHEMA, TABLES, arrow_schema
 from bench.tables.store import SchemaError, completed, from_parquet, parquet
 
 DIGESTS = "digests.json"
@@ -83,7 +83,10 @@ def _digests(directory: Path) -> dict[str, str] | None:
 def _read(directory: Path, name: str, digests: dict[str, str] | None) -> pa.Table:
     names = [f"{stem(name)}.parquet", f"{name}.parquet"]
     there = (n in digests if digests is not None else (directory / n).is_file() for n in names)
-    path = directory / next((n for n, it_is in zip(names, there, strict=True) if it_is), names[0])
+    found = next((n for n, it_is in zip(names, there, strict=True) if it_is), None)
+    if found is None and name in OF_SOME:
+        return arrow_schema(name).empty_table()
+    path = directory / (found or names[0])
     try:
         table = from_parquet(_stored(path, None if digests is None else digests.get(path.name, "")))
     except (OSError, pa.ArrowException):

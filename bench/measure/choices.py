@@ -1,0 +1,30 @@
+"""How the codes of every stage, or the experts, are used: rows of table `choices`."""
+
+import torch
+from torch import Tensor
+
+from bench.model.codebook import perplexity
+from bench.model.experts import Experts
+from bench.model.residual import Residual
+from bench.model.vae import Model
+from bench.tables.rows import ChoiceRow
+from estimators import Discrete
+
+
+@torch.no_grad()
+def choices(model: Model, x: Tensor) -> list[ChoiceRow]:
+    """A row for each stage of a residual quantiser, along the nearest codes, or for each expert, of examples
+    `x [n, X]`; none of other models."""
+    if isinstance(model, Residual):
+        each = [perplexity(q) for q in model.codebook.along_nearest(model.encode(x).params)]
+        return [
+            {"part": f"stage.{stage}", "perplexity": spread, "usage": used}
+            for stage, (spread, used) in enumerate(each, 1)
+        ]
+    if isinstance(model, Experts):
+        q = model.encode(x)
+        assert isinstance(q, Discrete)
+        load, probability = (w.squeeze(-2).double().mean(0).tolist() for w in (q.harden(q.logits), q.probs))
+        pairs = zip(load, probability, strict=True)
+        return [{"part": f"expert.{e}", "load": a, "probability": b} for e, (a, b) in enumerate(pairs, 1)]
+    return []
