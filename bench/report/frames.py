@@ -15,8 +15,8 @@ class Frames(NamedTuple):
     runs: "pd.DataFrame"
     objective: "pd.DataFrame"
     gradient: "pd.DataFrame"
-    choices: "pd.DataFrame"
     cost: "pd.DataFrame"
+    choices: "pd.DataFrame"
 
 
 def load(*directories: str | Path) -> Frames:

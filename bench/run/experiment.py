@@ -71,7 +71,7 @@ class Experiment:
         averaged = config["measure"]["papers"]
         self.moving = MovingMoments(self.model, config["train"]["batch_size"]) if averaged else None
         self.reference = None if self.impossible() else reference_of(self.objective, self.q, config)
-        self.rows: Rows = {"objective": [], "gradient": [], "choices": [], "cost": []}
+        self.rows: Rows = {"objective": [], "gradient": [], "cost": [], "choices": []}
         self.compiling: float | None = None  # seconds
         self.endings: dict[int, Ending] = {}
 

@@ -176,8 +176,8 @@ class Rows(TypedDict):
 
     objective: list[ObjectiveRow]
     gradient: list[GradientRow]
-    choices: list[ChoiceRow]
     cost: list[CostRow]
+    choices: list[ChoiceRow]
 
 
 def by_table(rows: Rows) -> dict[str, list[dict[str, Any]]]:

@@ -135,19 +135,6 @@ TABLES: dict[str, dict[str, Column]] = {
             for name, meaning in MOVING_AVERAGES.items()
         },
     },
-    "choices": {
-        "run": RUN,
-        "seed": SEED,
-        "step": STEP,
-        "split": Column(TEXT, "train, validation or test", True),
-        "part": Column(TEXT, "stage.s, of residual quantisation along the nearest codes, or expert.e", True),
-        "perplexity": Column(FLOAT, "of a stage: exp of the entropy of its marginal code distribution"),
-        "usage": Column(FLOAT, "of a stage: fraction of its codes that are used at all"),
-        "load": Column(FLOAT, "of an expert: fraction of the examples whose most probable expert it is"),
-        "probability": Column(
-            FLOAT, "of an expert: mean over examples of its probability; its entropy is log perplexity of objective"
-        ),
-    },
     "cost": {
         "run": RUN,
         "estimator": Column(TEXT, "name of the estimator timed"),
@@ -191,6 +178,19 @@ TABLES: dict[str, dict[str, Column]] = {
         "evaluations_forward": Column(FLOAT, "evaluations of the cost per example and gradient"),
         "evaluations_backward": Column(FLOAT, "evaluations of the cost that are differentiated with respect to z"),
         "peak_memory": Column(INT, "peak memory (bytes); not known of graphs"),
+    },
+    "choices": {
+        "run": RUN,
+        "seed": SEED,
+        "step": STEP,
+        "split": Column(TEXT, "train, validation or test", True),
+        "part": Column(TEXT, "stage.s, of residual quantisation along the nearest codes, or expert.e", True),
+        "perplexity": Column(FLOAT, "of a stage: exp of the entropy of its marginal code distribution"),
+        "usage": Column(FLOAT, "of a stage: fraction of its codes that are used at all"),
+        "load": Column(FLOAT, "of an expert: fraction of the examples whose most probable expert it is"),
+        "probability": Column(
+            FLOAT, "of an expert: mean over examples of its probability; its entropy is log perplexity of objective"
+        ),
     },
 }
 

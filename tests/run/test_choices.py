@@ -64,6 +64,7 @@ def test_a_report_of_before_there_was_the_table_is_read(runs, tmp_path):
     assert read["choices"].equals(arrow_schema("choices").empty_table())
 
 
+@torch.no_grad()
 def test_the_rows_of_stages_are_of_the_nearest_path_and_those_of_experts_means_over_examples():
     model, x = residual(2), images()
     rest = model.encode(x).params.detach()

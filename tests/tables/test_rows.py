@@ -10,8 +10,8 @@ TYPES = {
     "runs": rows.RunRow,
     "objective": rows.ObjectiveRow,
     "gradient": rows.GradientRow,
-    "choices": rows.ChoiceRow,
     "cost": rows.CostRow,
+    "choices": rows.ChoiceRow,
 }
 
 
