@@ -32,7 +32,8 @@ LATENTS: dict[str, LatentGroup] = {
     "sequence": {"family": "sequence", "dim": 2, "categories": 2},
 }  # fmt: skip
 MODEL: ModelGroup = {
-    "task": "generative", "arch": "mlp", "hidden": [5], "activation": "tanh", "slope": 0.01, "init": "torch",
+    "task": "generative", "decoder": "network", "arch": "mlp", "hidden": [5], "activation": "tanh", "slope": 0.01,
+    "init": "torch",
     "likelihood": "bernoulli", "std": 0.7, "learn_std": False, "prior": "fixed", "center_input": False,
     "signed_latent": False, "output_bias": "none",
 }  # fmt: skip

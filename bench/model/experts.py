@@ -81,7 +81,7 @@ def vae(latent: LatentGroup, model: ModelGroup, shape: tuple[int, int, int], mea
             "model.task=structured has no codebook: take latent=gaussian, bernoulli or categorical, not vq."
         )
     cls: type[VAE] = VAE
-    if model.get("decoder") == "experts":
+    if model["decoder"] == "experts":
         cls = Experts
     elif len(latent.get("layers") or []) > 1 or model["task"] == STRUCTURED:
         cls = Hierarchy

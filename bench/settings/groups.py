@@ -56,7 +56,7 @@ class ModelGroup(TypedDict):
     """Encoder, decoder and prior of the variational autoencoder."""
 
     task: str
-    decoder: NotRequired[str]
+    decoder: str
     arch: str
     hidden: list[int]
     activation: str

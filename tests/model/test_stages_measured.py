@@ -19,7 +19,7 @@ from bench.model.staged import Staged, objective
 from bench.model.vae import VAE
 from estimators import VQ
 from tests.support.composed import resolved
-from tests.support.layers import gradient, images, one_by_one
+from tests.support.layers import images, one_by_one
 from tests.support.small import LATENTS
 from tests.support.stages import enumerated, residual, staged
 
@@ -193,10 +193,3 @@ def test_grids_have_no_stages(rule):
 def test_structured_prediction_has_no_codebook():
     with pytest.raises(ValueError, match="task=structured has no codebook"):
         vae(LATENTS["vq"], MODEL | {"task": "structured"}, SHAPE, MEAN)
-
-
-def test_examples_do_not_meet():
-    made = staged(residual(3, False), "exact")
-    both = gradient(made, images())
-    each = torch.stack([gradient(made, images()[i : i + 1]) for i in (0, 1)]).mean(0)
-    torch.testing.assert_close(both, each, rtol=1e-10, atol=1e-13)
