@@ -12,8 +12,8 @@ from bench.settings import LatentGroup, ModelGroup, TrainGroup
 from bench.streams import own_stream
 
 MODEL: ModelGroup = {
-    "task": "generative", "decoder": "network", "arch": "mlp", "hidden": [200, 200], "activation": "leaky_relu", "slope": 0.3,
-    "init": "glorot", "likelihood": "bernoulli", "std": 1.0, "learn_std": False, "prior": "fixed",
+    "task": "generative", "decoder": "network", "arch": "mlp", "hidden": [200, 200], "activation": "leaky_relu",
+    "slope": 0.3, "init": "glorot", "likelihood": "bernoulli", "std": 1.0, "learn_std": False, "prior": "fixed",
     "center_input": False, "signed_latent": False, "output_bias": "none",
 }  # fmt: skip
 LATENTS: dict[str, LatentGroup] = {  # the decoder reads 200 values of each
