@@ -91,10 +91,9 @@ TABLES: dict[str, dict[str, Column]] = {
         ),
         "active_units": Column(INT, "latent units whose posterior mean varies by more than 0.01 over the examples"),
         "perplexity": Column(
-            FLOAT,
-            "exp of the entropy of the marginal distribution of codes (of several stages the mean), or of experts",
+            FLOAT, "exp of the entropy of the marginal distribution of codes (mean of several stages), or of experts"
         ),
-        "usage": Column(FLOAT, "fraction of the codes (of several stages the mean), or experts, that are used at all"),
+        "usage": Column(FLOAT, "fraction of the codes (mean of several stages), or experts, that are used at all"),
     },
     "gradient": {
         "run": RUN,
@@ -188,9 +187,7 @@ TABLES: dict[str, dict[str, Column]] = {
         "perplexity": Column(FLOAT, "of a stage: exp of the entropy of its marginal code distribution"),
         "usage": Column(FLOAT, "of a stage: fraction of its codes that are used at all"),
         "load": Column(FLOAT, "of an expert: fraction of the examples whose most probable expert it is"),
-        "probability": Column(
-            FLOAT, "of an expert: mean over examples of its probability; its entropy is log perplexity of objective"
-        ),
+        "probability": Column(FLOAT, "of an expert: mean over examples; its entropy: log perplexity of objective"),
     },
 }
 

@@ -121,7 +121,7 @@ class GradientDraws:
         calls.clear()
         wanted: list[Any] = [leaf, *shifts, *(c.made for c in self.recorded), *copies.values()]
         total = loss.mean(-1).sum()
-        if isinstance(objective.model, Hierarchy | Residual):  # whose points have an axis of samples for all before them
+        if isinstance(objective.model, Hierarchy | Residual):  # with an axis of samples for each layer before
             self.recorded = [_merged(c) for c in self.recorded]
         grads: tuple[Tensor | None, ...] = (None,) * len(wanted)
         if loss.requires_grad:
