@@ -20,7 +20,7 @@ from bench.terminal import Parser, cell, plain, to_its_end
 if TYPE_CHECKING:
     import pandas as pd
 
-TABLES = ("gradient", "objective", "cost")
+TABLES = ("gradient", "objective", "cost", "choices")
 MOST = 40  # numbers that are shown, and runs that are named
 
 

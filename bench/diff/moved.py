@@ -2,9 +2,10 @@
 
 A number with a standard error on both sides is tested by their difference in combined standard errors, Student's t with
 the degrees of freedom of such an error. One that is known without noise (evaluations, closed forms, gradients without
-noise) has moved where its relative difference is beyond `EXACT`. Whatever is the same bit for bit has not, and is no
-test. Over all tests of a comparison Holm's correction holds (S. Holm, "A simple sequentially rejective multiple test
-procedure", 1979): with nothing moved, any is said to have in at most 5 %.
+noise, and before training the use of codes and experts) has moved where its relative difference is beyond `EXACT`.
+Whatever is the same bit for bit has not, and is no test. Over all tests of a comparison Holm's correction holds
+(S. Holm, "A simple sequentially rejective multiple test procedure", 1979): with nothing moved, any is said to have in
+at most 5 %.
 """
 
 import json
@@ -30,13 +31,20 @@ KEYS = {
     "gradient": ["step", "trained_with", "part"],
     "objective": ["step", "split"],
     "cost": ["what", "engine", "batch_size"],
+    "choices": ["step", "split", "part"],
 }
 NOISY = {
     "gradient": (*MOMENTS, *OF_ALL_DATA),
     "objective": ("elbo", "iwae", "log_prior_sampling"),
     "cost": ("seconds",),
+    "choices": (),
 }
-KNOWN = {"gradient": ("variance_exact",), "objective": (), "cost": ("evaluations_forward", "evaluations_backward")}
+KNOWN = {
+    "gradient": ("variance_exact",),
+    "objective": (),
+    "cost": ("evaluations_forward", "evaluations_backward"),
+    "choices": ("perplexity", "usage", "load", "probability"),
+}
 MACHINE = ("device", "device_name", "threads")  # the same on both sides, or seconds say nothing
 COLUMNS = ("family", "label", "seed", "table", "where", "number", "a", "b", "errors", "relative", "p", "moved")
 
@@ -108,6 +116,7 @@ def _same_machine(row: dict[str, Any]) -> bool:
 def _numbers(table: str, row: dict[str, Any], timed: bool) -> Iterator[dict[str, Any]]:
     """The numbers of a row that are there on both sides."""
     noiseless = table == "gradient" and row["draws_a"] == row["draws_b"] == 1
+    trained = table == "choices" and row["step"] > 0  # by noise
     for name in (*NOISY[table], *KNOWN[table]):
         a, b = (float("nan" if row[f"{name}_{side}"] is None else row[f"{name}_{side}"]) for side in "ab")
         if np.isnan(a) or np.isnan(b) or (name == "seconds" and not timed):
@@ -120,9 +129,9 @@ def _numbers(table: str, row: dict[str, Any], timed: bool) -> Iterator[dict[str,
             "relative": _relative(a, b),
             "p": np.nan,
         }
-        if name in KNOWN[table] or noiseless:
+        if noiseless or (name in KNOWN[table] and not trained):
             found["p"] = np.nan if a == b else float(abs(found["relative"]) <= EXACT)
-        elif a != b:
+        elif a != b and name in NOISY[table]:
             floor = np.sqrt(2) * TIME_FLOOR * max(a, b) if name == "seconds" else 0.0
             error = float(np.hypot(np.hypot(*(row[f"{name}_se_{side}"] for side in "ab")), floor))
             found |= {"errors": (b - a) / error, "p": _probability((b - a) / error)} if error > 0 else {}

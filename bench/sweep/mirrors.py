@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from hydra.core.utils import JobReturn
     from omegaconf import DictConfig
 
+# of each table, the columns that tell the rows of a step apart
+GROUPS = {"objective": ("split",), "gradient": ("part",), "cost": ("what",), "choices": ("split", "part")}
+
 
 class Point(NamedTuple):
     """One number of a run: `objective/test/elbo` at a step."""
@@ -170,12 +173,13 @@ def mirrored(directory: Path) -> MirroredRun:
 
 
 def _points(read: dict[str, list[dict[str, Any]]], last: int) -> Iterator[Point]:
-    for table, group in (("objective", "split"), ("gradient", "part"), ("cost", "what")):
+    for table, groups in GROUPS.items():
         columns = [name for name, column in TABLES[table].items() if column.type == FLOAT]
         for row in read.get(table, []):
             for column in columns:
                 if row[column] is not None:
-                    yield Point(f"{table}/{row[group]}/{column}", row.get("step", last), row[column])
+                    name = "/".join((table, *(row[group] for group in groups), column))
+                    yield Point(name, row.get("step", last), row[column])
 
 
 def newly_ended(returned: Any) -> list[Path]:

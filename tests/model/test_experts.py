@@ -5,7 +5,6 @@ import math
 import pytest
 import torch
 
-from bench.check.measured import MODEL
 from bench.config.identity import identity
 from bench.config.plugins import estimator
 from bench.config.prepare import prepare
@@ -16,30 +15,12 @@ from bench.measure.timing import evaluations
 from bench.model.experts import Experts, vae
 from bench.model.layered import Layered
 from tests.support.composed import resolved
+from tests.support.experts import EXPERTS, GROUP, LATENT, MEAN, SHAPE, by_hand, mixture
 from tests.support.layers import flat, gradient, images, largest, learned, one_by_one
-
-EXPERTS, SHAPE, MEAN = 3, (1, 2, 2), torch.tensor([0.4, 0.3, 0.6, 0.2])
-LATENT = {"family": "categorical", "dim": 1, "categories": EXPERTS}
-GROUP = MODEL | {"task": "structured", "decoder": "experts", "hidden": [3], "center_input": True, "output_bias": "init"}
-
-
-def mixture(**model) -> Experts:
-    with torch.random.fork_rng():
-        torch.manual_seed(6)
-        made = vae(LATENT, GROUP | model, SHAPE, MEAN).double()
-        for parameter in made.parameters():
-            parameter.data += 0.5 * torch.randn_like(parameter)
-    return made
 
 
 def objective(model: Experts, name: str) -> Layered:
     return Layered(model, estimator(name).double(), "analytic", 0.0)
-
-
-def by_hand(model: Experts, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Probabilities of the router `[B, E]` and logits of every expert `[E, B, X / 2]`."""
-    seen = x[:, :2] - model.centre
-    return model.encoder["1"](seen).softmax(-1), torch.stack([expert(seen) for expert in model.decoder.values()])
 
 
 def cost(logits: torch.Tensor, x: torch.Tensor) -> torch.Tensor:

@@ -12,7 +12,7 @@ from bench.run.single import run
 from bench.tables import store
 from bench.tables.schema import TABLES, arrow_schema
 from estimators import VQ
-from tests.model.test_experts import by_hand, mixture
+from tests.support.experts import by_hand, mixture
 from tests.support.layers import images
 from tests.support.runs import config
 from tests.support.stages import residual

@@ -5,8 +5,10 @@ from tests.support.synthetic_runs import tables as synthetic
 
 
 def whole(seed=0):
-    """All tables of an ordinary run."""
-    return synthetic(runs_row(config("rloo", "bernoulli", seed), "rloo"))
+    """All tables that a run may have."""
+    run = runs_row(config("rloo", "bernoulli", seed), "rloo")
+    used = {"step": 0, "split": "test", "part": "stage.1", "perplexity": 3.0, "usage": 0.5}
+    return synthetic(run) | {"choices": [{"run": run["run"], "seed": seed} | used]}
 
 
 def one_sentence(error):
