@@ -9,9 +9,10 @@ from torch import Tensor
 
 from bench.config.plugins import estimator
 from bench.errors import BadInput
+from bench.measure.clock import Rounds, Work, clock_of, interleaved
 from bench.measure.gradient.rows import measure
 from bench.measure.reference import unbiased
-from bench.measure.timing import evaluations, timed
+from bench.measure.timing import evaluations
 from bench.model.objective import Objective
 from bench.streams import own_stream as noise
 from estimators import Estimator, Latent
@@ -20,11 +21,10 @@ if TYPE_CHECKING:
     import pandas as pd
 from bench.measure.own_problem import OwnCost
 
-REPETITIONS, WARMUP = 20, 3  # of the timing
 TUNING_LR = 1e-3
 COLUMNS = (
     "estimator", "variance", "variance_se", "bias_sq", "bias_sq_se", "reference", "tuning_steps",
-    "evaluations", "evaluations_backward", "microseconds", "reason",
+    "evaluations", "evaluations_backward", "microseconds", "microseconds_se", "reason",
 )  # fmt: skip
 
 
@@ -37,6 +37,7 @@ def compare(
     reference: str = "auto",
     reference_draws: int = 100_000,
     tuning_steps: int = 0,
+    repetitions: int = 20,
     seed: int = 0,
 ) -> "pd.DataFrame":
     """One row per estimator of the gradient of the mean over the batch of E cost(z), z ~ q, with respect to q.params.
@@ -45,8 +46,9 @@ def compare(
     the noise of both, hence around 0 for an unbiased estimator; it may be negative), each with its standard error,
     `reference`, `tuning_steps` (of the estimator's own parameters and state: 0 is an untrained baseline or control
     variate, missing where there is nothing to train), `evaluations` of the cost per example and gradient and how many
-    of them go backward to z, the `microseconds` of a gradient of the batch (median of 20), and `reason`: why an
-    estimator cannot differentiate this q, in which case the numbers are missing.
+    of them go backward to z, the `microseconds` of a gradient of the batch with their standard error, timed in turn
+    with all other estimators, and `reason`: why an estimator cannot differentiate this q, in which case the numbers
+    are missing.
 
     Args:
         cost: points `z [K, B, *]` -> `[K, B]`; differentiable in z for the estimators that use its slope.
@@ -59,6 +61,7 @@ def compare(
             unbiased estimator.
         reference_draws: gradients drawn for a sampled reference.
         tuning_steps: steps of Adam, at 1e-3, that train an estimator's own parameters and state at this q first.
+        repetitions: blocks that are timed, at the most; 0: nothing is timed.
         seed: of all noise; the surrounding random stream is left alone.
 
     Raises:
@@ -71,8 +74,9 @@ def compare(
         raise BadInput(f"q needs one batch axis, as params [B, *]; its batch shape is {list(q.batch_shape)}.")
     if min(draws, reference_draws) < 2:
         raise BadInput(f"A variance needs draws and reference_draws of 2 or more; got {draws} and {reference_draws}.")
-    if tuning_steps < 0:
-        raise BadInput(f"tuning_steps needs a whole number, 0 or more; got {tuning_steps}.")
+    for name, number in (("tuning_steps", tuning_steps), ("repetitions", repetitions)):
+        if number < 0:
+            raise BadInput(f"{name} needs a whole number, 0 or more; got {number}.")
     entries = labelled(estimators)
     problem, x = OwnCost(cost, q.detach()), q.params.new_zeros(len(q.params), 1)
     with noise(seed, "compare"):
@@ -85,6 +89,7 @@ def compare(
     if not truth.estimator.unbiased:
         raise BadInput(f"reference={reference} is not an unbiased estimator; take auto, exact or one that is.")
     rows: list[dict[str, Any]] = []
+    works: dict[str, Work] = {}
     for label, entry in entries.items():
         with noise(seed, "compare"):
             made = estimator(entry) if isinstance(entry, str) else deepcopy(entry)  # which may be trained
@@ -98,6 +103,10 @@ def compare(
             continue
         row = _row(objective, x, draws, truth, reference_draws, seed)
         rows.append({"estimator": label, "tuning_steps": steps, **row})
+        works[label] = _gradient(objective, x)
+    times = _times(works, x.device, repetitions, seed)
+    for each in rows:
+        each |= times.get(each["estimator"], {})
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
@@ -156,16 +165,8 @@ def _row(
 ) -> dict[str, float | str | None]:
     measured = measure(objective, x[None], draws, seed=seed, reference=truth, reference_draws=reference_draws)
     (latent,) = (row for row in measured if row["part"] == "latent")
-    q = objective.model.encode(x).detach()
-
-    def gradient() -> Any:
-        leaf = q.params.detach().requires_grad_()
-        loss = objective.estimate(q.with_params(leaf), x).loss.mean()
-        return torch.autograd.grad(loss, [leaf], allow_unused=True)
-
     with noise(seed, "compare"):
         forward, backward = evaluations(objective, objective.model.encode(x), x)
-        seconds = timed(gradient, x.device, REPETITIONS, WARMUP)["seconds"]
     return {
         "variance": latent["variance_noise"],
         "variance_se": latent["variance_noise_se"],
@@ -174,5 +175,25 @@ def _row(
         "reference": latent["reference"],
         "evaluations": forward,
         "evaluations_backward": backward,
-        "microseconds": 1e6 * seconds,
     }
+
+
+def _gradient(objective: Objective, x: Tensor) -> Work:
+    q = objective.model.encode(x).detach()
+
+    def work() -> Any:
+        leaf = q.params.detach().requires_grad_()
+        loss = objective.estimate(q.with_params(leaf), x).loss.mean()
+        return torch.autograd.grad(loss, [leaf], allow_unused=True)
+
+    return work
+
+
+def _times(works: dict[str, Work], device: torch.device, repetitions: int, seed: int) -> dict[str, dict[str, Any]]:
+    """Of all gradients in turn, by label."""
+    if not works or not repetitions:
+        return {}
+    with noise(seed, "timing"):
+        found = interleaved(works, clock_of(device), Rounds(most=repetitions))
+    times = {label: (timing.seconds, timing.seconds_se) for label, timing in found.items()}
+    return {n: {"microseconds": 1e6 * s, "microseconds_se": se and 1e6 * se} for n, (s, se) in times.items()}

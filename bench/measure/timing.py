@@ -1,6 +1,5 @@
 """Seconds, cost evaluations and memory of a piece of work."""
 
-import math
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -11,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.measure.clock import Rounds, Work, clock_of, interleaved, standard_error
+from bench.measure.clock import Rounds, Timing, Work, clock_of, interleaved, standard_error
 from bench.model.objective import Objective
 from bench.tables.rows import CostRow
 from estimators import Cost, Latent
@@ -61,20 +60,18 @@ def evaluations(objective: Objective, q: Latent, x: Tensor) -> tuple[int, int]:
     return forward_count, sum(backward)
 
 
-def timed(work: Work, device: torch.device, repetitions: int, warmup: int) -> CostRow:
-    """Columns of table `cost` for single calls of `work` after warm-up."""
-    rounds = Rounds(most=repetitions, least=repetitions, block=0, warmup=warmup, seconds=math.inf)
-    return interleaved({"": work}, clock_of(device), rounds)[""].columns()
-
-
 def compare(ours: Work, plain: Work, device: torch.device, rounds: Rounds) -> dict[str, Any]:
     """Median seconds of `ours` and of the `reference`, timed in turn, with their standard errors; median, standard
     error and quartiles over the rounds of `ratio` = reference / ours."""
     found = interleaved({"ours": ours, "reference": plain}, clock_of(device), rounds)
-    row: dict[str, Any] = {}
-    for name, timing in found.items():
-        row |= {name: timing.seconds, f"{name}_se": timing.seconds_se}
-    ratios = found["reference"].blocks / found["ours"].blocks
+    return against(found["ours"], found["reference"])
+
+
+def against(ours: Timing, reference: Timing) -> dict[str, Any]:
+    """The same of two pieces of work that were timed in turn, with others or without."""
+    row: dict[str, Any] = {"ours": ours.seconds, "ours_se": ours.seconds_se}
+    row |= {"reference": reference.seconds, "reference_se": reference.seconds_se}
+    ratios = reference.blocks / ours.blocks
     q1, median, q3 = np.quantile(ratios, [0.25, 0.5, 0.75]).tolist()
     return row | {"ratio": median, "ratio_se": standard_error(ratios), "q1": q1, "q3": q3}
 

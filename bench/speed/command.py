@@ -129,12 +129,10 @@ def against_plain(device: torch.device, chosen: argparse.Namespace) -> Iterator[
 def options(device: torch.device, chosen: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """What every option costs, printed as it comes."""
     print("Microseconds a draw of one example, its cost nearly free; ratio = ours / a hand-written function, if any")
-    heads = "".join(f"{f'R = {count:,}':>14}{'ratio':>7}" for count in chosen.replicas)
-    print(f"{'option':24} {'family':12}{heads}   F / B")
-    for name, group in groupby(option_rows(device, chosen.replicas, rounds_of(chosen)), lambda row: row["option"]):
-        cells, family = "", ""
+    for count, group in groupby(option_rows(device, chosen.replicas, rounds_of(chosen)), lambda row: row["replicas"]):
+        print(f"{'option':24} {'family':12}{f'R = {count:,}':>14}{'ratio':>7}   F / B")
         for row in group:
-            family = row["family"]
-            cells += f"{row['microseconds']:14.3f}" + (f"{row['ratio']:7.2f}" if "ratio" in row else 7 * " ")
+            ratio = f"{row['ratio']:7.2f}" if "ratio" in row else 7 * " "
+            cost = registry()[row["option"]].cls.evaluations
+            print(f"{row['option']:24} {row['family']:12}{row['microseconds']:14.3f}{ratio}   {cost}", flush=True)
             yield row
-        print(f"{name:24} {family:12}{cells}   {registry()[name].cls.evaluations}", flush=True)

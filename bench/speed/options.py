@@ -9,8 +9,8 @@ from torch import Tensor
 
 from bench.config import plugins
 from bench.errors import BadInput
-from bench.measure.clock import Rounds, clock_of, interleaved
-from bench.measure.timing import compare
+from bench.measure.clock import Rounds, Work, clock_of, interleaved
+from bench.measure.timing import against
 from bench.speed.handwritten import FUNCTIONS
 from bench.streams import own_stream
 from estimators import FAMILIES, VQ, Estimator, Latent
@@ -25,7 +25,9 @@ def latent(family: str, replicas: int, device: torch.device) -> Latent:
 
 
 def rows(device: torch.device, counts: list[int], rounds: Rounds) -> Iterator[dict[str, Any]]:
-    """For each option and each number of replicas: microseconds a draw, and the ratio to a hand-written function."""
+    """For each number of replicas and each option: microseconds a draw, and the ratio to a hand-written function. All
+    options of one number are timed in turn."""
+    options: dict[str, tuple[Estimator, str]] = {}
     for name in plugins.registry():
         try:
             estimator = plugins.estimator(name).to(device)
@@ -35,36 +37,32 @@ def rows(device: torch.device, counts: list[int], rounds: Rounds) -> Iterator[di
         families = [FUNCTIONS[name][0]] if name in FUNCTIONS else FAMILIES
         possible = [f for f in families if estimator.refuses(latent(f, 1, device)) is None]
         if possible:
-            yield from _option(name, estimator, possible[0], device, counts, rounds)
-
-
-def _option(
-    name: str, estimator: Estimator, family: str, device: torch.device, counts: list[int], rounds: Rounds
-) -> Iterator[dict[str, Any]]:
-    x = torch.zeros(1, 4, device=device)
-    with own_stream(0, "speed"):
-        for replicas in counts:
-            q = latent(family, replicas, device)
-            cost = _cost(q)
-
-            def ours(q: Latent = q, cost: Callable[..., Tensor] = cost) -> None:
-                torch.autograd.grad(estimator(q, cost, x).loss.sum(), q.params, allow_unused=True)
-
+            options[name] = estimator, possible[0]
+    for replicas in counts:
+        with own_stream(0, "speed"):
+            works = {
+                (name, side): work
+                for name, (estimator, family) in options.items()
+                for side, work in _works(name, estimator, latent(family, replicas, device)).items()
+            }
+            found = interleaved(works, clock_of(device), rounds)
+        for name, (_, family) in options.items():
+            ours, plain = found[name, "ours"], found.get((name, "reference"))
             row = {"option": name, "family": family, "replicas": replicas}
-            if name in FUNCTIONS:
-                function = FUNCTIONS[name][1]
+            row["microseconds"] = 1e6 * ours.seconds / replicas
+            yield row if plain is None else row | {"ratio": 1 / against(ours, plain)["ratio"]}
 
-                def plain(
-                    q: Latent = q, cost: Callable[..., Tensor] = cost, function: Callable[..., Tensor] = function
-                ) -> None:
-                    torch.autograd.grad(function(q.params, cost).sum(), q.params)
 
-                found = compare(ours, plain, device, rounds)
-                row |= {"microseconds": 1e6 * found["ours"] / replicas, "ratio": 1 / found["ratio"]}
-            else:
-                timing = interleaved({"": ours}, clock_of(device), rounds)[""]
-                row["microseconds"] = 1e6 * timing.seconds / replicas
-            yield row
+def _works(name: str, estimator: Estimator, q: Latent) -> dict[str, Work]:
+    """A gradient by the suite, and by the function written by hand where there is one."""
+    x, cost = torch.zeros(1, 4, device=q.params.device), _cost(q)
+    works: dict[str, Work] = {
+        "ours": lambda: torch.autograd.grad(estimator(q, cost, x).loss.sum(), q.params, allow_unused=True)
+    }
+    if name in FUNCTIONS:
+        function = FUNCTIONS[name][1]
+        works["reference"] = lambda: torch.autograd.grad(function(q.params, cost).sum(), q.params)
+    return works
 
 
 def _cost(q: Latent) -> Callable[..., Tensor]:

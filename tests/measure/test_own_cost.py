@@ -14,7 +14,7 @@ from estimators import VQ, Bernoulli, Categorical, Gaussian
 from tests.support.costs import Nonlinear, three_bits
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "problems.md").read_text()
-FEW = {"draws": 400, "reference_draws": 400}
+FEW = {"draws": 400, "reference_draws": 400, "repetitions": 0}
 
 
 def test_the_ten_lines_of_the_page_run(capsys):
@@ -35,7 +35,7 @@ def test_the_numbers_are_those_of_the_anchors():
     found = bench.compare(Nonlinear(), three_bits(), {
         "one": bench.estimator("reinforce"), "two": bench.estimator("rloo", k=2), "pair": bench.estimator("disarm"),
         "st": bench.estimator("straight_through"),
-    }, draws=40_000).set_index("estimator")  # fmt: skip
+    }, draws=40_000, repetitions=0).set_index("estimator")  # fmt: skip
     for label, trace in {"one": 5.8466016479, "two": 1.3263941256, "pair": 0.7575449097}.items():
         row = found.loc[label]
         assert abs(row.variance - trace) < 4.5 * row.variance_se
@@ -73,9 +73,34 @@ def test_every_family_with_a_cost_that_has_parameters(q):
     assert "vimco" in set(table[table.reason.notna()].estimator)
 
 
+def test_estimators_are_timed_in_turn(monkeypatch):
+    """On a machine that slows down, the same estimator takes as long under each of its names."""
+    asked = []
+
+    def clock_of(device):
+        def clock(work, calls):
+            work()
+            asked.append(work)
+            return calls * 1e-3 * (1 + len(asked) / 20)
+
+        return clock
+
+    monkeypatch.setattr("bench.measure.own_cost.clock_of", clock_of)
+    entries = {name: bench.estimator("rloo") for name in "abc"} | {"refused": bench.estimator("reparam")}
+    table = bench.compare(Nonlinear(), three_bits(), entries, **FEW | {"repetitions": 12}).set_index("estimator")
+    assert table.microseconds["c"] == pytest.approx(table.microseconds["a"], rel=0.02)
+    assert (table.microseconds_se[["a", "b", "c"]] > 0).all()
+    assert table.loc["refused", ["microseconds", "microseconds_se"]].isna().all()
+    assert len({*asked}) == 3
+    untimed = bench.compare(Nonlinear(), three_bits(), entries, **FEW).set_index("estimator")
+    assert untimed.microseconds.isna().all()
+    assert untimed.variance.equals(table.variance)
+
+
 def test_the_same_seed_gives_the_same_numbers():
     one, two, other = (
-        bench.compare(Nonlinear(), three_bits(), ["rloo"], draws=50, seed=s).variance[0] for s in (1, 1, 2)
+        bench.compare(Nonlinear(), three_bits(), ["rloo"], draws=50, repetitions=0, seed=s).variance[0]
+        for s in (1, 1, 2)
     )
     assert one == two != other
 
@@ -150,3 +175,5 @@ def test_what_learns_is_told_to_be_untrained_and_can_be_trained():
     assert all(isinstance(p, UninitializedParameter) for p in lazy)  # the user's own is left alone
     with pytest.raises(BadInput, match="tuning_steps needs a whole number"):
         bench.compare(Nonlinear(), three_bits(), entries, **FEW, tuning_steps=-1)
+    with pytest.raises(BadInput, match="repetitions needs a whole number, 0 or more; got -1"):
+        bench.compare(Nonlinear(), three_bits(), entries, **FEW | {"repetitions": -1})

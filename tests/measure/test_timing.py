@@ -5,9 +5,9 @@ import time
 import pytest
 import torch
 
-from bench.measure.clock import Rounds
+from bench.measure.clock import Rounds, host_clock, interleaved
 from bench.measure.cost import costs
-from bench.measure.timing import evaluations, peak_memory, timed
+from bench.measure.timing import evaluations, peak_memory
 from bench.model.objective import Objective
 from bench.streams import own_stream
 from bench.train.trainer import Trainer
@@ -93,14 +93,15 @@ def test_peak_memory_is_silent(capfd):
     assert capfd.readouterr() == ("", "")
 
 
-def test_timed_gives_quartiles_of_the_repetitions_alone():
+def test_columns_are_quartiles_of_the_repetitions_alone():
     calls = []
 
     def work():
         calls.append(None)
         time.sleep(0.2 if len(calls) <= 2 else 0.001 * len(calls))  # slow only while it warms up
 
-    found = timed(work, CPU, 9, 2)
+    rounds = Rounds(most=9, least=9, block=0, warmup=2, error=0)
+    found = interleaved({"work": work}, host_clock, rounds)["work"].columns()
     assert len(calls) == 11
     assert 0.003 <= found["seconds_q1"] < found["seconds"] < min(0.2, found["seconds_q3"])
     assert found["seconds"] >= 0.007  # of the calls 3 to 11, the 7th in the middle

@@ -5,10 +5,11 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from bench.measure.clock import Rounds
 from bench.measure.gradient.draws import take
 from bench.measure.gradient.parts import noise_alone, parts
 from bench.model.objective import Objective
-from bench.speed import ceilings, command
+from bench.speed import ceilings, command, options
 from bench.speed.draws import PARTS
 from bench.speed.plain import plain_draws
 from bench.speed.problems import LEAD, OTHERS, problem
@@ -118,6 +119,40 @@ def test_a_product_is_timed_many_times_between_two_events(monkeypatch):
     assert ceilings.seconds_alone(lambda: None, torch.device("cuda")) == pytest.approx(1e-3)
     assert min(asked) == 50
     assert ceilings.seconds_alone(lambda: None, CPU) == pytest.approx(1e-3)
+
+
+def test_all_options_of_one_number_of_replicas_are_timed_in_turn(monkeypatch):
+    """Each beside the function written by hand, if there is one, so that a drift leaves all ratios alone."""
+    asked, interleaved = [], options.interleaved
+
+    def watched(works, clock, rounds):
+        asked.append([*works])
+        return interleaved(works, clock, rounds)
+
+    def clock_of(device):
+        now = []
+
+        def clock(work, calls):
+            now.append(work())
+            return calls * 1e-3 * (1 + len(now) / 1000)
+
+        return clock
+
+    monkeypatch.setattr(options, "interleaved", watched)
+    monkeypatch.setattr(options, "clock_of", clock_of)
+    rows = list(options.rows(CPU, [1, 3], Rounds(most=2, warmup=0, block=0)))
+    names = [row["option"] for row in rows if row["replicas"] == 1]
+    assert "rloo" in names
+    assert len(set(names)) == len(names) == len(rows) / 2
+    for works in asked:
+        assert [name for name, side in works if side == "ours"] == names
+        assert {name for name, side in works if side == "reference"} == {*options.FUNCTIONS} & {*names}
+    assert len(asked) == 2
+    found = pd.DataFrame(rows)
+    times = found.microseconds * found.replicas
+    assert times.max() < 1.01 * times.min()  # forth and back, all meet the same drift
+    assert found.ratio.dropna().between(0.99, 1.01).all()
+    assert set(found.option[found.ratio.notna()]) == {*options.FUNCTIONS} & {*names}
 
 
 BAD = {

@@ -155,12 +155,12 @@ def test_other_estimators_refuse_by_their_tag():
 
 
 def test_compare_takes_sequences():
-    table = bench.compare(Reward(), policy(2, 2), ["rloo", "exact", "maxrl", "disarm"], draws=2000)
+    table = bench.compare(Reward(), policy(2, 2), ["rloo", "exact", "maxrl", "disarm"], draws=2000, repetitions=0)
     rows = table.set_index("estimator")
     assert rows.reference["rloo"] == "exact"
     assert abs(rows.bias_sq["rloo"]) < 4.5 * rows.bias_sq_se["rloo"]
     assert rows.variance["exact"] == 0
     assert rows.variance["maxrl"] > 0
     assert "does not differentiate sequence" in rows.reason["disarm"]
-    no_reward = bench.compare(lambda z: (z.sum(-1) + 1.0).double(), policy(2, 2), ["maxrl"], draws=50)
+    no_reward = bench.compare(lambda z: (z.sum(-1) + 1.0).double(), policy(2, 2), ["maxrl"], draws=50, repetitions=0)
     assert "no rewards: its signal is 0" in no_reward.reason[0]
