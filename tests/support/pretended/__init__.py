@@ -4,12 +4,3 @@
 that the suite asks for, CUDA graphs included, and `Watch`, which counts kernels and sees what would wait. It needs a
 process of its own, in which the library comes before PyTorch: `library.run` starts one.
 """
-
-import argparse
-
-
-def arguments(argv: list[str] | None = None) -> argparse.Namespace:
-    """The parsed command line of the sweep."""
-    parser = argparse.ArgumentParser(prog="python -m tests.support.pretended", description=__doc__)
-    parser.add_argument("options", nargs="*", metavar="OPTION", help="by default all")
-    return parser.parse_args(argv)

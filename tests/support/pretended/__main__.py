@@ -10,7 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.support.pretended import arguments, library
+from tests.support.pretended import library
 
 CACHE = Path(__file__).parents[3] / ".pytest_cache" / "d" / "pretended_gpu"
 
