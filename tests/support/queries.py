@@ -6,35 +6,27 @@
     problems/toys_gaussian:pairs A=reparam 'B=score k=4' variance_noise_ratio
 
 The first word is a table: a report's folder under `results/`, which is its comparison, `folder:table` for another of
-its tables, or a CSV or Parquet file without its ending. A word that is a column is the number that is wanted;
-`=formula` is a column computed from others. `column=value` and a bare value, of any text column or a word of it,
-choose rows, and so do `column!=value`, `column<value`, `column>value` and `column~pattern`. `last` keeps the largest
-step of each run; mean, median, geomean, min, max, sum, count and share make one number of several rows, and `exact`
-says that the number has no error. `a / b`, `a * b` and `a - b` are computed from the left, and a plain number is
-itself. `call module.function(word, 8)[0]` is a number of the tests' own arithmetic.
+its tables, or a CSV or Parquet file without its ending. The words after it are those of `bench.report.query`. `a / b`,
+`a * b` and `a - b` are computed from the left, and a plain number is itself. `call module.function(word, 8)[0]` is a
+number of the tests' own arithmetic.
 """
 
 import ast
 import importlib
 import math
 import re
-import shlex
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import pandas as pd
 
+from bench.report import query
 from bench.report.frames import Frames, load
+from bench.report.query import FUNCTIONS, Query
 from tests.support.packages import ROOT
 
 RESULTS = ROOT / "results"
-ORDERS = {"<": "__lt__", ">": "__gt__"}
-FUNCTIONS = {
-    "mean": np.mean, "median": np.median, "min": np.min, "max": np.max, "sum": np.sum, "count": len, "share": np.mean,
-    "geomean": lambda values: float(np.exp(np.mean(np.log(values)))),
-}  # fmt: skip
 IN_DRAWS = {  # column of a comparison -> part and column of table gradient, whose draws give its error with one seed
     "variance_noise_encoder": ("encoder", "variance_noise"), "variance_noise_latent": ("latent", "variance_noise"),
     "variance_x_evaluations": ("encoder", "variance_noise"), "bias_sq": ("encoder", "bias_sq"),
@@ -48,16 +40,6 @@ class Number(NamedTuple):
     value: float
     low: float = math.nan
     high: float = math.nan
-
-
-class Query(NamedTuple):
-    """The rows that a query chooses, the column, and what is made of several rows."""
-
-    table: str
-    rows: pd.DataFrame
-    column: str
-    function: str
-    exact: bool
 
 
 @cache
@@ -86,51 +68,7 @@ def _loaded(folder: str) -> Any:
 
 def parse(text: str) -> Query:
     """The rows and the column of one query. Raises ValueError where a word means nothing."""
-    table, *words = shlex.split(text)
-    rows, column, function, exact = frame(table), "", "", False
-    for word in words:
-        name, sign, value = [*re.split(r"(!=|[=<>~])", word, maxsplit=1), "", ""][:3]
-        if word == "last":
-            rows = rows[rows.step == rows.groupby("run").step.transform("max")]
-        elif word == "exact":
-            exact = True
-        elif word in FUNCTIONS:
-            function = word
-        elif word.startswith("="):
-            rows, column = rows.assign(**{word: rows.eval(word[1:])}), word
-        elif word in rows.columns:
-            column = word
-        elif sign and name in rows.columns:
-            rows = rows[_compared(rows[name], sign, value)]
-        else:
-            rows = rows[_holds(rows, word)]
-    if function != "count" and (rows.empty or not column):
-        raise ValueError(f"`{text}` names {'no row' if rows.empty else 'no column'}.")
-    return Query(table, rows, column, function, exact)
-
-
-def _compared(values: pd.Series, sign: str, value: str) -> pd.Series:
-    numeric = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
-    if sign == "~":
-        return values.astype(str).str.fullmatch(value)
-    if sign in ("=", "!="):
-        same = values == float(value) if numeric else values.astype(str) == value
-        return same if sign == "=" else ~same
-    return getattr(values, ORDERS[sign])(float(value))
-
-
-def _holds(rows: pd.DataFrame, word: str) -> pd.Series:
-    """The rows in which a text column is this word; where none is, those in which one has it among its words."""
-    texts = [
-        rows[c].astype("object").fillna("").map(str)
-        for c in rows.columns
-        if not pd.api.types.is_numeric_dtype(rows[c]) and c != "config"
-    ]
-    for found in ([text == word for text in texts], [text.map(lambda t: word in t.split()) for text in texts]):
-        any_of = pd.Series(np.logical_or.reduce([f.to_numpy(bool) for f in found]), rows.index)
-        if any_of.any():
-            return any_of
-    raise ValueError(f"No text of the rows that are left is or has {word!r}.")
+    return query.parse(text, frame)
 
 
 def number(text: str) -> Number:
