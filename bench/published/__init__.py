@@ -1,0 +1,1 @@
+"""Numbers that others published, beside ours: `python -m bench.published`."""

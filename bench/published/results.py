@@ -1,0 +1,128 @@
+"""The rows of one form with all that the page says of each, from the tables in `results/published/<name>/<form>`."""
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from bench.published.expected import FORMS, LONGER, Expected, Published, Row
+from bench.published.measured import Frame, Measured, frames, joined, measure
+from bench.published.verdict import Compared, compared
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from bench.report.frames import Frames
+
+
+class Run(NamedTuple):
+    """The runs of a number together: wall-clock seconds, what they ran on, and the commits."""
+
+    seconds: float
+    device: str
+    commits: tuple[str, ...]
+
+
+class Cell(NamedTuple):
+    """A row in one form: what is expected, ours with its verdict where it ran, else a reason and what it would cost."""
+
+    row: Row
+    expected: Expected | None
+    ours: Measured | None = None
+    compared: Compared | None = None
+    run: Run | None = None
+    reason: str = ""
+    cost: float | None = None  # seconds of training on the device of `run_on`
+    run_on: str = ""
+
+
+def place(root: Path, published: Published, form: str) -> Path:
+    """Where the tables of a form lie."""
+    return root / published.name / form
+
+
+def cells(published: Published, root: Path, form: str) -> list[Cell]:
+    """Every row of the form, in order. `root` is the folder `results/published`."""
+    loaded = {each: frames(place(root, published, each)) for each in FORMS}
+    tables = {each: joined(found) for each, found in loaded.items() if found}
+    found = []
+    for row in published.rows:
+        expected = _expected(row, published, form, tables)
+        cell = Cell(row, expected)
+        try:
+            if form not in tables:
+                raise ValueError("not run")
+            ours = measure(row.ours, tables[form])
+        except ValueError as error:
+            cost, device = _cost(row, published, form, loaded, tables)
+            cell = cell._replace(reason=_reason(str(error), loaded[form]), cost=cost, run_on=device)
+        else:
+            run = _run(ours, loaded[form])
+            cell = cell._replace(ours=ours, run=run)
+        found.append(cell)
+    return [_judged(cell, found) for cell in found]
+
+
+def _expected(row: Row, published: Published, form: str, tables: dict[str, Frame]) -> Expected | None:
+    """What the file says; of a short form without it our longer run, at the step at which the short form ends."""
+    if form == "full" or row.short:
+        return row.full if form == "full" else row.short
+    if "full" not in tables:
+        return None
+    words = f"step={published.short.steps}"
+    text = " ".join(words if word == "last" else word for word in row.ours.split(" "))
+    try:
+        ours = measure(text, tables["full"])
+    except ValueError:
+        return None
+    return Expected(ours.value, LONGER, f"step {published.short.steps:,} of the full form", se=ours.half / 1.96)
+
+
+def _judged(cell: Cell, every: list[Cell]) -> Cell:
+    if not (cell.ours and cell.expected):
+        return cell
+    same = partial(_beside, cell)
+    others = [(c.ours, c.expected) for c in every if same(c) and c.ours and c.expected]
+    return cell._replace(compared=compared(cell.ours, cell.expected, others))
+
+
+def _beside(cell: Cell, other: Cell) -> bool:
+    """Whether the order of the two counts."""
+    bounds = [c.expected.at_least for c in (cell, other) if c.expected]
+    return other is not cell and other.row.group == cell.row.group and not any(bounds)
+
+
+def _run(ours: Measured, loaded: "Frames | None") -> Run:
+    assert loaded is not None
+    rows = loaded.runs[loaded.runs.run.isin(ours.runs)]
+    devices = dict.fromkeys(str(name) for name in rows.device_name.fillna(rows.device))
+    commits = tuple(dict.fromkeys(str(c)[:7] + ("+" if str(c).endswith("+") else "") for c in rows.commit.dropna()))
+    return Run(float(rows.seconds.sum()), ", ".join(devices), commits)
+
+
+def _reason(said: str, loaded: "Frames | None") -> str:
+    """Why there is no number: the reasons of runs that ended otherwise, where there are any."""
+    if loaded is None:
+        return "not run"
+    ended = loaded.runs[loaded.runs.status != "done"]
+    words = [f"{row.label}: {row.status}, {row.reason}" for row in ended.itertuples()]
+    return "; ".join(dict.fromkeys(words)) or said
+
+
+def _cost(
+    row: Row, published: Published, form: str, loaded: "dict[str, Frames | None]", tables: dict[str, Frame]
+) -> tuple[float | None, str]:
+    """Seconds of the training that the row needs, from the timed steps of the runs of the other form."""
+    other = FORMS[1 - FORMS.index(form)]
+    timed = loaded[other]
+    if timed is None:
+        return None, ""
+    try:
+        runs = measure(row.ours, tables[other]).runs
+    except ValueError:
+        return None, ""
+    steps: pd.DataFrame = timed.cost[(timed.cost.what == "step") & timed.cost.run.isin(runs)]
+    if set(steps.run) != set(runs):
+        return None, ""
+    per_seed = steps.groupby("label").seconds.median().sum()
+    wanted = published.form(form)
+    return float(per_seed) * wanted.steps * len(wanted.seeds), ", ".join(dict.fromkeys(steps.device_name.dropna()))
