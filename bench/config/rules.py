@@ -135,7 +135,7 @@ RULES: dict[str, Rule] = {
     "train.momentum_decay": _real(0),
     "train.weight_decay": _real(0),
     "train.clip_norm": POSITIVE._replace(optional=True),
-    "train.schedule": _one_of("constant", "cosine", "warmup_cosine", "step", "linear"),
+    "train.schedule": _one_of("constant", "cosine", "warmup_cosine", "step", "tripling", "linear"),
     "train.warmup": _whole(0, STEPS),
     "train.end_factor": _real(0, 1),
     "train.decay_steps": _whole(1, STEPS),

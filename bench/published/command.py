@@ -21,9 +21,13 @@ RESULTS, PAGE = Path("results/published"), Path("docs/published.md")
 def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     """The parsed command line."""
     parser = Parser(prog="python -m bench.published", description=(__doc__ or "").partition(": ")[2].partition("\n")[0])
-    parser.add_argument("words", nargs="*", metavar="NAME", help="of conf/published; KEY=VALUE is an override of all runs")
+    parser.add_argument(
+        "words", nargs="*", metavar="NAME", help="of conf/published; KEY=VALUE is an override of all runs"
+    )
     parser.add_argument("--short", action="store_true", help="the short forms, for two cores")
-    parser.add_argument("--list", action="store_true", help="what there is, how much of it ran, what the rest would cost")
+    parser.add_argument(
+        "--list", action="store_true", help="what there is, how much of it ran, what the rest would cost"
+    )
     parser.add_argument("--jobs", type=int, metavar="N", help="runs at once, by the pool (default: one after another)")
     together = "all seeds of a configuration at once; pays on a GPU (default: there)"
     parser.add_argument("--replicas", action=argparse.BooleanOptionalAction, help=together)

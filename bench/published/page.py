@@ -31,7 +31,9 @@ An interval is of 95 %: Student's t over seeds, or over draws or examples where 
 wall-clock time of all runs of the row together, evaluation and measuring included. What an empty cell would cost is the
 time of a training step, as the other form measured it, times steps and seeds; evaluation comes on top.
 """
-COLUMNS = "| | expected | ours | difference | errors | verdict | seconds, on | commit |\n|---|---|---|---|---|---|---|---|"
+COLUMNS = (
+    "| | expected | ours | difference | errors | verdict | seconds, on | commit |\n|---|---|---|---|---|---|---|---|"
+)
 TITLES = {"full": "As published", "short": "Short form"}
 
 
@@ -55,7 +57,9 @@ def _section(published: Published, forms: dict[str, list[Cell]]) -> str:
     for form, found in forms.items():
         of, flag = published.form(form), " --short" if form == "short" else ""
         seeds = f"{len(of.seeds)} seeds" if len(of.seeds) > 1 else f"seed {of.seeds[0]}"
-        lines += [f"**{TITLES[form]}**: {of.steps:,} steps, {seeds}, `python -m bench.published {published.name}{flag}`"]
+        lines += [
+            f"**{TITLES[form]}**: {of.steps:,} steps, {seeds}, `python -m bench.published {published.name}{flag}`"
+        ]
         lines += ["", COLUMNS, *map(row, found), ""]
     for title, sentences in (("The protocol differs", published.differs), ("What was found", published.found)):
         lines += [f"{title}:", "", *(f"* {sentence}" for sentence in sentences), ""] if sentences else []

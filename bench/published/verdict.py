@@ -1,7 +1,8 @@
 """What is said of our number beside an expected one, by a rule that was fixed before anything ran.
 
 * agrees: they differ by no more than the combined 95 % interval, the root of the sum of the squares of both halves,
-  plus half a unit of the last digit that was published. Of a bound from below: ours reaches it, or misses it by no more.
+  plus half a unit of the last digit that was published. Of a bound from below: ours reaches it, or misses it by no
+  more.
 * ordering agrees: they differ by more, and within the group each other number that ran lies on the side of ours on
   which its expected value lies of this one's.
 * disagrees: neither.

@@ -12,6 +12,7 @@ from bench.measure.cost import costs
 from bench.measure.evaluate import evaluate
 from bench.measure.gradient.reference import Reference
 from bench.measure.gradient.rows import measure
+from bench.measure.parameters import parameter_snr
 from bench.model.objective import Objective
 from bench.problems import Problem
 from bench.run.experiment import Experiment
@@ -88,12 +89,16 @@ def add_gradient(
         max_draws=settings["max_draws"],
     )
     about: GradientRow = {"seed": config["seed"], "step": step, "estimator": config["option"]}
+    single: dict[str, GradientRow] = {}
+    if settings["papers"]:
+        single = parameter_snr(experiment.objective, experiment.probe[0], settings["draws"], seed)
     exact: dict[str, float] = {}
     if isinstance(model, Problem) and experiment.objective.noise_of_cost_alone:
         exact = model.variances(experiment.estimator, experiment.probe)
     for row in measured:
         row |= about | {"trained_with": trained_with, "variance_exact": exact.get(row["part"])}
         row |= experiment.moving.columns(row["part"]) if experiment.moving else {}
+        row |= single.get(row["part"], {})
         if row["note"]:
             print(f"Step {step}: {row['note']}", file=sys.stderr)
     experiment.rows["gradient"] += measured

@@ -20,6 +20,10 @@ OF_ALL_DATA = {
     "snr_data": "norm_sq_data / variance_noise",
     "bias_sq_data": "squared norm of the mean over probe batches of the bias, less the noise of its parts (nats^2)",
 }
+SNR_PARAMETERS = (
+    "mean over the part's parameters of |mean| / standard deviation of the first probe batch's gradient over draws; "
+    "parameters without noise are left out, and one without signal still has sqrt(2 / (pi draws))"
+)
 MOVING_AVERAGES = {
     "ema_variance": "mean over the part's parameters of the variance of a training step's gradient, minibatch noise "
     "included, by bias-corrected moving averages with decay 0.999 of g and g^2 along the training (nats^2)",

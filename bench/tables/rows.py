@@ -117,6 +117,7 @@ class GradientRow(TypedDict, total=False):
     ema_variance_log: float
     ema_variance_sum: float
     ema_variance_all: float
+    snr_parameters: float
 
 
 class ChoiceRow(TypedDict, total=False):

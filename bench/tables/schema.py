@@ -5,13 +5,13 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-from bench.tables.meanings import MOMENTS, MOVING_AVERAGES, OF_ALL_DATA
+from bench.tables.meanings import MOMENTS, MOVING_AVERAGES, OF_ALL_DATA, SNR_PARAMETERS
 
 SCHEMA = 5  # raise whenever a column changes its name, type or meaning
 STATUSES = ("done", "failed", "diverged", "skipped")
 LATER = {  # columns that runs of this schema lack which were made before them
     "runs": ("code", "distribution"),
-    "gradient": ("bias_sq_scaled", "bias_sq_scaled_se", "variance_scaled", "variance_scaled_se"),
+    "gradient": ("bias_sq_scaled", "bias_sq_scaled_se", "variance_scaled", "variance_scaled_se", "snr_parameters"),
 }
 OF_SOME = ("choices",)  # tables that a run without a row for them does not have, nor a report of before there were any
 OWN_TRAINING = "own"  # trained_with, where the gradient was measured along the run's own training
@@ -131,7 +131,7 @@ TABLES: dict[str, dict[str, Column]] = {
         "reference_norm_sq": Column(FLOAT, "squared norm of the reference, less its noise (nats^2)"),
         **{
             name: Column(FLOAT, f"{meaning}; of the parts encoder and decoder, with measure.papers")
-            for name, meaning in MOVING_AVERAGES.items()
+            for name, meaning in (MOVING_AVERAGES | {"snr_parameters": SNR_PARAMETERS}).items()
         },
     },
     "cost": {

@@ -44,7 +44,8 @@ def factor(step: int, config: TrainGroup) -> float:
     The first `train.warmup` steps, W, rise as (step + 1)/(W + 1), which is `LinearLR` from 1/(W + 1) to 1. What follows
     is the schedule over the S steps that remain, from its own step 0: `cosine` is a quarter of a wave,
     cos(pi/2 step/S); `warmup_cosine`, half of one, `linear` and `step` are `CosineAnnealingLR`, `LinearLR` and
-    `StepLR` of `torch.optim.lr_scheduler` in closed form. It depends on nothing but the step, so that a training that
+    `StepLR` of `torch.optim.lr_scheduler` in closed form; `tripling` is `step` with intervals of `train.decay_steps`,
+    three times and nine times as many and so on, of Burda et al. 2016. It depends on nothing but the step, so that a training that
     is continued has it again to the bit. After the last step it stays where it ended.
     """
     if changing(config) is None:
@@ -64,7 +65,18 @@ def factor(step: int, config: TrainGroup) -> float:
             return 1 + (end - 1) * done
         case "step":
             return config["decay_factor"] ** (since // config["decay_steps"])
+        case "tripling":
+            return config["decay_factor"] ** _stage(since, config["decay_steps"])
     raise ValueError(f"There is no schedule {config['schedule']!r}.")
+
+
+def _stage(step: int, first: int) -> int:
+    """Which stage a step is in, 0 being the first, of `first` steps; each later one is three times as long."""
+    stage, end = 0, first
+    while step >= end:
+        stage += 1
+        end += first * 3**stage
+    return stage
 
 
 @contextmanager

@@ -18,3 +18,12 @@ def test_the_cosine_schedule_is_a_quarter_of_a_wave():
     assert rates["constant"] == [0.01] * 6
     quarter = [0.01 * math.cos(math.pi / 2 * i / 4) for i in range(4)]
     assert rates["cosine"] == pytest.approx([*quarter, 0, 0], abs=1e-12)  # a copy that is timed goes on at 0
+
+
+def test_the_tripling_schedule_has_stages_of_1_3_9_passes():
+    trainer = trainer_of(RLOO(2), optimiser="sgd", steps=26, schedule="tripling", decay_steps=2, decay_factor=0.5)
+    seen = []
+    for _ in range(28):
+        trainer.step()
+        seen.append(trainer.optimisers[0].param_groups[0]["lr"])
+    assert seen == pytest.approx([0.01] * 2 + [0.005] * 6 + [0.0025] * 18 + [0.00125] * 2, rel=1e-12)
