@@ -18,8 +18,9 @@
 
 Of an expected value: `se` its standard error or `sd` the standard deviation over `seeds`, where they are known;
 `digits` after its point, where those that are written are not all there are, or an exact value is rounded;
-`at_least: true` where it is a bound from below. `both` stands for the two; `full` or `short` may be left out: a row without `full` has no
-published value, and one without `short` is compared with our longer run at the step at which the short form ends.
+`at_least: true` where it is a bound from below. `both` stands for the two; `full` or `short` may be left out: a row
+without `full` has no published value, and one without `short` is compared with our longer run at the step at which the
+short form ends.
 """
 
 from pathlib import Path

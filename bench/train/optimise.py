@@ -45,8 +45,8 @@ def factor(step: int, config: TrainGroup) -> float:
     is the schedule over the S steps that remain, from its own step 0: `cosine` is a quarter of a wave,
     cos(pi/2 step/S); `warmup_cosine`, half of one, `linear` and `step` are `CosineAnnealingLR`, `LinearLR` and
     `StepLR` of `torch.optim.lr_scheduler` in closed form; `tripling` is `step` with intervals of `train.decay_steps`,
-    three times and nine times as many and so on, of Burda et al. 2016. It depends on nothing but the step, so that a training that
-    is continued has it again to the bit. After the last step it stays where it ended.
+    three times and nine times as many and so on, of Burda et al. 2016. It depends on nothing but the step, so that a
+    training that is continued has it again to the bit. After the last step it stays where it ended.
     """
     if changing(config) is None:
         return 1.0

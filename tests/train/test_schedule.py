@@ -4,7 +4,9 @@ import math
 
 import pytest
 
+from bench.train.optimise import factor
 from estimators.rloo import RLOO
+from tests.support.small import TRAIN
 from tests.support.trainers import trainer_of
 
 
@@ -21,9 +23,5 @@ def test_the_cosine_schedule_is_a_quarter_of_a_wave():
 
 
 def test_the_tripling_schedule_has_stages_of_1_3_9_passes():
-    trainer = trainer_of(RLOO(2), optimiser="sgd", steps=26, schedule="tripling", decay_steps=2, decay_factor=0.5)
-    seen = []
-    for _ in range(28):
-        trainer.step()
-        seen.append(trainer.optimisers[0].param_groups[0]["lr"])
-    assert seen == pytest.approx([0.01] * 2 + [0.005] * 6 + [0.0025] * 18 + [0.00125] * 2, rel=1e-12)
+    config = TRAIN | {"steps": 26, "schedule": "tripling", "decay_steps": 2, "decay_factor": 0.5}
+    assert [factor(step, config) for step in range(28)] == [1] * 2 + [0.5] * 6 + [0.25] * 18 + [0.125] * 2
