@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.errors import BadInput
-from bench.published.expected import FORMS, Published, names, read
+from bench.published.expected import FORMS, TIMED, Published, names, read
 from bench.published.results import place
 from bench.tables.store import SchemaError
 from bench.terminal import Parser, plain, to_its_end
@@ -24,7 +24,10 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "words", nargs="*", metavar="NAME", help="of conf/published; KEY=VALUE is an override of all runs"
     )
-    parser.add_argument("--short", action="store_true", help="the short forms, for two cores")
+    form = parser.add_mutually_exclusive_group()
+    short, timed = "the short forms, for two cores", "a step of every run: what the full forms would cost here"
+    form.add_argument("--short", dest="form", action="store_const", const="short", default="full", help=short)
+    form.add_argument("--time", dest="form", action="store_const", const=TIMED, help=timed)
     parser.add_argument(
         "--list", action="store_true", help="what there is, how much of it ran, what the rest would cost"
     )
@@ -65,7 +68,7 @@ def published(options: argparse.Namespace) -> int:
     if options.list:
         show(wanted or [read(name) for name in names()], options.results)
         return 0
-    status, form = 0, FORMS[options.short]
+    status, form = 0, options.form
     for each in wanted:
         for words in commands(each, form, overrides, options.jobs, replicas(options.replicas, overrides)):
             print(f"python -m bench {' '.join(words)}")
@@ -115,7 +118,7 @@ def commands(
 
 def folder(each: Published, form: str) -> str:
     """The name of the sweep."""
-    return f"published_{each.experiment}{'_short' if form == 'short' else ''}"
+    return f"published_{each.experiment}{'' if form == 'full' else f'_{form}'}"
 
 
 def keep(each: Published, form: str, output: Path, root: Path) -> None:
@@ -153,7 +156,7 @@ def show(every: list[Published], root: Path) -> None:
             verdicts = [c.compared.verdict for c in found if c.compared]
             said = ", ".join(f"{verdicts.count(v)} {v}" for v in dict.fromkeys(verdicts))
             left = [c for c in found if not c.ours]
-            known = [c.cost for c in left if c.cost is not None]
+            known = [c.cost.seconds for c in left if c.cost]
             cost = duration(sum(known)) if left and len(known) == len(left) else "not known" if left else ""
             table.add_row(*map(cell, (each.name, form, len(found), len(ran), said, cost)))
     console = Console()

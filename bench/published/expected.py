@@ -33,8 +33,13 @@ from bench.files import CONF
 
 FOLDER = CONF / "published"
 FORMS = ("full", "short")
+TIMED = "timed"  # runs of a single step, for the time of one
 SURE = ("exact", "read in the paper", "read in code or raw data", "secondary")
 LONGER = "our longer run"
+LITTLE = (
+    "evaluate.at=[1]", "evaluate.examples=10", "evaluate.samples=2", "evaluate.prior_samples=0", "measure.at=[1]",
+    "measure.draws=2", "measure.batches=1", "measure.reference=none", "timing.repetitions=10",
+)  # fmt: skip
 
 
 class Expected(NamedTuple):
@@ -83,6 +88,8 @@ class Published(NamedTuple):
 
     def form(self, name: str) -> Form:
         """The form of this name."""
+        if name == TIMED:
+            return Form(1, self.full.seeds[:1], LITTLE)
         return self.short if name == "short" else self.full
 
 

@@ -87,6 +87,12 @@ def measure(text: str, frame: Frame) -> Measured:
     return Measured(interval.mean, half, math.nan, 1, "nothing" if math.isnan(half) else "draws", runs)
 
 
+def runs_of(text: str, frame: Frame) -> list[str]:
+    """The runs that a query chooses, whether or not they have the number. Raises ValueError where there are none."""
+    parts = re.split(r" [/*-] ", text.strip())
+    return list(dict.fromkeys(run for part in parts for run in parse(part, frame).rows.run))
+
+
 def _by_seed(query: Query) -> "tuple[pd.Series, Query]":
     rows = query.rows[query.rows[query.column].notna()]
     if rows.empty:

@@ -18,6 +18,7 @@ run, once.
 ```sh
 python -m bench.published --list                                           # what there is, and how much of it ran
 python -m bench.published polynomial_programming --short                   # what is missing of a short form; this page
+python -m bench.published ovis_snr --time data.root=data                   # a step of every run: what it would cost
 python -m bench.published reinmax_8x4 data.root=data estimator=reinmax     # some of the full form, and the page
 ```
 
@@ -29,7 +30,7 @@ expected of it is an exact value, or our own longer run at the step at which the
 {rule}
 An interval is of 95 %: Student's t over seeds, or over draws or examples where one seed ran. The seconds are the
 wall-clock time of all runs of the row together, evaluation and measuring included. What an empty cell would cost is the
-time of a training step, as the other form measured it, times steps and seeds; evaluation comes on top.
+time of a training step, as `--time` or the other form measured it, times steps and seeds; evaluation comes on top.
 """
 COLUMNS = (
     "| | expected | ours | difference | errors | verdict | seconds, on | commit |\n|---|---|---|---|---|---|---|---|"
@@ -60,15 +61,15 @@ def _section(published: Published, forms: dict[str, list[Cell]]) -> str:
         lines += [
             f"**{TITLES[form]}**: {of.steps:,} steps, {seeds}, `python -m bench.published {published.name}{flag}`"
         ]
-        lines += ["", COLUMNS, *map(row, found), ""]
+        lines += ["", COLUMNS, *(row(cell, form) for cell in found), ""]
     for title, sentences in (("The protocol differs", published.differs), ("What was found", published.found)):
         lines += [f"{title}:", "", *(f"* {sentence}" for sentence in sentences), ""] if sentences else []
     return "\n".join(lines)
 
 
-def row(cell: Cell) -> str:
+def row(cell: Cell, form: str) -> str:
     """A line of the table."""
-    columns = [cell.row.what, _expected(cell.expected)]
+    columns = [cell.row.what, _expected(cell.expected, form)]
     if cell.ours is None or cell.run is None:
         columns += [cell.reason, "", "", "", _cost(cell), ""]
     else:
@@ -81,16 +82,16 @@ def row(cell: Cell) -> str:
 
 
 def _known(spread: float) -> str:
-    return "nothing is expected" if not math.isnan(spread) else verdict.UNJUDGED
+    return "" if not math.isnan(spread) else verdict.UNJUDGED
 
 
 def _digits(half: float) -> int:
     return 3 if half > 0 else 2
 
 
-def _expected(expected: Expected | None) -> str:
+def _expected(expected: Expected | None, form: str) -> str:
     if expected is None:
-        return "our longer run, which is not there yet"
+        return "nothing is published" if form == "full" else "our longer run, which is not there yet"
     spread = ""
     if expected.se is not None:
         spread = f" (standard error {expected.se:.2g})"
@@ -112,7 +113,8 @@ def _ours(ours: Measured) -> str:
 def _cost(cell: Cell) -> str:
     if cell.cost is None:
         return "cost not known: nothing is timed"
-    return f"would take {duration(cell.cost)} of training on {cell.run_on}"
+    disturbed = "" if cell.cost.valid else ", timed beside other work"
+    return f"would take {duration(cell.cost.seconds)} of training on {cell.cost.device}{disturbed}"
 
 
 def duration(seconds: float) -> str:

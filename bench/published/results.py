@@ -4,14 +4,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from bench.published.expected import FORMS, LONGER, Expected, Published, Row
-from bench.published.measured import Frame, Measured, frames, joined, measure
+from bench.published.expected import FORMS, LONGER, TIMED, Expected, Published, Row
+from bench.published.measured import Frame, Measured, frames, joined, measure, runs_of
 from bench.published.verdict import Compared, compared
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from bench.report.frames import Frames
+
+    Loaded = dict[str, Frames | None]
 
 
 class Run(NamedTuple):
@@ -20,6 +20,14 @@ class Run(NamedTuple):
     seconds: float
     device: str
     commits: tuple[str, ...]
+
+
+class Cost(NamedTuple):
+    """Seconds of training on a device, and whether nothing disturbed the timing that they are from."""
+
+    seconds: float
+    device: str
+    valid: bool
 
 
 class Cell(NamedTuple):
@@ -31,8 +39,7 @@ class Cell(NamedTuple):
     compared: Compared | None = None
     run: Run | None = None
     reason: str = ""
-    cost: float | None = None  # seconds of training on the device of `run_on`
-    run_on: str = ""
+    cost: Cost | None = None
 
 
 def place(root: Path, published: Published, form: str) -> Path:
@@ -42,7 +49,7 @@ def place(root: Path, published: Published, form: str) -> Path:
 
 def cells(published: Published, root: Path, form: str) -> list[Cell]:
     """Every row of the form, in order. `root` is the folder `results/published`."""
-    loaded = {each: frames(place(root, published, each)) for each in FORMS}
+    loaded = {each: frames(place(root, published, each)) for each in (*FORMS, TIMED)}
     tables = {each: joined(found) for each, found in loaded.items() if found}
     found = []
     for row in published.rows:
@@ -53,8 +60,8 @@ def cells(published: Published, root: Path, form: str) -> list[Cell]:
                 raise ValueError("not run")
             ours = measure(row.ours, tables[form])
         except ValueError as error:
-            cost, device = _cost(row, published, form, loaded, tables)
-            cell = cell._replace(reason=_reason(str(error), loaded[form]), cost=cost, run_on=device)
+            cost = _cost(row, published, form, loaded, tables)
+            cell = cell._replace(reason=_reason(str(error), loaded[form]), cost=cost)
         else:
             run = _run(ours, loaded[form])
             cell = cell._replace(ours=ours, run=run)
@@ -108,21 +115,19 @@ def _reason(said: str, loaded: "Frames | None") -> str:
     return "; ".join(dict.fromkeys(words)) or said
 
 
-def _cost(
-    row: Row, published: Published, form: str, loaded: "dict[str, Frames | None]", tables: dict[str, Frame]
-) -> tuple[float | None, str]:
-    """Seconds of the training that the row needs, from the timed steps of the runs of the other form."""
-    other = FORMS[1 - FORMS.index(form)]
-    timed = loaded[other]
-    if timed is None:
-        return None, ""
-    try:
-        runs = measure(row.ours, tables[other]).runs
-    except ValueError:
-        return None, ""
-    steps: pd.DataFrame = timed.cost[(timed.cost.what == "step") & timed.cost.run.isin(runs)]
-    if set(steps.run) != set(runs):
-        return None, ""
-    per_seed = steps.groupby("label").seconds.median().sum()
-    wanted = published.form(form)
-    return float(per_seed) * wanted.steps * len(wanted.seeds), ", ".join(dict.fromkeys(steps.device_name.dropna()))
+def _cost(row: Row, published: Published, form: str, loaded: "Loaded", tables: dict[str, Frame]) -> Cost | None:
+    """What the training of the row's runs would take, by the timed steps of those of another form."""
+    for other in (TIMED, *FORMS):
+        timed = loaded[other]
+        try:
+            if other == form or timed is None:
+                continue
+            runs = runs_of(row.ours, tables[other])
+        except ValueError:
+            continue
+        steps = timed.cost[(timed.cost.what == "step") & timed.cost.run.isin(runs)]
+        if set(steps.run) == set(runs):
+            wanted, per_step = published.form(form), steps.groupby("label").seconds.median().sum()
+            device = ", ".join(dict.fromkeys(steps.device_name.dropna()))
+            return Cost(float(per_step) * wanted.steps * len(wanted.seeds), device, bool(steps.valid.all()))
+    return None
