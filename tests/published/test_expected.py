@@ -1,0 +1,95 @@
+"""The files of `conf/published`: each is read, its commands are jobs that can run, its forms fit together."""
+
+import pytest
+import yaml
+
+from bench.errors import BadInput
+from bench.published.command import commands
+from bench.published.expected import FOLDER, FORMS, LITTLE, TIMED, names, read
+from bench.report.query import FUNCTIONS
+from tests.support.composed import resolved
+
+EVERY = [read(name) for name in names()]
+IDS = [each.name for each in EVERY]
+
+
+def first_of(words: list[str]) -> list[str]:
+    """The overrides of the first job of a sweep."""
+    return [word if "[" in word else word.partition(",")[0] for word in words if not word.startswith("--")]
+
+
+@pytest.mark.parametrize("each", EVERY, ids=IDS)
+def test_every_sweep_of_every_form_has_jobs_that_pass_the_check(each):
+    from bench.config.prepare import prepare
+
+    for form in (*FORMS, TIMED):
+        for words in commands(each, form, ["device=cpu"]):
+            config = prepare(resolved(*first_of(words)))
+            assert config["train"]["steps"] == each.form(form).steps
+            assert config["seed"] == each.form(form).seeds[0]
+
+
+@pytest.mark.parametrize("each", EVERY, ids=IDS)
+def test_our_longer_run_is_evaluated_where_the_short_form_ends(each):
+    from bench.config.prepare import prepare
+    from bench.run.rows import steps_of
+
+    needed = {row.ours.split()[0] for row in each.rows if row.short is None and "last" in row.ours.split()}
+    config = prepare(resolved(*first_of(commands(each, "full", [])[0])))
+    for table, group in (("objective", "evaluate"), ("gradient", "measure")):
+        if table in needed:
+            assert each.short.steps in steps_of(config, group), table
+
+
+@pytest.mark.parametrize("each", EVERY, ids=IDS)
+def test_no_two_rows_are_one_and_all_words_of_a_query_mean_something(each):
+    assert len({row.what for row in each.rows}) == len({row.ours for row in each.rows}) == len(each.rows)
+    assert each.differs
+    assert any(row.full or row.short for row in each.rows)
+    for row in each.rows:
+        words = row.ours.split()
+        assert words[0] in ("objective", "gradient", "cost")
+        assert {"last", *FUNCTIONS} & {*words} or any(word.startswith("step=") for word in words)
+
+
+def test_forms_are_read_as_they_are_written():
+    each = read("polynomial_programming")
+    assert (each.full.steps, each.full.seeds, each.short.seeds) == (8000, tuple(range(10)), (0, 1, 2))
+    assert each.form(TIMED)[1:] == ((0,), LITTLE)
+    seeds = [word for word in commands(each, "full", [], together=True)[0] if word.startswith(("seed", "replicas"))]
+    assert seeds == ["seed=0", "replicas=10"]
+    pool = commands(each, "short", ["estimator.k=3"], jobs=2)[0]
+    assert pool[-1] == "estimator.k=3"
+    assert {"hydra/launcher=pool", "hydra.launcher.n_jobs=2", "seed=0,1,2"} <= {*pool}
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"rows": []}, "has no rows"),
+        ({"full": {"steps": "many", "seeds": [0]}}, "steps and seeds need whole numbers"),
+        ({"full": {"steps": 3, "seeds": []}}, "steps and seeds need whole numbers"),
+        ({"colour": "red"}, "colour"),
+        (
+            {"rows": [{"what": "x", "ours": "y", "full": {"value": 1, "sure": "certain", "source": ""}}]},
+            "sure is one of",
+        ),
+        ({"rows": [{"what": "x", "ours": "y", "full": {"value": "1", "sure": "exact", "source": ""}}]}, "need numbers"),
+        (
+            {"rows": [{"what": "x", "ours": "y", "full": {"value": 1, "sd": 1.0, "sure": "secondary", "source": ""}}]},
+            "sd needs seeds",
+        ),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_one_sentence(tmp_path, change, words):
+    given = yaml.safe_load((FOLDER / "muprop_one_layer.yaml").read_text())
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(given))
+    assert read("mine", tmp_path)._replace(name="muprop_one_layer") == read("muprop_one_layer")
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(given | change))
+    with pytest.raises(BadInput, match=words):
+        read("mine", tmp_path)
+
+
+def test_a_name_that_is_none_is_told_the_others():
+    with pytest.raises(BadInput, match=r"no published numbers 'mupropp'; there are gumbel_rao_table2, .*, structured"):
+        read("mupropp")
