@@ -11,7 +11,7 @@ help:
 	@echo "make test    lint, types and every test; those that need a GPU are skipped where there is none"
 	@echo "make lint    lint and types alone"
 	@echo "make format  rewrite the files as ruff formats them"
-	@echo "make docs    write the generated pages anew: estimators, columns, configuration, errors, kl, api"
+	@echo "make docs    write the generated pages anew: estimators, columns, configuration, errors, kl, api, published"
 	@echo "make wheels  into .wheels what a machine with a GPU and no network may lack: docs/gpu.md"
 	@echo "make clean   remove what the tools left behind; keeps outputs and .venv"
 
@@ -54,6 +54,7 @@ docs: setup
 	$(call page,tests.support.bad_lines,errors)
 	$(call page,tests.support.kl_forms,kl)
 	$(call page,tests.support.api,api)
+	$(BIN)/python -m bench.published
 
 # Pure Python, so that these serve every interpreter; antlr4-python3-runtime is made from source.
 wheels: setup

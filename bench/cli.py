@@ -33,6 +33,7 @@ COMMANDS = {
     "gpu": "bench.gpu.command",
     "list": "bench.list",
     "probe": "bench.probe.command",
+    "published": "bench.published.command",
     "report": "bench.report.command",
     "speed": "bench.speed.command",
     "status": "bench.status",

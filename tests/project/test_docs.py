@@ -16,6 +16,7 @@ from bench.config import plugins
 from bench.diff.command import arguments as diff_arguments
 from bench.export import arguments as export_arguments
 from bench.gpu.command import arguments as gpu_arguments
+from bench.published.command import arguments as published_arguments
 from bench.run import seeds
 from bench.run.ending import Ending
 from bench.speed.command import arguments as speed_arguments
@@ -142,6 +143,9 @@ def perform(command: str, ran: list) -> int:
             return 0
         case "diff":
             diff_arguments(arguments)
+            return 0
+        case "published":
+            published_arguments(arguments)
             return 0
         case "export":
             export_arguments(arguments)

@@ -1,41 +1,46 @@
 """The files of `conf/published`: each is read, its commands are jobs that can run, its forms fit together."""
 
+from functools import cache
+
 import pytest
 import yaml
 
+from bench.config.prepare import prepare
 from bench.errors import BadInput
 from bench.published.command import commands
-from bench.published.expected import FOLDER, FORMS, LITTLE, TIMED, names, read
+from bench.published.expected import FOLDER, LITTLE, TIMED, names, read
 from bench.report.query import FUNCTIONS
+from bench.run.rows import steps_of
 from tests.support.composed import resolved
 
 EVERY = [read(name) for name in names()]
 IDS = [each.name for each in EVERY]
 
 
-def first_of(words: list[str]) -> list[str]:
-    """The overrides of the first job of a sweep."""
-    return [word if "[" in word else word.partition(",")[0] for word in words if not word.startswith("--")]
+@cache
+def config_of(words: tuple[str, ...]) -> dict:
+    """The configuration of the first job of a sweep, checked."""
+    return prepare(resolved(*(word if "[" in word else word.partition(",")[0] for word in words if word[:2] != "--")))
+
+
+def sweeps(each, form):
+    return [tuple(words) for words in commands(each, form, ["device=cpu"])]
 
 
 @pytest.mark.parametrize("each", EVERY, ids=IDS)
-def test_every_sweep_of_every_form_has_jobs_that_pass_the_check(each):
-    from bench.config.prepare import prepare
-
-    for form in (*FORMS, TIMED):
-        for words in commands(each, form, ["device=cpu"]):
-            config = prepare(resolved(*first_of(words)))
-            assert config["train"]["steps"] == each.form(form).steps
-            assert config["seed"] == each.form(form).seeds[0]
+def test_every_sweep_has_jobs_that_pass_the_check(each):
+    for form, words in [(form, sweeps(each, form)[0]) for form in ("short", TIMED)] + [
+        ("full", words) for words in sweeps(each, "full")
+    ]:
+        config = config_of(words)
+        assert config["train"]["steps"] == each.form(form).steps
+        assert config["seed"] == each.form(form).seeds[0]
 
 
 @pytest.mark.parametrize("each", EVERY, ids=IDS)
 def test_our_longer_run_is_evaluated_where_the_short_form_ends(each):
-    from bench.config.prepare import prepare
-    from bench.run.rows import steps_of
-
     needed = {row.ours.split()[0] for row in each.rows if row.short is None and "last" in row.ours.split()}
-    config = prepare(resolved(*first_of(commands(each, "full", [])[0])))
+    config = config_of(sweeps(each, "full")[0])
     for table, group in (("objective", "evaluate"), ("gradient", "measure")):
         if table in needed:
             assert each.short.steps in steps_of(config, group), table

@@ -17,7 +17,7 @@ FLOORS = """
     check run
     sweep speed
     cli status list mirrors
-    clean diff export own probe
+    clean diff export own probe published
     gpu
     __main__
 """

@@ -47,6 +47,15 @@ LINES = {
         rloo --family bernouli
         --nope
     """,
+    "bench.published": """
+        mupropp
+        train.steps=3
+        polynomial_programming --jobs 0
+        polynomial_programming --jobs many
+        --page taken/page.md
+        --short --time
+        polynomial_programming --short train.steps=-1
+    """,
     "bench.gpu": """
         --device tpu
         --device cpu --seconds 0
