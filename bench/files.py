@@ -59,4 +59,5 @@ def written(path: Path, content: bytes) -> Iterator[Path]:
             raise OSError(error.errno, error.strerror, str(path)) from error
         yield temporary
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # below a file, where the first error names the path that was asked for
+            temporary.unlink(missing_ok=True)

@@ -54,7 +54,6 @@ LINES = {
         polynomial_programming --jobs many
         --page taken/page.md
         --short --time
-        polynomial_programming --short train.steps=-1
     """,
     "bench.gpu": """
         --device tpu
