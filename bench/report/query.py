@@ -56,7 +56,8 @@ def parse(text: str, frame: "Callable[[str], pd.DataFrame]") -> Query:
         elif word in FUNCTIONS:
             function = word
         elif word.startswith("="):
-            rows, column = rows.assign(**{word: rows.eval(word[1:])}), word
+            rows, column = rows.copy(), word
+            rows[word] = rows.eval(word[1:])
         elif word in rows.columns:
             column = word
         elif sign and name in rows.columns:
