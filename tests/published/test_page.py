@@ -73,6 +73,7 @@ def test_the_short_polynomial_programming_is_run_resumed_and_written(tmp_path, c
         "seed=0,1",
         "problem.power=1.5",
         "measure.draws=64",
+        "evaluate.at=[1]",
         "timing.repetitions=0",
         f"output={tmp_path / 'out'}",
     ]
