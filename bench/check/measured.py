@@ -35,7 +35,7 @@ MODEL: ModelGroup = {
     "task": "generative", "decoder": "network", "arch": "mlp", "hidden": [5], "activation": "tanh", "slope": 0.01,
     "init": "torch",
     "likelihood": "bernoulli", "std": 0.7, "learn_std": False, "prior": "fixed", "center_input": False,
-    "signed_latent": False, "output_bias": "none",
+    "signed_latent": False, "output_bias": "none", "kernels": None, "strides": None,
 }  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from typing import Any, cast
 
 from bench.config.engines import check_engine
 from bench.config.identity import finite, flatten, typed
+from bench.config.images import check_images
 from bench.config.rules import MANY, RULES, Rule
 from bench.data.digest import digest
 from bench.errors import BadInput, nearest, nearest_key
@@ -78,9 +79,7 @@ def check(config: Mapping[str, Any]) -> None:
                 f"replicas={leaves['replicas']} would take {key} up to {last}, which must be below {EXACT_BELOW}."
             )
     _check_training(leaves)
-    _check_data(leaves)
-    if leaves.get("latent.layers") == []:
-        raise BadInput("latent.layers needs the sizes of one layer or more, or null; got [].")
+    check_images(leaves)
     _check_reference(leaves["measure.reference"])
     _check_precision(leaves)
     if leaves["device"] == "cuda" and not has_cuda():
@@ -138,22 +137,6 @@ def _check_training(leaves: Mapping[str, Any]) -> None:
         )
     if (warmup := leaves["train.warmup"]) and warmup >= (steps := leaves["train.steps"]):
         raise BadInput(f"train.warmup={warmup} must end before the training does, which has train.steps={steps}.")
-
-
-def _check_data(leaves: Mapping[str, Any]) -> None:
-    if leaves.get("data.path", "") is None:
-        raise BadInput("data=file needs data.path=<a file .npz, .npy or .pt, or a folder of PNGs>.")
-    likelihood, binarisation = leaves.get("model.likelihood"), leaves.get("data.binarisation")
-    if leaves.get("data.dequantise") and (likelihood, binarisation) != ("gaussian", "none"):
-        raise BadInput(
-            "data.dequantise=true is for the density of grey levels: set model.likelihood=gaussian and "
-            f"data.binarisation=none; got {likelihood} and {binarisation}."
-        )
-    if likelihood == "categorical256" and binarisation != "none":
-        raise BadInput(
-            f"model.likelihood=categorical256 is of 256 levels, and data.binarisation={binarisation} leaves two: set "
-            "data.binarisation=none."
-        )
 
 
 def _check_reference(name: str) -> None:

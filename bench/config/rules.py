@@ -49,6 +49,8 @@ GAUSSIAN = ("problem.name", "gaussian_quadratic", "gaussian_exp", "gaussian_cosi
 BITS = ("problem.name", "bernoulli_bits")
 TOKENS = ("problem.name", "tokens")
 OWN = ("data.name", "file")
+BALLS, DRAWN = ("data.name", "balls"), ("data.name", "balls", "pusher")
+SEQUENCE = ("model.task", "sequence")
 
 RULES: dict[str, Rule] = {
     "option": TEXT._replace(optional=True),
@@ -94,7 +96,7 @@ RULES: dict[str, Rule] = {
     "latent.commitment_weight": _real(0, only=VQ),
     "latent.decay": _real(0, 1, only=VQ),
     "latent.restart": _real(0, only=VQ),
-    "model.task": _one_of("generative", "structured", only=IMAGES),
+    "model.task": _one_of("generative", "structured", "sequence", only=IMAGES),
     "model.decoder": _one_of("network", "experts", only=IMAGES),
     "model.arch": _one_of("linear", "mlp", "conv", only=IMAGES),
     "model.hidden": _whole(1, MANY, many=True, only=IMAGES),
@@ -108,8 +110,17 @@ RULES: dict[str, Rule] = {
     "model.center_input": FLAG._replace(only=IMAGES),
     "model.signed_latent": FLAG._replace(only=IMAGES),
     "model.output_bias": _one_of("none", "init", "constant", only=IMAGES),
+    "model.kernels": _whole(1, FEW, many=True, optional=True, only=IMAGES),
+    "model.strides": _whole(1, FEW, many=True, optional=True, only=IMAGES),
+    "model.steps": _whole(1, MANY, optional=True, only=SEQUENCE),
+    "model.state": _whole(1, MANY, only=SEQUENCE),
+    "model.unimix": _real(0, only=SEQUENCE)._replace(expected="a number from 0 to below 1", holds=lambda v: 0 <= v < 1),
+    "model.balance": _real(0, many=True, only=SEQUENCE)._replace(expected="two numbers, 0 or more"),
     "data.name": _one_of(
-        "digits", "mnist", "fashion_mnist", "omniglot", "static_mnist", "cifar10", "svhn", "file", only=IMAGES
+        *("digits", "mnist", "fashion_mnist", "omniglot", "static_mnist", "cifar10", "svhn"),
+        *DRAWN[1:],
+        "file",
+        only=IMAGES,
     ),
     "data.root": TEXT._replace(only=IMAGES),
     "data.path": TEXT._replace(optional=True, only=OWN),
@@ -118,6 +129,11 @@ RULES: dict[str, Rule] = {
     "data.test_size": _real(0, 1, only=OWN),
     "data.split_seed": _whole(only=OWN),
     "data.digest": TEXT._replace(optional=True, only=OWN),
+    "data.frames": _whole(1, FEW, only=BALLS),
+    "data.size": _whole(4, FEW, only=DRAWN),
+    "data.objects": _whole(1, FEW, only=BALLS),
+    "data.examples": _whole(1, MANY, only=DRAWN),
+    "data.draw_seed": _whole(0, 2**32 - 1, only=DRAWN),
     "data.binarisation": _one_of("dynamic", "static", "threshold", "none", only=IMAGES),
     "data.dequantise": FLAG._replace(only=IMAGES),
     "data.train_size": _whole(1, MANY, optional=True, only=IMAGES),

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.data.splits import FACTS, OWN, read_splits
+from bench.data.splits import DRAWN, FACTS, OWN, read_splits
 from bench.errors import DataError
 from bench.streams import generator
 
@@ -117,20 +117,20 @@ def load_dataset(
     """Read a data set, fetching its files if they are missing and `download` is true.
 
     Args:
-        name: of `FACTS`, or file.
+        name: of `FACTS` or `DRAWN`, or file.
         root: the folder under which files are looked for and put.
         binarisation: dynamic (kept grey here, drawn per batch), static (drawn once from `seed`), threshold (x > 0.5)
             or none (grey). All are the identity on static_mnist.
         train_size: the first so many images of train and validation together are train, and what is left of
             validation remains; None: all of train and none of validation.
         dequantise: whether batches have uniform noise of one level added.
-        own: of file, `path` below `root` and the arguments of `read_own`.
+        own: of file, `path` below `root` and the arguments of `read_own`; of `DRAWN`, how many and what of.
 
     Raises:
         DataError: an argument is out of range; or a file is missing, is corrupt, or cannot be fetched.
     """
-    if name not in (*FACTS, OWN):
-        raise DataError(f"There is no data set {name!r}; there are {', '.join([*FACTS, OWN])}.")
+    if name not in (names := (*FACTS, *DRAWN, OWN)):
+        raise DataError(f"There is no data set {name!r}; there are {', '.join(names)}.")
     if binarisation not in BINARISATIONS:
         raise DataError(f"There is no binarisation {binarisation!r}; there are {', '.join(BINARISATIONS)}.")
     stored = read_splits(name, Path(root).expanduser(), download, own)

@@ -10,6 +10,7 @@ from bench.model.codebook import perplexity
 from bench.model.experts import Experts
 from bench.model.hierarchy import Hierarchy, from_prior
 from bench.model.residual import Residual
+from bench.model.rssm import RSSM
 from bench.model.vae import VAE, Model
 from bench.problems import Problem
 from bench.streams import own_stream
@@ -71,8 +72,8 @@ def _of_problem(problem: Problem, x: Tensor, samples: int, seed: int, prior: boo
 
 def _bounds(model: Model, x: Tensor, samples: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """ELBO, reconstruction, KL and importance-weighted bound `[n]` each."""
-    if isinstance(model, Hierarchy):
-        return _bounds_of_layers(model, x, samples)
+    if isinstance(model, Hierarchy | RSSM):
+        return _bounds_of_several(model, x, samples)
     if isinstance(model, Residual):
         return _bounds_of_stages(model, x, samples)
     q = model.encode(x)
@@ -89,10 +90,9 @@ def _bounds(model: Model, x: Tensor, samples: int) -> tuple[Tensor, Tensor, Tens
     return reconstruction - kl, reconstruction, kl, weights.logsumexp(0) - math.log(samples)
 
 
-def _bounds_of_layers(model: Hierarchy, x: Tensor, samples: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """The same from samples of all layers, the KL too; it is 0 where there is no prior."""
-    points, ratio = model.walk(x, samples)
-    likelihood = model.log_likelihood(x, points[-1 if model.structured else 0])  # [K, n]
+def _bounds_of_several(model: Hierarchy | RSSM, x: Tensor, samples: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The same from samples of all layers or steps, the KL too; it is 0 where there is no prior."""
+    likelihood, ratio = model.walk(x, samples)  # [K, n] each
     weights, reconstruction = likelihood + ratio, likelihood.mean(0)
     return weights.mean(0), reconstruction, -ratio.mean(0), weights.logsumexp(0) - math.log(samples)
 
@@ -113,8 +113,12 @@ def _prior_sampling(model: VAE | Adapted, x: Tensor, samples: int) -> Tensor:
     total = model.encode(x[:1]).params.new_full((len(x),), -math.inf)
     rows = max(1, ROWS // len(x)) if isinstance(model, Adapted) else ROWS  # which is handed each point once for all x
     for start in range(0, samples, rows):
-        z = from_prior(model, min(rows, samples - start), x)  # [S, 1, *]
-        total = torch.logaddexp(total, model.log_likelihood(x, z).logsumexp(0))
+        some = min(rows, samples - start)
+        if isinstance(model, RSSM):
+            likelihood = model.dreamt(x, some)
+        else:
+            likelihood = model.log_likelihood(x, from_prior(model, some, x))  # of points [S, 1, *]
+        total = torch.logaddexp(total, likelihood.logsumexp(0))
     return total - math.log(samples)
 
 

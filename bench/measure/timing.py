@@ -38,7 +38,8 @@ class _Counted(torch.autograd.Function):
 
 
 def evaluations(objective: Objective, q: Latent, x: Tensor) -> tuple[int, int]:
-    """Evaluations of the cost per example for one gradient: forward, and backward to z. Of several layers, the sums."""
+    """Evaluations of the cost per example for one gradient: forward, and backward to z. Of several layers or
+    steps, the sums."""
     forward: list[int] = []
     backward: list[int] = []
 
@@ -55,8 +56,8 @@ def evaluations(objective: Objective, q: Latent, x: Tensor) -> tuple[int, int]:
     loss = objective.draw(q, x, counting).loss
     forward_count = sum(forward)  # before a backward pass that computes costs again to save memory
     if loss.requires_grad:
-        learned = [p for p in objective.model.parameters() if p.requires_grad]
-        torch.autograd.grad(loss.sum(), [q.params, *learned], allow_unused=True)
+        wanted = [p for p in (q.params, *objective.model.parameters()) if p.requires_grad]
+        torch.autograd.grad(loss.sum(), wanted, allow_unused=True)
     return forward_count, sum(backward)
 
 

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from bench.model.hierarchy import STRUCTURED, Hierarchy
 from bench.model.networks import Trunk
 from bench.model.residual import Residual
-from bench.model.vae import VAE
+from bench.model.rssm import RSSM, SEQUENCE
+from bench.model.vae import VAE, output_level
 from bench.settings import LatentGroup, ModelGroup
 from estimators import VQ
 
@@ -42,10 +43,8 @@ class Experts(Hierarchy):
         half = (1, shape[1] // 2, shape[2])
         experts = [Trunk(model, half, math.prod(half), to_image=False) for _ in range(latent["categories"])]
         if model["output_bias"] == "init":
-            level = mean.chunk(2)[1]
-            binary = model["likelihood"] == "bernoulli"
             for expert in experts:
-                expert.shift_output(torch.logit(level.clamp(0.001, 0.999)) if binary else level)
+                expert.shift_output(output_level(model, mean.chunk(2)[1]))
         self.decoder = nn.ModuleDict({str(number): expert for number, expert in enumerate(experts, 1)})
 
     def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
@@ -83,6 +82,8 @@ def vae(latent: LatentGroup, model: ModelGroup, shape: tuple[int, int, int], mea
     cls: type[VAE] = VAE
     if model["decoder"] == "experts":
         cls = Experts
+    elif model["task"] == SEQUENCE:
+        cls = RSSM
     elif len(latent.get("layers") or []) > 1 or model["task"] == STRUCTURED:
         cls = Hierarchy
     elif latent.get("stages", 1) > 1:

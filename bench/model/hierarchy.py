@@ -92,9 +92,9 @@ class Hierarchy(VAE):
     def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
         return super().log_likelihood(x.chunk(2, -1)[1] if self.structured else x, z)
 
-    def walk(self, x: Tensor, k: int) -> tuple[list[Tensor], Tensor]:
-        """k samples of every layer, `[K, B, *]` each, and log p(z_1 ... z_L) - log q(z_1 ... z_L|x) `[K, B]`: 0 without
-        a prior."""
+    def walk(self, x: Tensor, k: int) -> tuple[Tensor, Tensor]:
+        """log p(x|z) and log p(z_1 ... z_L) - log q(z_1 ... z_L|x), `[K, B]` each, of k samples of all layers; the
+        latter is 0 without a prior."""
         q, points, ratio = self.encode(x), list[Tensor](), x.new_zeros(k, len(x))
         for layer in range(1, self.layers + 1):
             if layer > 1:
@@ -104,7 +104,8 @@ class Hierarchy(VAE):
                 ratio = ratio - q.log_prob(z)
                 ratio = ratio + (self.below(layer, z).log_prob(points[-1]) if layer > 1 else 0)
             points.append(z)
-        return points, ratio if self.structured else ratio + self.log_prior(points[-1], q)
+        likelihood = self.log_likelihood(x, points[-1 if self.structured else 0])
+        return likelihood, ratio if self.structured else ratio + self.log_prior(points[-1], q)
 
 
 def from_prior(model: VAE | Adapted, k: int, x: Tensor) -> Tensor:

@@ -27,12 +27,15 @@ over the layers.
 import copy
 from collections.abc import Sequence
 from decimal import Decimal
+from typing import ClassVar
 
 from torch import Tensor, nn
 
 from bench.model.chain import Bound, Pass
 from bench.model.hierarchy import Hierarchy
 from bench.model.objective import Objective, Watch, unwatched
+from bench.model.residual import Residual
+from bench.model.rssm import RSSM
 from estimators import Cost, Enumerable, Estimate, Estimator, Latent
 from estimators.exact import Exact
 
@@ -69,24 +72,25 @@ for name in TAGS:
     setattr(PerLayer, name, _tag(name))
 
 
-class Layered(Objective):
-    """The objective of a `Hierarchy`; its estimator is one for each layer."""
+class Chained(Objective):
+    """The objective of a model with several latents one after another; its estimator is one for each."""
 
-    model: Hierarchy
+    passes: ClassVar[type[Pass]]
+    forms: ClassVar[tuple[str, ...]]  # in which the KL comes in
+
+    model: Hierarchy | Residual | RSSM
     estimator: PerLayer
-    forms: tuple[str, ...] = ("sampled",)  # in which the KL comes in
 
-    def __init__(self, model: Hierarchy, estimator: Estimator, kl: str = "sampled", beta: float = 1.0):
+    def __init__(
+        self, model: Hierarchy | Residual | RSSM, estimator: Estimator, kl: str = "sampled", beta: float = 1.0
+    ):
         if not isinstance(estimator, PerLayer):
             estimator = PerLayer(estimator, model.layers)
         super().__init__(model, estimator, kl, beta)
         self.nested = estimator.noiseless or not estimator.evaluations.rstrip().endswith("/ 0")
 
     def impossible(self, q: Latent) -> str | None:
-        name = self.estimator.name
-        if self.model.structured and self.beta:
-            return "model.task=structured has no prior, hence no KL: set objective.beta=0."
-        noun = self.model.noun
+        name, noun = self.estimator.name, self.model.noun
         if self.estimator.objective != "elbo":
             return f"{name} bounds log p(x) by K samples of one {noun}; several {noun}s take an estimator of the ELBO."
         if self.model.layers > 1 and self.estimator.noiseless_cost:
@@ -98,15 +102,18 @@ class Layered(Objective):
             closed = "has no closed form" if self.forms == ("sampled",) else "is no term of its own"
             return f"Between {noun}s the KL {closed}: set objective.kl={' or '.join(self.forms)}."
         each = [q.with_params(q.params.new_zeros(1, *shape)) for shape in self.model.shapes]
-        if reason := next(filter(None, map(super().impossible, each)), None):
-            return reason
-        exact = self.estimator.layers[0]
+        return next(filter(None, map(super().impossible, each)), None) or self._too_many(each)
+
+    def _too_many(self, each: list[Latent]) -> str | None:
+        """Why `exact` cannot sum over all states, or None."""
+        name, noun, exact, states = self.estimator.name, self.model.noun, self.estimator.layers[0], 1
         if not isinstance(exact, Exact):
             return None
-        states = 1
         for its_q in each:
             if not isinstance(its_q, Enumerable):
-                return f"{name} sums over the states of all layers, and {q.family} layers have none; take reparam."
+                return (
+                    f"{name} sums over the states of all {noun}s, and {its_q.family} {noun}s have none; take reparam."
+                )
             states *= its_q.states
         if states <= exact.limit:
             return None
@@ -124,7 +131,49 @@ class Layered(Objective):
 
     def draw(self, q: Latent, x: Tensor, watch: Watch = unwatched, shifts: Sequence[Tensor] = ()) -> Estimate:
         estimator = self.estimator
-        bound = Bound(self.model, estimator.layers, self.beta, self.nested, estimator.noiseless)
+        bound = Bound(self.model, estimator.layers, self.beta, self.nested, estimator.noiseless, self.kl)
         if self.nested and any(nn.parameter.is_lazy(p) for p in estimator.parameters()):
-            Pass(bound, x, unwatched, ()).take_sizes(q)
-        return Pass(bound, x, watch, shifts).estimate(q)
+            self.passes(bound, x, unwatched, ()).take_sizes(q)
+        return self.passes(bound, x, watch, shifts).estimate(q)
+
+
+class LayerPass(Pass):
+    """Of a `Hierarchy`: what a layer is given is points of the one before it, or the images."""
+
+    def __init__(self, bound: Bound, x: Tensor, watch: Watch, shifts: Sequence[Tensor]):
+        super().__init__(bound, x, watch, shifts)
+        self.model: Hierarchy = bound.model
+
+    def begin(self, q: Latent) -> tuple[Latent, Tensor]:
+        return q, self.x
+
+    def onward(self, layer: int, before: Tensor, z: Tensor) -> Tensor:
+        return z
+
+    def conditional(self, layer: int, before: Tensor) -> Latent:
+        return self.model.above(layer, before)
+
+    def features(self, layer: int, q: Latent, before: Tensor) -> Tensor:
+        return before if layer == 1 else self.model.read(before)
+
+    def own(self, layer: int, z: Tensor, q: Latent, frozen: Latent, before: Tensor) -> Tensor:
+        model, last, nats = self.model, layer == self.last, z.new_zeros(())
+        if layer == (self.last if model.structured else 1):
+            nats = -model.log_likelihood(self.x, z)
+        if not model.structured:
+            log_u = -q.log_prob(z)
+            log_u = log_u + model.below(layer, z).log_prob(before) if layer > 1 else log_u
+            nats = nats - self.bound.beta * (model.log_prior(z, frozen) + log_u if last else log_u)
+        return nats
+
+
+class Layered(Chained):
+    """The objective of a `Hierarchy`."""
+
+    passes, forms = LayerPass, ("sampled",)
+    model: Hierarchy
+
+    def impossible(self, q: Latent) -> str | None:
+        if self.model.structured and self.beta:
+            return "model.task=structured has no prior, hence no KL: set objective.beta=0."
+        return super().impossible(q)

@@ -13,7 +13,8 @@ class Trunk(nn.Module):
     """Image to `units` values, or `units` values to an image.
 
     With `arch: mlp`, `hidden` holds the widths from the image to the latent; `[]` is a linear map. With `arch: conv` it
-    holds channels, each convolution halving the image (kernel 4, stride 2), and a linear layer joins it to the units.
+    holds channels, and a linear layer joins the last to the units. Each convolution halves the image (kernel 4, stride
+    2), or has its kernel and its stride in `kernels` and `strides`; the decoder goes through the same sizes backwards.
     """
 
     def __init__(self, model: ModelGroup, shape: tuple[int, int, int], units: int, to_image: bool):
@@ -64,24 +65,48 @@ def _fully_connected(model: ModelGroup, shape: tuple[int, int, int], units: int,
 
 def _convolutional(model: ModelGroup, shape: tuple[int, int, int], units: int, to_image: bool) -> list[nn.Module]:
     hidden, (channels, height, width) = model["hidden"], shape
-    shrink = 2 ** len(hidden)
-    if not hidden or height % shrink or width % shrink:
-        raise ValueError(
-            f"A convolutional model halves the image once per entry of model.hidden={hidden}; "
-            f"{height}x{width} images can be halved {_halvings(height, width)} times, and at least once is needed."
-        )
-    small = (hidden[-1], height // shrink, width // shrink)
-    depths = [channels, *hidden]
+    steps, sizes = _steps(model), [(height, width)]
+    if steps is None:
+        shrink, steps = 2 ** len(hidden), [(4, 2, 1)] * len(hidden)
+        if not hidden or height % shrink or width % shrink:
+            raise ValueError(
+                f"A convolutional model halves the image once per entry of model.hidden={hidden}; "
+                f"{height}x{width} images can be halved {_halvings(height, width)} times, and at least once is needed."
+            )
+    for kernel, stride, padding in steps:
+        if min(sizes[-1]) + 2 * padding < kernel:
+            raise ValueError(
+                f"model.kernels={model['kernels']} with model.strides={model['strides']} do not fit into images of "
+                f"{height}x{width}: a kernel of {kernel} meets {sizes[-1][0]}x{sizes[-1][1]}."
+            )
+        sizes.append(tuple((side + 2 * padding - kernel) // stride + 1 for side in sizes[-1]))  # type: ignore[arg-type]
+    small, depths = (hidden[-1], *sizes[-1]), [channels, *hidden]
     layers: list[nn.Module] = []
     if to_image:
         layers += [nn.Linear(units, math.prod(small)), _activation(model), nn.Unflatten(1, small)]
-        for inputs, outputs in zip(depths[:0:-1], depths[-2::-1], strict=True):
-            layers += [nn.ConvTranspose2d(inputs, outputs, 4, 2, 1), _activation(model)]
+        for i in reversed(range(len(steps))):
+            (kernel, stride, padding), reached = steps[i], zip(sizes[i + 1], sizes[i], strict=True)
+            rest = tuple(large - ((few - 1) * stride - 2 * padding + kernel) for few, large in reached)
+            made = nn.ConvTranspose2d(depths[i + 1], depths[i], kernel, stride, padding, rest)  # type: ignore[arg-type]
+            layers += [made, _activation(model)]
         return [*layers[:-1], nn.Flatten(1)]
     layers.append(nn.Unflatten(1, shape))
-    for inputs, outputs in pairwise(depths):
-        layers += [nn.Conv2d(inputs, outputs, 4, 2, 1), _activation(model)]
+    for (inputs, outputs), step in zip(pairwise(depths), steps, strict=True):
+        layers += [nn.Conv2d(inputs, outputs, *step), _activation(model)]
     return [*layers, nn.Flatten(1), nn.Linear(math.prod(small), units)]
+
+
+def _steps(model: ModelGroup) -> list[tuple[int, int, int]] | None:
+    """Kernel, stride and padding of each convolution, or None where each halves the image."""
+    kernels, strides, hidden = model.get("kernels"), model.get("strides"), model["hidden"]
+    if kernels is None and strides is None:
+        return None
+    if not hidden or {len(kernels or []), len(strides or [])} != {len(hidden)}:
+        raise ValueError(
+            f"model.kernels and model.strides need one number each for every entry of model.hidden={hidden}; got "
+            f"{kernels or 'none'} and {strides or 'none'}."
+        )
+    return [(kernel, stride, 0) for kernel, stride in zip(kernels or [], strides or [], strict=True)]
 
 
 def _halvings(height: int, width: int) -> int:

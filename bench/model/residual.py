@@ -17,7 +17,7 @@ class Residual(VAE):
     decoder reads are sums of codes `[..., N, d]`. Each stage has a prior of its own, independent of the others.
     """
 
-    noun, structured = "stage", False
+    noun = "stage"
     codebook: Stages
 
     @property

@@ -29,6 +29,11 @@ def units(latent: LatentGroup) -> tuple[tuple[int, ...], int]:
     raise ValueError(f"There is no latent family {latent['family']!r}; there are {', '.join(FAMILIES)}.")
 
 
+def output_level(model: ModelGroup, mean: Tensor) -> Tensor:
+    """The decoder's output `[X]` for a mean image `[X]`."""
+    return torch.logit(mean.clamp(0.001, 0.999)) if model["likelihood"] == "bernoulli" else mean
+
+
 class VAE(nn.Module):
     """Encoder, decoder, likelihood and prior. The part `encoder` is `self.encoder`; all other parameters are `decoder`.
 
@@ -57,7 +62,7 @@ class VAE(nn.Module):
         self.register_buffer("centre", mean.clone() if model["center_input"] else torch.zeros_like(mean))
         self.register_buffer("output_offset", torch.zeros_like(mean))
         if model["output_bias"] != "none":
-            level = torch.logit(mean.clamp(0.001, 0.999)) if model["likelihood"] == "bernoulli" else mean
+            level = output_level(model, mean)
             decoder.shift_output(level) if model["output_bias"] == "init" else self.output_offset.copy_(level)
 
     def _prior_start(self) -> Tensor:

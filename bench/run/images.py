@@ -11,6 +11,7 @@ from bench.data.datasets import Data
 from bench.files import replace
 from bench.model.hierarchy import Hierarchy, from_prior
 from bench.model.residual import Residual
+from bench.model.rssm import RSSM
 from bench.model.vae import VAE
 from bench.run.experiment import Experiment
 from bench.streams import own_stream
@@ -21,12 +22,12 @@ IMAGES_FILE = "images.npz"
 
 def write_images(directory: Path, experiment: Experiment) -> None:
     """Write what `pictures` gives for `evaluate.images` test images; nothing where that is 0, without a VAE, or for
-    halves of images."""
+    halves of images and for sequences."""
     settings, seeds = experiment.config["evaluate"], experiment.config["seeds"]
     model, data = experiment.model, experiment.data
     if not settings["images"] or not isinstance(model, VAE) or not isinstance(data, Data):
         return
-    if isinstance(model, Hierarchy) and model.structured:
+    if isinstance(model, RSSM) or (isinstance(model, Hierarchy) and model.structured):
         return
     x = data.fixed("test", settings["examples"], seeds["data"])
     with own_stream(seeds["measure"], "images"):

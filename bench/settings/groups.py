@@ -69,6 +69,12 @@ class ModelGroup(TypedDict):
     center_input: bool
     signed_latent: bool
     output_bias: str
+    kernels: list[int] | None
+    strides: list[int] | None
+    steps: NotRequired[int | None]
+    state: NotRequired[int]
+    unimix: NotRequired[float]
+    balance: NotRequired[list[float]]
 
 
 class DataGroup(TypedDict):
@@ -82,6 +88,11 @@ class DataGroup(TypedDict):
     test_size: NotRequired[float]
     split_seed: NotRequired[int]
     digest: NotRequired[str]
+    frames: NotRequired[int]
+    size: NotRequired[int]
+    objects: NotRequired[int]
+    examples: NotRequired[int]
+    draw_seed: NotRequired[int]
     binarisation: str
     dequantise: bool
     train_size: int | None

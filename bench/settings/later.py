@@ -9,5 +9,5 @@ LATER: dict[str, Any] = {
     "train.warmup": 0, "train.end_factor": 0.0, "train.decay_steps": 500, "train.decay_factor": 0.1,
     "data.dequantise": False,
     "latent.layers": None, "latent.stages": 1, "latent.residual_detach": True,
-    "model.task": "generative", "model.decoder": "network",
+    "model.task": "generative", "model.decoder": "network", "model.kernels": None, "model.strides": None,
 }  # fmt: skip

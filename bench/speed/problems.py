@@ -14,7 +14,7 @@ from bench.streams import own_stream
 MODEL: ModelGroup = {
     "task": "generative", "decoder": "network", "arch": "mlp", "hidden": [200, 200], "activation": "leaky_relu",
     "slope": 0.3, "init": "glorot", "likelihood": "bernoulli", "std": 1.0, "learn_std": False, "prior": "fixed",
-    "center_input": False, "signed_latent": False, "output_bias": "none",
+    "center_input": False, "signed_latent": False, "output_bias": "none", "kernels": None, "strides": None,
 }  # fmt: skip
 LATENTS: dict[str, LatentGroup] = {  # the decoder reads 200 values of each
     "bernoulli": {"family": "bernoulli", "dim": 200},

@@ -17,6 +17,7 @@ from bench.model.adapted import Adapted, encodes
 from bench.model.hierarchy import Hierarchy
 from bench.model.objective import Objective
 from bench.model.residual import Residual
+from bench.model.rssm import RSSM
 from bench.model.vae import Model
 from estimators import Latent
 
@@ -121,7 +122,7 @@ class GradientDraws:
         calls.clear()
         wanted: list[Any] = [leaf, *shifts, *(c.made for c in self.recorded), *copies.values()]
         total = loss.mean(-1).sum()
-        if isinstance(objective.model, Hierarchy | Residual):  # with an axis of samples for each layer before
+        if isinstance(objective.model, Hierarchy | Residual | RSSM):  # with an axis of samples for each latent before
             self.recorded = [_merged(c) for c in self.recorded]
         grads: tuple[Tensor | None, ...] = (None,) * len(wanted)
         if loss.requires_grad:

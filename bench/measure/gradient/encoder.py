@@ -55,6 +55,8 @@ class EncoderPull:
     def pulled_through(self, cotangents: Tensor) -> tuple[list[Tensor], dict[str, Tensor]]:
         """Cotangents of the calls of linear layers, and gradients `[r, P]` of all other parameters."""
         wanted: list[Any] = [c.made for c in self.calls] + [p for _, p in self.others]
+        if not wanted:  # of a sequence, whose parameters are all used in each draw
+            return [], {}
 
         def pulled(cotangents: Tensor, **batched: bool) -> tuple[Tensor, ...]:
             return torch.autograd.grad(self.q.params, wanted, cotangents, retain_graph=True, **batched)

@@ -20,7 +20,8 @@ def parts(tallies: Tallies, layers: bool) -> dict[str, list[str]]:
     found = {"latent": latent, "encoder": encoder, **({"decoder": decoder} if decoder else {})}
     for number, name in enumerate(latent, 1) if len(latent) > 1 else ():
         found[f"latent.{number}"] = [name]
-        found[f"encoder.{number}"] = [n for n in encoder if n.startswith(f"encoder.{number}.")]
+        if of_it := [n for n in encoder if n.startswith(f"encoder.{number}.")]:  # steps share theirs
+            found[f"encoder.{number}"] = of_it
     found |= {n: [n] for n in stages}
     return found | ({n: [n] for n in encoder + decoder} if layers else {})
 
