@@ -13,6 +13,7 @@ from PIL import Image
 
 from bench import cli
 from bench.config import plugins
+from bench.data.splits import DRAWN
 from bench.diff.command import arguments as diff_arguments
 from bench.export import arguments as export_arguments
 from bench.gpu.command import arguments as gpu_arguments
@@ -88,8 +89,10 @@ def small(arguments: list[str], *more: str) -> list[str]:
     dropped, added = ("data=", "data.train_size=", "train.steps=", "probe.checkpoint="), [*SMALL, *more]
     if toy(arguments) or "data=file" in arguments:
         added = [word for word in added if not word.startswith("data")]
-    if "data=file" in arguments:
+    if "data=file" in arguments or drawn(arguments):
         dropped = dropped[1:]
+    if drawn(arguments):
+        added = [*(word for word in added if not word.startswith("data")), "data.examples=20"]
     if sweeps(arguments):
         dropped, added = (*dropped, "estimator=", "seed="), [*added, "estimator=rloo", "seed=0,1"]
     return [word for word in arguments if not word.startswith(dropped)] + added
@@ -106,6 +109,13 @@ def toy(arguments: list[str]) -> bool:
     return any(word.startswith("problem=") for word in arguments) or any(
         "/problem" in e for e in experiments(arguments)
     )
+
+
+def drawn(arguments: list[str]) -> bool:
+    """Whether the command is about images that are drawn, by its own words or by its experiment."""
+    found = [word.partition("data=")[2] for word in arguments if word.startswith("data=")]
+    found += re.findall(r"override /data: (\w+)", "".join(experiments(arguments)))
+    return not DRAWN.keys().isdisjoint(found)
 
 
 def sweeps(arguments: list[str]) -> bool:

@@ -13,7 +13,8 @@ from bench.check.measured import MODEL
 from bench.config.plugins import estimator
 from bench.model.chain import Pass
 from bench.model.hierarchy import Hierarchy
-from bench.model.layered import Layered
+from bench.model.layered import Chained, Layered
+from bench.model.objective import Objective
 from tests.support.small import LATENTS
 
 BATCHES, EXAMPLES = 40, 5000  # 200,000 draws
@@ -59,7 +60,7 @@ def layered(model: Hierarchy, name: str, **hyper: Any) -> Layered:
     return objective
 
 
-def learned(objective: Layered) -> list[Tensor]:
+def learned(objective: Objective) -> list[Tensor]:
     """What a gradient is taken of."""
     return [p for p in objective.model.parameters() if p.requires_grad]
 
@@ -119,17 +120,19 @@ def forgotten(what: str) -> Iterator[None]:
     """A mistake: layers forget what the ones after them cost (`value`), or how that depends on them (`slope`)."""
     after = Pass.after
 
-    def wrong(self: Pass, layer: int, z: Tensor) -> Tensor:
-        return after(self, layer, z).detach() * (what == "slope")
+    def wrong(self: Pass, layer: int, before: Tensor, z: Tensor) -> Tensor:
+        return after(self, layer, before, z).detach() * (what == "slope")
 
     with patch.object(Pass, "after", wrong):
         yield
 
 
-def one_by_one(objective: Layered, x: Tensor, draws: int) -> dict[str, Tensor]:
+def one_by_one(objective: Chained, x: Tensor, draws: int) -> dict[str, Tensor]:
     """Block -> all gradients `[R, P]` of draws taken at once, one backward pass each."""
     q = objective.model.encode(x)
     leaf = q.params.expand(draws, *q.params.shape)
+    if not leaf.requires_grad:  # of a sequence
+        leaf.requires_grad_()
     shifts = [shift.requires_grad_() for shift in objective.shifts(q.with_params(leaf))]
     loss = objective.estimate(q.with_params(leaf), x, shifts).loss
     named = {n: p for n, p in objective.model.named_parameters() if p.requires_grad}

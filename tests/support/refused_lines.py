@@ -1,9 +1,10 @@
 """Command lines that are refused: the arguments of each command, one line each."""
 
 from tests.support.refused_runs import RUNS
+from tests.support.refused_sequences import SEQUENCES
 
 LINES = {
-    "bench": RUNS,
+    "bench": RUNS + SEQUENCES.lstrip("\n"),
     "bench.probe": """
         probe.stepz=3
         probe.at=[]
