@@ -68,8 +68,8 @@ def test_every_unbiased_option_is_unbiased_through_both_stages(name, exact, fewe
 def test_a_stage_that_forgets_those_after_it_is_found_out(name, what, exact, fewer):
     after = StagePass.after
 
-    def wrong(self, layer, z):
-        return after(self, layer, z).detach() * (what == "slope")
+    def wrong(self, layer, before, z):
+        return after(self, layer, before, z).detach() * (what == "slope")
 
     with patch.object(StagePass, "after", wrong):
         assert largest(staged(MODEL, name), exact) > 2 * LIMIT
@@ -78,8 +78,8 @@ def test_a_stage_that_forgets_those_after_it_is_found_out(name, what, exact, few
 @pytest.mark.parametrize("name", ["rloo", "exact", "st_gumbel_softmax"])
 def test_a_stage_that_hands_on_the_vector_and_not_the_rest_is_found_out(name):
     """The rest is what makes the stages differ: without it the bound is another one."""
-    posterior, x = StagePass.posterior, images()
-    with patch.object(StagePass, "posterior", lambda self, stage, total: posterior(self, stage, None)):
+    conditional, x = StagePass.conditional, images()
+    with patch.object(StagePass, "conditional", lambda self, stage, total: conditional(self, stage, None)):
         torch.manual_seed(3)
         wrong = gradient(staged(MODEL, name), x)
     torch.manual_seed(3)

@@ -90,7 +90,7 @@ def test_the_weights_of_the_kl_are_those_of_its_two_sides():
 
 @pytest.mark.parametrize(("name", "hyper", "steps", "model", "kl", "reason"), [
     ("vimco", {}, 2, {}, "analytic", "bounds log p(x) by K samples of one step; several steps take"),
-    ("rloo", {}, 2, {}, "k2_loss", "a sequence takes analytic or sampled"),
+    ("rloo", {}, 2, {}, "k2_loss", "set objective.kl=analytic or sampled"),
     ("rloo", {}, 2, {"balance": [1.0, 0.1]}, "sampled", "set objective.kl=analytic"),
     ("exact", {"limit": 63}, 3, {}, "analytic", "64 states of 3 steps"),
     ("muprop", {}, 15, {}, "analytic", "2^15 at the last of 15 steps"),

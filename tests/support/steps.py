@@ -95,12 +95,12 @@ def _words(letters: list[Tensor], length: int) -> list[list[Tensor]]:
 @contextmanager
 def cut(what: str) -> Iterator[None]:
     """A mistake: latents without what they cost later (`later`), or a state without its graph (`state`)."""
-    from bench.model.steps import Steps
+    from bench.model.steps import StepPass
 
-    after, onward = Steps.after, Steps.onward
+    after, onward = StepPass.after, StepPass.onward
     wrong: dict[str, Any] = {
         "later": ("after", lambda self, layer, before, z: 0 * after(self, layer, before, z).detach()),
-        "state": ("onward", lambda self, before, z: onward(self, before, z).detach()),
+        "state": ("onward", lambda self, layer, before, z: onward(self, layer, before, z).detach()),
     }
-    with patch.object(Steps, *wrong[what]):
+    with patch.object(StepPass, *wrong[what]):
         yield
