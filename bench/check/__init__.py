@@ -1,8 +1,8 @@
-"""The conformance kit: holds any estimator to the contract of `estimators/base.py` and to its own tags.
+"""The conformance kit checks an estimator against the contract of `estimators/base.py` and against its own tags.
 
 `check("rloo")` or `check(MyEstimator)` gives one verdict per rule and latent family, and `python -m bench.check rloo`
-prints them. It proves means exactly where the noise can be enumerated or integrated, and tests them with many draws
-elsewhere.
+prints them. The kit computes a mean exactly where the noise can be enumerated or integrated. Elsewhere it tests the
+mean of many draws.
 """
 
 from bench.check.command import main

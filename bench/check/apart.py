@@ -1,6 +1,6 @@
-"""What must stay apart and what must not matter: examples, replicas and seeds, and the precision of the numbers.
+"""Checks that examples, replicas and seeds are independent of each other, and that float32 agrees with float64.
 
-All of it is told on one and the same noise, so that a difference is a fault and no chance.
+Both sides of a comparison use the same recorded noise, so that any difference is a fault and not chance.
 """
 
 import copy
@@ -15,14 +15,14 @@ from bench.check.subject import Case, gradients
 from bench.check.verdict import Verdict, demand, ok
 from estimators import Estimate, Estimator
 
-SEEDS, REPLICAS, EXAMPLES = 13, 11, 7  # unlike every other length, so that their axis can be told
-DRAWS = 4096  # of each example, for correlations
+SEEDS, REPLICAS, EXAMPLES = 13, 11, 7  # unlike every other length, so that their axis can be found
+DRAWS = 4096  # draws for each example, for correlations
 BOUND = 5.5  # standard errors of a correlation
-SINGLE = 2e-3  # largest relative difference of float32, which finite differences come close to
+SINGLE = 2e-3  # largest relative difference of float32 from float64; finite differences come close to it
 
 
 def examples(case: Case) -> Verdict:
-    """Examples never meet: an example's gradient, cost and tuning do not depend on the others' q and x."""
+    """Examples are independent: an example's gradient, cost and tuning do not depend on the q and x of the others."""
     made = case.trained()
     one = case.leaves()
     with Tape() as tape:
@@ -50,8 +50,8 @@ def examples(case: Case) -> Verdict:
 
 
 def alone(case: Case) -> Verdict:
-    """An example gives alone what it gives among seven on the same noise, and no two examples' gradients are
-    correlated."""
+    """On the same noise, an example gives the same result alone as in a batch of seven; the gradients of two examples
+    are not correlated."""
     many, worst = case.others(Setting(EXAMPLES)), 0.0
     made = many.trained()
     leaves = many.leaves()
@@ -68,8 +68,8 @@ def alone(case: Case) -> Verdict:
 
 
 def replicas(case: Case) -> Verdict:
-    """Replicas [R, B] and seeds of replicas [S, R, B] give what separate calls give on the same noise: their noise is
-    their own, and they never meet."""
+    """Replicas [R, B], and replicas of seeds [S, R, B], give what separate calls give on the same noise: each has noise
+    of its own, and none depends on another."""
     worst = 0.0
     for lead in ((REPLICAS,), (SEEDS, REPLICAS)):
         made, leaves = case.trained(), case.leaves(*lead)
@@ -92,7 +92,7 @@ def replicas(case: Case) -> Verdict:
 
 
 def precision(case: Case) -> Verdict:
-    """In float32 the estimate is what it is in float64 on the same noise, but for rounding."""
+    """On the same noise, the estimate in float32 equals the estimate in float64 except for rounding."""
     made = case.trained()
     short, rounded = copy.deepcopy(made).float(), case.leaves(dtype=torch.float32)
     exact = rounded.to(torch.float64)
@@ -117,7 +117,7 @@ def _replayed(case: Case, made: Estimator, problem: SmallProblem, noise: list[Te
 
 
 def shares_of(noise: list[Tensor], length: int, index: int, what: str, keep: bool = True) -> list[Tensor]:
-    """As `shares`, a failed check where they share noise; without `keep` their axis is gone."""
+    """As `shares`, but noise that is shared fails the check: `Broken` is raised in place of `Mismatch`."""
     try:
         return shares(noise, length, index, what, keep)
     except Mismatch as error:
@@ -126,13 +126,14 @@ def shares_of(noise: list[Tensor], length: int, index: int, what: str, keep: boo
 
 
 def _apart(some: list[Tensor], others: list[Tensor], floor: float = 1.0) -> float:
-    """The largest difference, relative to the largest value of its kind where that is above `floor`."""
+    """The largest difference of two lists of tensors, each relative to `floor` plus the tensor's largest value."""
     pairs = zip(some, others, strict=True)
     return max(float((a - b).abs().max() / (floor + b.abs().max())) for a, b in pairs)
 
 
 def _correlation(case: Case, made: Estimator) -> float:
-    """The largest correlation of two examples' gradients, in its standard errors; each along one direction."""
+    """The largest correlation of two examples' gradients, in standard errors. Each gradient is projected on one random
+    direction."""
     torch.manual_seed(12)
     leaves = case.leaves(DRAWS)
     grad = torch.cat([g.flatten(2) for g in gradients(case.estimate(made, leaves).loss, leaves)], -1)  # [R, B, P]

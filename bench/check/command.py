@@ -1,4 +1,4 @@
-"""`python -m bench.check [NAME ...]`: hold estimators to the contract; without names, all options and presets."""
+"""`python -m bench.check [NAME ...]`: check estimators against the contract; without names, all options and presets."""
 
 import argparse
 import sys
@@ -17,14 +17,14 @@ STYLES = {"ok": "green", "FAILED": "bold red", "info": "cyan", "skipped": "dim"}
 
 @to_its_end
 def main(argv: Sequence[str] | None = None) -> int:
-    """Exit status: 0; 1 where a check fails; 2 at an unknown name."""
+    """Run the command. Returns the exit status: 0, 1 if a check fails, 2 if a name is unknown."""
     from bench.check.subject import names, subject
     from estimators import FAMILIES
 
     parser = Parser(prog="python -m bench.check", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help="options or presets; by default all")
     parser.add_argument("--family", action="append", default=[], help="only this latent family; may be repeated")
-    parser.add_argument("--quick", action="store_true", help="a tenth of the draws; sees larger biases only")
+    parser.add_argument("--quick", action="store_true", help="a 32nd of the draws; shows larger biases only")
     parser.add_argument("--compile", action="store_true", help="torch.compile too; needs a C++ compiler and seconds")
     options = parser.parse_args(argv)
     try:

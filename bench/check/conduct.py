@@ -1,4 +1,4 @@
-"""How an estimate may be computed: its shapes, what it may touch, whose noise it is, and what must stay apart."""
+"""Checks of how an estimate is computed: its shapes, what `forward` may change, and where its noise comes from."""
 
 import random
 
@@ -14,7 +14,7 @@ from bench.check.verdict import Verdict, demand, demand_first, ok
 from bench.interface import misreturned, undetached
 from estimators import VQ, Estimate, Estimator
 
-CALLS = 50  # of forward, between two that must agree
+CALLS = 50  # calls of forward between two that must agree
 LEADS: tuple[tuple[int, ...], ...] = ((), (5,), (3, 5))
 
 
@@ -50,7 +50,7 @@ def _sound(field: str, value: Tensor, shape: torch.Size, dtype: torch.dtype) -> 
 
 
 def detached(case: Case) -> Verdict:
-    """update keeps numbers and no gradient: what it takes from the estimate is detached."""
+    """What update keeps of an estimate is detached: the estimator holds numbers, and no graph."""
     made = case.fresh()
     for _ in range(2):
         made.update(case.estimate(made, case.leaves()))
@@ -60,7 +60,7 @@ def detached(case: Case) -> Verdict:
 
 def purity(case: Case) -> Verdict:
     """forward changes nothing but the random stream: no attribute, parameter or buffer, no q, no class, module or
-    global state; the same seed gives the same estimate, however many calls came before."""
+    global state; the same seed gives the same estimate after any number of calls."""
     made, leaves = case.trained(), case.leaves()
     before, outside = Contents(walk({"estimator": made, "problem": leaves._asdict()})), _global_state()
     around = Contents(surroundings(case.subject.cls))
@@ -97,12 +97,14 @@ def noise(case: Case) -> Verdict:
 
 
 def by_example(estimate: Estimate, leaves: SmallProblem, made: Estimator) -> list[Tensor]:
-    """Gradients of the loss, the cost, and the tuning, each by example."""
+    """The gradients of the loss with respect to q's parameters and to theta, the cost and, if there is one, the tuning.
+    Each tensor's leading axes are q's batch shape."""
     values = [*gradients(estimate.loss, leaves, True), estimate.cost.detach()]
     return values + ([] if estimate.tuning is None else [estimate.tuning.detach()])
 
 
 def largest_difference(one: list[Tensor], other: list[Tensor]) -> float:
+    """The largest absolute difference of two lists of tensors."""
     return max(float((a - b).abs().max()) for a, b in zip(one, other, strict=True))
 
 

@@ -1,4 +1,4 @@
-"""What modules, classes and objects hold, so that a check sees whether a call has changed it."""
+"""Snapshots of what modules, classes and objects hold, with which a check sees whether a call has changed them."""
 
 import inspect
 import sys
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 
 def surroundings(cls: type) -> Iterator[tuple[str, Any]]:
-    """(path, content) of what the modules and classes of an estimator's package hold beside functions."""
+    """(path, content) of the values, other than functions, in the modules and classes of an estimator's package."""
     seen: dict[int, Any] = {}
     packages = {c.__module__.partition(".")[0] for c in cls.__mro__} - {"torch", "abc", "builtins", "typing"}
     for name, module in sorted(sys.modules.items()):
@@ -31,8 +31,11 @@ def surroundings(cls: type) -> Iterator[tuple[str, Any]]:
 
 
 def walk(value: Any, path: str = "", seen: dict[int, Any] | None = None) -> Iterator[tuple[str, Any]]:
-    """(path, content) of every tensor and plain value inside modules, containers and objects; tensors are copied. What
-    is reached twice, as by what holds itself, is gone into once: `seen` has it by its id. Modules are left out."""
+    """(path, content) of every tensor and plain value inside containers and objects, `nn.Module`s among them.
+
+    Tensors are copied. An object that is reached twice is entered once: `seen` maps the ids of the objects entered to
+    the objects. Python modules are left out.
+    """
     seen = {} if seen is None else seen
     waiting = [(path, value)]
     while waiting:
@@ -50,7 +53,7 @@ def walk(value: Any, path: str = "", seen: dict[int, Any] | None = None) -> Iter
 
 
 def _inside(value: Any) -> list[tuple[str, Any]]:
-    """What a container or an object holds, by name."""
+    """(name, item) of everything that a container or an object holds."""
     if isinstance(value, dict):
         return [(f".{key}", item) for key, item in value.items()]
     if isinstance(value, set | frozenset):  # in an order that is the same for a copy
@@ -63,13 +66,13 @@ def _inside(value: Any) -> list[tuple[str, Any]]:
 
 
 class Contents:
-    """Tensors and plain values by their paths, as `walk` and `surroundings` give them."""
+    """A snapshot: tensors and plain values by their paths, from `walk` or `surroundings`."""
 
     def __init__(self, found: Iterable[tuple[str, Any]]):
         self.found = dict(found)
 
     def changed(self, after: "Contents") -> list[str]:
-        """Paths whose content is not the same."""
+        """The paths whose content differs in the later snapshot `after`, or that only one of the two has."""
         changed = sorted(self.found.keys() ^ after.found.keys())
         for path in self.found.keys() & after.found.keys():
             one, other = self.found[path], after.found[path]

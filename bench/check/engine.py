@@ -1,4 +1,4 @@
-"""What the harness does with an estimator: train it, move its state, place it, transform it."""
+"""Checks of what the harness does with an estimator: training, updates of its state, devices, vmap and compilation."""
 
 import copy
 
@@ -41,8 +41,8 @@ def training(case: Case) -> Verdict:
 
 
 def state(case: Case) -> Verdict:
-    """State moves in update alone: in buffers, the same way from the same estimate, without noise; what update leaves
-    behind is in the state dict and nowhere else."""
+    """update alone changes state: only buffers, without noise, and in the same way from the same estimate; the state
+    dict holds all of the state."""
     made, leaves = case.trained(), case.leaves()
     around = Contents(surroundings(case.subject.cls))
     estimate = case.estimate(made, leaves)
@@ -84,7 +84,7 @@ def device(case: Case) -> Verdict:
 
 
 def vmap(case: Case) -> Verdict:
-    """It survives torch.func.vmap over seeds, each with its own noise."""
+    """The estimator works under torch.func.vmap over seeds, each with noise of its own."""
     made, base = case.trained(), case.problem
 
     def loss(params: Tensor, theta: Tensor) -> Tensor:

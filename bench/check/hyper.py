@@ -1,4 +1,4 @@
-"""Every hyper-parameter changes something, and what holds for the defaults holds for other values."""
+"""Checks of hyper-parameters: each has an effect, and what holds for the default values holds for others."""
 
 import re
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from bench.check.tags import documented
 from bench.check.verdict import Broken, Verdict, demand, info, ok
 from estimators import Estimator
 
-SHORT, LONG = 3, 1500  # updates after which a change is looked for; schedules are slow
+SHORT, LONG = 3, 1500  # numbers of updates after which an effect is looked for; schedules are slow
 Trace = list[torch.Tensor | str]
 
 
@@ -36,7 +36,8 @@ def hyper_parameters(subject: Subject, cases: list[Case]) -> Verdict:
 
 
 def variants(case: Case) -> Verdict:
-    """With other hyper-parameters too, an estimator that calls itself unbiased is, and its evaluations are counted."""
+    """With other hyper-parameters too, an estimator that is declared unbiased is unbiased, and its evaluations are as
+    declared."""
     subject, tried = case.subject, []
     for changes in _changes(subject):
         if subject.make(**changes).refuses(case.problem.q):
@@ -56,7 +57,8 @@ def variants(case: Case) -> Verdict:
 
 
 def _changes(subject: Subject) -> Iterator[dict[str, Any]]:
-    """All numbers changed at once, where they go together; each choice and switch by itself."""
+    """The changes of hyper-parameters to try: all numbers at once, as far as the constructor takes them together, and
+    each string and each switch by itself."""
     numbers: dict[str, Any] = {}
     for name, value in subject.arguments().items():
         valid = [v for v in _alternatives(subject, name, value) if _builds(subject, **{name: v})]
@@ -90,7 +92,8 @@ def _builds(subject: Subject, **changes: Any) -> bool:
 
 
 def _contexts(subject: Subject, name: str) -> Iterator[dict[str, Any]]:
-    """Hyper-parameters under which `name` may matter: as they are, then with one other argument changed."""
+    """Changes of other hyper-parameters under which `name` may have an effect: none, then one other argument at a
+    time."""
     yield {}
     for other, value in subject.arguments().items():
         if other != name:
@@ -112,7 +115,7 @@ def _alive(subject: Subject, cases: list[Case], name: str, candidates: list[Any]
 
 
 def _trace(case: Case, changes: dict[str, Any], updates: int) -> Trace:
-    """What the estimator gives before and after updates, on the same noise."""
+    """The gradients, costs and tunings of the estimator before and after `updates` updates, on fixed noise; cached."""
     key = ("trace", updates, *sorted(changes.items(), key=repr))
     if key not in case.cache:
         case.cache[key] = _run(case, changes, updates)

@@ -1,4 +1,4 @@
-"""Which checks run, and in which order."""
+"""The list of checks, and the loop that runs them."""
 
 import re
 from collections.abc import Collection, Iterator
@@ -40,16 +40,19 @@ EVERY = (
 def check(
     what: str | type[Estimator], families: Collection[str] = (), quick: bool = False, compiles: bool = False
 ) -> list[Verdict]:
-    """Every verdict on an option, a preset, or a class.
+    """Run all checks on an option, a preset, or a class.
 
     Args:
-        what: a name, or an `Estimator` class whose arguments have defaults.
-        families: latent families to look at; by default all that it declares.
-        quick: a tenth of the draws.
+        what: the name of an option or a preset, or an `Estimator` class whose arguments have defaults.
+        families: the latent families to check; by default all that the class declares.
+        quick: take a 32nd of the draws, which shows larger biases only.
         compiles: check torch.compile too, which needs a C++ compiler.
 
+    Returns:
+        One verdict per check and latent family.
+
     Raises:
-        BadInput: an unknown name.
+        BadInput: the name is unknown.
     """
     return list(verdicts(subject(what), families, quick, compiles))
 
@@ -57,7 +60,7 @@ def check(
 def verdicts(
     subject: Subject, families: Collection[str] = (), quick: bool = False, compiles: bool = False
 ) -> Iterator[Verdict]:
-    """The same one after the other. The surrounding random stream goes on as if nothing had happened."""
+    """As `check`, but yields each verdict as it is found. PyTorch's random stream is restored at the end."""
     with torch.random.fork_rng([]):
         yield (first := verdict(tags.tags, subject))
         if first.last:
@@ -97,7 +100,8 @@ def _of_family(case: Case, compiles: bool) -> Iterator[Verdict]:
 
 
 def _once(found: Verdict, told: dict[str, Verdict]) -> Verdict:
-    """A fault that every other check would stumble over is told of one family; shapes in the words may differ."""
+    """The verdict, or `skipped` if an earlier family had the same fault, one that ends a family's checks. Reasons that
+    differ only in numbers, such as shapes, count as the same."""
     if not found.last:
         return found
     earlier = told.setdefault(re.sub(r"\d+", "", found.reason), found)

@@ -1,4 +1,4 @@
-"""What an estimator's draws are on average: exact where the noise can be enumerated or integrated."""
+"""Checks of the mean of an estimate: exact where the noise can be enumerated or integrated, else a z-test."""
 
 from typing import NamedTuple
 
@@ -7,22 +7,22 @@ from bench.check.subject import Case
 from bench.check.truth import Truth, truth
 from bench.check.verdict import Verdict, demand, info, ok
 
-USEFUL = 0.25  # a test that sees only larger biases, relative to the gradient, says nothing
+USEFUL = 0.25  # a test that shows only biases above this, relative to the gradient's norm, proves nothing
 CONSTANT_DRAWS = 2**14
-AGAIN = 4  # times as many draws, where the first ones tell of a bias
+AGAIN = 4  # the factor of the draws of the second test, where the first one finds a bias
 
 
 class Off(NamedTuple):
-    """How far a mean gradient is off."""
+    """The deviation of a mean gradient from the exact gradient."""
 
-    wrong: str  # in words, where it is beyond the noise, also with other and more draws
+    wrong: str  # the deviation in words; empty unless it is beyond the noise in two independent tests
     number: str
-    visible: float  # the smallest relative bias that cannot pass; 0 where both sides are exact
-    bias: str  # in short, where it is beyond the noise
+    visible: float  # the smallest relative bias that the test shows; 0 where both sides are exact
+    bias: str  # the bias in short; empty where `wrong` is
 
 
 def off(case: Case, kind: str) -> Off:
-    """Of the mean gradient with this kind of cost, compared with the exact one."""
+    """Compare the mean gradient, under a cost of this kind, with the exact gradient."""
     true = _truth(case, kind)
     for again in (False, True):
         found = moments(case, kind)
@@ -44,7 +44,7 @@ def off(case: Case, kind: str) -> Off:
 
 
 def mean(case: Case) -> Verdict:
-    """An estimator that calls itself unbiased has the exact gradient on average, for q and for the decoder."""
+    """The mean gradient of an estimator that is declared unbiased is the exact gradient, for q and for the decoder."""
     every = [off(case, kind) for kind in _kinds(case)]
     for found in every:
         demand(not (found.wrong and case.unbiased), found.wrong, found.number)
@@ -59,7 +59,7 @@ def mean(case: Case) -> Verdict:
 
 
 def value(case: Case) -> Verdict:
-    """Estimate.cost of an unbiased estimator is on average the expected cost."""
+    """The mean of Estimate.cost of an unbiased estimator is the expected cost."""
     numbers = []
     for kind in _kinds(case):
         found, true = moments(case, kind), _truth(case, kind)
@@ -74,7 +74,7 @@ def value(case: Case) -> Verdict:
 
 
 def constant(case: Case) -> Verdict:
-    """A constant added to the cost leaves the mean of an unbiased gradient as it is."""
+    """A constant added to the cost does not change the mean gradient of an unbiased estimator."""
     kind = case.kinds[0]
     plain, raised = moments(case, kind, 0.0, CONSTANT_DRAWS), moments(case, kind, 3.0, CONSTANT_DRAWS)
     each = (raised.first - plain.first).abs().max().item()
@@ -91,7 +91,7 @@ def constant(case: Case) -> Verdict:
 
 
 def _kinds(case: Case) -> tuple[str, ...]:
-    """For a Gaussian also a polynomial cost, if the noise can be integrated."""
+    """The kinds of cost to check; for a Gaussian also a polynomial one, if the noise can be integrated."""
     if case.family == "gaussian" and case.bound is None and not moments(case, "polynomial").error.any():
         return ("polynomial", *case.kinds)
     return case.kinds

@@ -1,4 +1,4 @@
-"""The estimator inside the harness: a small VAE, measured as a user measures it."""
+"""Checks of the estimator inside the harness: in a small VAE, with the same code that measures a user's model."""
 
 import copy
 import re
@@ -40,7 +40,8 @@ MODEL: ModelGroup = {
 
 
 def harness(case: Case) -> tuple[Objective, Tensor]:
-    """An objective with this estimator in it, after one update, and one image (one prompt, of a sequence) `[1, X]`."""
+    """A small model's objective with this estimator after one update, and one image, or one prompt of a sequence model,
+    `[1, X]`."""
     torch.manual_seed(11)
     if case.family == "sequence":
         model: Model = Tokens(vocabulary=2, length=2, prompts=1, policy="own", spread=1.0)
@@ -57,8 +58,8 @@ def harness(case: Case) -> tuple[Objective, Tensor]:
 
 
 def measuring(case: Case) -> Verdict:
-    """Measuring leaves the estimator as it is, and the variance that bench.measure estimates is the exact one where the
-    noise can be enumerated."""
+    """Measuring does not change the estimator; where the noise can be enumerated, the variance that bench.measure
+    estimates agrees with the exact one."""
     objective, x = harness(case)
     before = Contents(walk(objective.estimator))
     draws = max(1024, case.draws // 60)
@@ -77,7 +78,7 @@ def measuring(case: Case) -> Verdict:
 
 
 def evaluations(case: Case) -> Verdict:
-    """The tag evaluations is what is counted: evaluations of the cost per example, forward / backward to z."""
+    """The tag evaluations equals the counted evaluations of the cost per example, forward / backward to z."""
     objective, x = harness(case)
     counted = timing.evaluations(objective, objective.model.encode(x), x)
     made, latent = objective.estimator, LATENTS[case.family]

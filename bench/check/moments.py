@@ -13,25 +13,25 @@ from bench.check.subject import Case
 from bench.check.subject import gradients as gradients_of
 from estimators import Enumerable, Estimator, Latent
 
-OUTCOMES = 2**18  # the most that are enumerated, times the draws of each
-INTEGRATED = 1e-3  # of the norm of the gradient
+OUTCOMES = 2**18  # at most this many outcomes, times the draws of each, are enumerated
+INTEGRATED = 1e-3  # largest error of an integral that counts as exact, relative to the norm of the gradient
 CHUNK = 2**14  # draws at a time
-START = 2**14  # draws at first
-KEPT = 1000  # draws
-BOUND = 5.0  # standard errors
+START = 2**14  # draws of the first sample
+KEPT = 1000  # draws that `Moments.first` keeps
+BOUND = 5.0  # standard errors that a difference must exceed to count
 
 
 class Moments(NamedTuple):
-    """Of one example's estimate; P counts q's parameters and the decoder's."""
+    """Mean and error of one example's gradient and cost; P counts q's parameters and the decoder's."""
 
     mean: Tensor  # [P]
-    error: Tensor  # [P] standard error of the mean; 0 where exact; where integrated, what 3/4 of the nodes change
+    error: Tensor  # [P] standard error of the mean; 0 where exact; the difference from 3/4 of the nodes if integrated
     cost: Tensor  # [] mean of Estimate.cost
     cost_error: Tensor  # []
     first: Tensor  # [R, P] the first draws
     groups: Tensor  # [G, P] means of independent groups of draws
     how: str
-    draws: int = 0  # 0 where it is no sample
+    draws: int = 0  # 0 where the moments are exact or integrated
 
 
 class Deviation(NamedTuple):
@@ -42,10 +42,17 @@ class Deviation(NamedTuple):
 
 
 def moments(case: Case, kind: str, constant: float = 0.0, draws: int | None = None, seed: int = 0) -> Moments:
-    """Of the estimate for the first example; computed once. Exact if it can be, else of `draws` draws, by default of
-    as many as show a bias of `case.sharp`, at most `case.draws`.
+    """The moments of the estimate for the first example; cached in the case.
 
-    The noise depends on `draws` and `seed` alone.
+    They are exact where that is possible and `seed` is 0. Elsewhere they come from `draws` draws, whose noise depends
+    on `draws` and `seed` alone.
+
+    Args:
+        case: the estimator, its latent family and setting.
+        kind: of the cost: `analytic`, `sampled` or `polynomial`.
+        constant: added to the cost, in nats.
+        draws: by default as many as show a relative bias of `case.sharp`, at most `case.draws`.
+        seed: of the noise; other than 0, the moments are sampled even where they could be exact.
     """
     key = ("moments", kind, constant, draws, seed)
     if key not in case.cache:
@@ -64,19 +71,22 @@ def moments(case: Case, kind: str, constant: float = 0.0, draws: int | None = No
 
 
 def relative(case: Case, vector: Tensor, gradient: Tensor) -> tuple[float, float]:
-    """Norm of the part of q, and of the decoder's, relative to those of the gradient."""
+    """The norms of the parts of q and of the decoder in `vector` [P], each relative to that part of `gradient` [P]."""
     size = case.problem.q.params[0].numel()
     return tuple(float(vector[p].norm() / gradient[p].norm()) for p in (slice(size), slice(size, None)))  # type: ignore
 
 
 def visible(case: Case, error: Tensor, gradient: Tensor) -> float:
-    """The smallest bias that cannot pass, relative to the gradient, of q's part or of the decoder's."""
+    """The smallest bias that a test shows, relative to the gradient: the larger one of the parts of q and decoder."""
     return BOUND * max(relative(case, error, gradient))
 
 
 def enumerated(made: Estimator, one: SmallProblem, kind: str, constant: float = 0.0) -> Moments | None:
-    """Exact moments, or None where the noise is not that of `q.sample` alone (of `q.normal` alone, if Gaussian), has
-    too many outcomes, or the integral is not found to `INTEGRATED`."""
+    """Exact moments, or None where they cannot be computed.
+
+    They cannot where the noise comes from anything but `q.sample` (`q.normal` of a Gaussian), where it has too many
+    outcomes, or where the error of the integral exceeds `INTEGRATED`.
+    """
 
     def call(q: Latent) -> object:
         return made(q, Cost(one._replace(q=q), kind, constant), one.x)
@@ -145,7 +155,7 @@ def _draw(made: Estimator, replicas: SmallProblem, kind: str, constant: float) -
 
 
 def deviation(difference: Tensor, error: Tensor, scale: Tensor) -> Deviation:
-    """Whether a difference is beyond `BOUND` standard errors and beyond rounding, in any coordinate."""
+    """Whether any coordinate of a difference exceeds `BOUND` standard errors plus the rounding of `scale`."""
     rounding = 1e-8 * (1 + scale.abs().max())
     found = bool(((difference.abs() > BOUND * error + rounding) | difference.isnan()).any())
     random = error > rounding

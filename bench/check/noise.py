@@ -1,7 +1,6 @@
-"""Noise under control: recorded and replayed, counted, enumerated, integrated.
+"""Control of the noise of an estimator: it is recorded and replayed, counted, enumerated or integrated.
 
-Recording works below the latent families, on PyTorch's own random operations, so it also holds for a family or a method
-that the kit has never seen.
+Recording intercepts PyTorch's own random operations, so it works for any latent family and any method.
 """
 
 import sys
@@ -17,15 +16,18 @@ from estimators import Enumerable, Latent
 
 
 class Mismatch(Exception):
-    """Replayed noise does not fit what is asked for."""
+    """The recorded noise does not have the shape of the noise that is drawn now."""
 
 
 class Tape(TorchDispatchMode):
-    """Records every random tensor in the order drawn; given `noise`, hands that out instead.
+    """Records every random tensor in the order drawn. Given `noise`, it replays that: it overwrites what is drawn.
 
     Attributes:
-        noise: what was drawn.
-        foreign: whether anything was drawn outside the methods of a latent distribution.
+        noise: the tensors drawn.
+        foreign: whether any was drawn outside the methods of a latent distribution.
+
+    Raises:
+        Mismatch: the noise to replay has run out or has another shape.
     """
 
     def __init__(self, noise: list[Tensor] | None = None):
@@ -57,13 +59,24 @@ def _inside_latent() -> bool:
 
 
 def axis_of(noise: Tensor, length: int) -> int | None:
-    """The axis of this length: behind the K samples, before them, or further behind; None where there is none."""
+    """The axis of this length, or None. Axis 1 is tried first (axis 0 holds the samples), then axis 0, then the rest."""
     found = [a for a in (1, 0, *range(2, noise.ndim)) if a < noise.ndim and noise.shape[a] == length]
     return found[0] if found else None
 
 
 def shares(noise: list[Tensor], length: int, index: int, what: str, keep: bool) -> list[Tensor]:
-    """The share of one of them in noise drawn for all at once, `[K, R, ...]` or `[R, ...]`; R is 1, or not kept."""
+    """The part of the noise that belongs to one replica (or example).
+
+    Args:
+        noise: tensors drawn for all replicas at once, `[K, R, ...]` or `[R, ...]`.
+        length: R, the number of replicas.
+        index: of the replica.
+        what: "replicas" or "examples", for the error.
+        keep: keep the axis of replicas, with length 1.
+
+    Raises:
+        Mismatch: a tensor has no axis of this length, so the replicas share it.
+    """
     found = []
     for drawn in noise:
         axis = axis_of(drawn, length)
@@ -74,14 +87,15 @@ def shares(noise: list[Tensor], length: int, index: int, what: str, keep: bool) 
 
 
 class Points(NamedTuple):
-    """All joint outcomes of the noise of one example: q as replicas `[J, 1]` that meet one each, and their weights."""
+    """All J joint outcomes of the noise of one example: q as replicas `[J, 1]`, one for each outcome, and the outcomes'
+    probabilities (quadrature weights, if Gaussian)."""
 
     q: Latent
     weights: Tensor  # [J]
 
 
 def draws_of(call: Callable[[Latent], object], q: Latent) -> int | None:
-    """How many draws `call` takes of `q.sample` (of `q.normal` if Gaussian), or None where it has other noise."""
+    """How many draws `call` takes from `q.sample` (`q.normal` of a Gaussian); None if it has any other noise."""
     taken: list[int] = []
 
     def take(self: Latent, k: int) -> Tensor:
@@ -98,7 +112,10 @@ def draws_of(call: Callable[[Latent], object], q: Latent) -> int | None:
 
 
 def points(q: Latent, draws: int, nodes: int) -> Points:
-    """Every joint outcome of `draws` draws for `q` of one example `[1]`; `nodes` of each normal number if Gaussian."""
+    """Every joint outcome of `draws` draws for `q` of one example `[1]`.
+
+    For a Gaussian, every normal number has `nodes` Gauss-Hermite nodes in place of outcomes.
+    """
     noise: Tensor | tuple[()] = ()
     weights = q.params.new_ones(1)
     if not draws:
@@ -125,11 +142,11 @@ def points(q: Latent, draws: int, nodes: int) -> Points:
 
 
 class _OtherLaw(Exception):
-    """Samples are asked of a distribution with other parameters, whose weights are not q's."""
+    """Samples are drawn from a distribution with parameters other than q's, whose probabilities are unknown here."""
 
 
 def _with_draws(q: Latent, take: Callable[[Latent, int], Tensor]) -> Latent:
-    """The same q with `take` as its noise, which stays through `with_params`."""
+    """A copy of q that draws its noise from `take`, also after `with_params`."""
     original = q.params.detach()
 
     def sample(self: Latent, k: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""Small problems with known answers, one of each latent family, in float64."""
+"""Small problems whose exact gradients are known, one for each latent family, in float64."""
 
 from typing import NamedTuple
 
@@ -11,22 +11,23 @@ DATA = 2  # X
 
 
 class Setting(NamedTuple):
-    """What a problem is like; by default two coordinates (three bits) for each of two examples."""
+    """The size and the kind of a problem; by default two examples of two coordinates each, or of three bits."""
 
     examples: int = 2  # B
     size: int | None = None  # D
     categories: int = 3  # C
-    wide: bool = False  # logits beyond 3, log standard deviations beyond 2, on both sides
+    wide: bool = False  # logits beyond ±3, log standard deviations beyond ±2
     binary: bool = False  # x is 0 or 1
-    factor: float = 1.0  # of the cost
-    shift: float = 0.0  # of the cost, in nats
+    factor: float = 1.0  # multiplies the cost
+    shift: float = 0.0  # added to the cost, in nats
 
 
 BASE = Setting()
 
 
 class SmallProblem(NamedTuple):
-    """`q` of B examples, the data, and the cost's own parameters, which stand for the decoder's."""
+    """The latent distribution `q` of B examples, their data x, and the cost's parameters theta, which stand for the
+    decoder's."""
 
     q: Latent
     x: Tensor  # [B, X]
@@ -36,7 +37,7 @@ class SmallProblem(NamedTuple):
     shift: float = 0.0
 
     def first(self, index: int = 0) -> "SmallProblem":
-        """The example of this index alone."""
+        """The problem of one example, of this index."""
         part = slice(index, index + 1)
         return self._replace(q=self.q.with_params(self.q.params[part]), x=self.x[part])
 
@@ -49,13 +50,13 @@ class SmallProblem(NamedTuple):
 
 
 class Cost:
-    """A nonlinear cost in which all coordinates interact, of points `z [K, ..., B, *]`, given x and `theta [..., P]`.
+    """A nonlinear cost of points `z [K, ..., B, *]`, in which all coordinates interact; it depends on x and theta.
 
-    With kind `sampled` it also holds log q(z) - log p(z), as with `objective.kl=sampled`; `polynomial` has degree 2 in
+    The kind `sampled` adds log q(z) - log p(z), as `objective.kl=sampled` does. The kind `polynomial` has degree 2 in
     each coordinate.
 
     Attributes:
-        evaluated: per call, the points per example.
+        evaluated: the number of points per example of every call.
     """
 
     def __init__(self, problem: SmallProblem, kind: str = "analytic", constant: float = 0.0):
@@ -91,7 +92,7 @@ class Cost:
 
 
 def _values(categories: int) -> Tensor:
-    """What the categories stand for `[C, 2]`."""
+    """The point that the cost reads for each category, `[C, 2]`."""
     if categories == 3:
         return torch.tensor([[0.3, -0.8], [1.1, 0.2], [-0.6, 0.9]], dtype=torch.float64)
     index = torch.arange(categories, dtype=torch.float64)
@@ -99,7 +100,7 @@ def _values(categories: int) -> Tensor:
 
 
 def problem(family: str, setting: Setting = BASE) -> SmallProblem:
-    """The problem of a latent family and a setting; the same numbers every time."""
+    """The problem of a latent family and a setting. The same arguments give the same numbers."""
     generator = torch.Generator().manual_seed(5)
 
     def normal(*shape: int) -> Tensor:
@@ -124,7 +125,7 @@ def problem(family: str, setting: Setting = BASE) -> SmallProblem:
 
 
 def _widened(q: Latent) -> tuple[Latent, Tensor | None]:
-    """q with logits of 3.2 and more on both sides of 0, or log standard deviations of 2.1 and more, and their unit."""
+    """q with logits beyond ±3.2, or with log standard deviations beyond ±2.1 and the unit [D] that goes with them."""
     if isinstance(q, Gaussian):
         side = 1 - 2 * (torch.arange(q.mean.shape[-1]) % 2).double()
         log_std = side * (2.1 + q.log_std.abs())

@@ -1,8 +1,8 @@
-"""Noise that fills its space evenly, so that a mean over replicas is known far better than from independent draws.
+"""Randomised quasi-Monte Carlo: noise that fills its space evenly, which gives means with far smaller errors.
 
-Randomised quasi-Monte Carlo: in each of several groups the replicas' noise is a scrambled Sobol net under a random
-shift of its own. Every replica's noise keeps its law, so means stay what they are, and the groups are independent, so
-that their spread gives the error. A. B. Owen, Monte Carlo, Quasi-Monte Carlo, and Randomized Quasi-Monte Carlo, 2000.
+The replicas form groups. The noise of a group is a scrambled Sobol net with a random shift of its own. Every replica's
+noise keeps its distribution, so expectations do not change. The groups are independent, so their spread gives the
+standard error. A. B. Owen, Monte Carlo, Quasi-Monte Carlo, and Randomized Quasi-Monte Carlo, 2000.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from bench.check.noise import Tape, axis_of
 
 GROUPS = 32
 MOST_EVEN = 256  # numbers of a replica's noise that are spread evenly; the others stay independent
-COUNTED = 23  # replicas with which they are counted, unlike every other length
+COUNTED = 23  # replicas with which the random numbers are counted; a length that no other axis has
 
 EDGE = 1e-12
 LAWS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -32,8 +32,14 @@ STANDARD = {"uniform_": (0, 1), "normal_": (0, 1), "exponential_": (1,)}
 
 
 class Quasi(TorchDispatchMode):
-    """Replaces the noise of `groups * size` replicas, which are an axis of every random tensor, as long as the
-    `dimensions` per replica last."""
+    """A context in which the noise of replicas is replaced by evenly spread noise.
+
+    Args:
+        groups: independent groups of replicas.
+        size: replicas of a group. A random tensor has an axis of `groups * size` replicas.
+        dimensions: random numbers per replica that are replaced; those drawn later stay as they are.
+        seed: of the random shifts.
+    """
 
     def __init__(self, groups: int, size: int, dimensions: int, seed: int):
         super().__init__()
@@ -63,7 +69,7 @@ class Quasi(TorchDispatchMode):
 
 
 def dimensions(call: Callable[[int], object]) -> int:
-    """How many random numbers `call`, given a number of replicas, takes for each, at most `MOST_EVEN`; 0 if none."""
+    """How many random numbers `call(replicas)` draws for each replica, at most `MOST_EVEN`."""
     with torch.random.fork_rng([]), Tape() as tape:
         call(COUNTED)
     return min(MOST_EVEN, sum(n.numel() // COUNTED for n in tape.noise if axis_of(n, COUNTED) is not None))

@@ -1,4 +1,4 @@
-"""The mean of an estimate far from the defaults: other sizes, parameters, data, costs, sample counts and ages."""
+"""Checks of the mean of an estimate at other sizes, parameters, data, costs, sample counts and numbers of updates."""
 
 import re
 from collections.abc import Iterator
@@ -13,11 +13,15 @@ from bench.check.verdict import Verdict, demand, ok
 from estimators import Enumerable
 
 DRAWS = 2**15  # at most, in a setting whose noise cannot be enumerated
-TERMS = 2**23  # of the enumeration of a bound
+TERMS = 2**23  # at most, in the enumeration of a bound
 
 
 class Row(NamedTuple):
-    """A setting, of each family as large as can be enumerated with `k` samples, and the training steps before it."""
+    """A setting for every latent family, as large as can be enumerated with `k` samples.
+
+    `bits` is D of a Bernoulli, `categories` are D and C of the other discrete families, `normals` is D of a Gaussian.
+    `updates` is the number of training steps before the check.
+    """
 
     k: int
     bits: int
@@ -36,8 +40,8 @@ class Row(NamedTuple):
         return Setting(1, size, categories, self.wide, self.binary, factor, self.shift)
 
 
-# Every value of a column is in a row of few outcomes, and every size meets wide parameters, both kinds of data, and
-# old and new states.
+# Every value of a column occurs in a row that can be enumerated. Every size occurs with wide parameters, both kinds of
+# data, and few and many updates.
 ROWS = (
     Row(1, 5, (5, 2), 5, 0, binary=True),
     Row(2, 5, (3, 4), 1, 50, factor=100.0),
@@ -51,12 +55,12 @@ ROWS = (
     Row(9, 1, (1, 2), 1, 12, factor=100.0, shift=40.0),
     Row(16, 1, (1, 2), 1, 50),
 )
-WITHOUT_K = 6  # rows that differ in more than k
+WITHOUT_K = 6  # rows for an estimator without k: the first ones, which differ in more than k
 
 
 def settings(case: Case) -> Verdict:
-    """An estimator that calls itself unbiased is so at other sizes, parameters, data, costs, sample counts and after
-    many updates."""
+    """An estimator that is declared unbiased is unbiased at other sizes, parameters, data, costs and sample counts, and
+    after many updates."""
     if not case.unbiased:
         return ok("", "It is declared biased.")
     count, seen, exact = 0, 0.0, 0
@@ -64,7 +68,7 @@ def settings(case: Case) -> Verdict:
         kind = other.kinds[(row.k + row.updates) % len(other.kinds)]
         try:
             found = off(other, kind)
-        except ValueError:  # what it says of too many samples for so few states, checked by `refusals`
+        except ValueError:  # it refuses more samples than there are states
             continue
         where = _words(row, other)
         demand(not found.wrong, f"{found.wrong} where {where}", found.number)
@@ -87,7 +91,7 @@ def _cases(case: Case) -> Iterator[tuple[Row, Case]]:
 
 
 def _has_truth(case: Case) -> bool:
-    """Whether its bound can be enumerated, if it has one."""
+    """Whether the exact gradient can be computed: a bound of K samples must have few enough terms."""
     q, samples = case.problem.q, case.bound
     if samples is None or not isinstance(q, Enumerable):
         return True
@@ -95,7 +99,7 @@ def _has_truth(case: Case) -> bool:
 
 
 def _counts(subject: Subject) -> list[str]:
-    """Its arguments that count samples or draws, as "Args:" says, k first."""
+    """The arguments that count samples or draws according to their lines under "Args:"; k comes first."""
     said = documented(subject.cls)
     whole = [name for name, value in subject.arguments().items() if type(value) is int]
     found = [name for name in whole if name == "k" or re.search(r"\b(samples|draws)\b", said.get(name, ""))]
@@ -103,7 +107,7 @@ def _counts(subject: Subject) -> list[str]:
 
 
 def _changed(subject: Subject, name: str, value: int) -> Subject:
-    """With another value of an argument, or the next that the constructor takes."""
+    """The subject with `value`, or else `value + 1`, for an argument; unchanged if the constructor refuses both."""
     for near in (value, value + 1):
         other = subject._replace(hyper={**subject.hyper, name: near})
         try:

@@ -1,4 +1,4 @@
-"""What is checked: an estimator class with hyper-parameters, and where it comes from."""
+"""The subject of the checks: an estimator class with hyper-parameters, and a case of it with a small problem."""
 
 import copy
 import inspect
@@ -13,19 +13,21 @@ from bench.config import plugins
 from bench.errors import BadInput, nearest
 from estimators import Enumerable, Estimate, Estimator
 
-PREPARATION = 3  # training steps before the checks, so that running means and learned baselines are not at their start
-LEARNED = 0.3  # how far own parameters go meanwhile: PREPARATION steps of Adam at 0.1
+PREPARATION = 3  # training steps before the checks, after which running means and baselines differ from their start
+LEARNED = 0.3  # distance that own parameters move in these steps: PREPARATION steps of Adam at 0.1
 
 DRAWS = 2**20  # at most
-SHARP = 0.01  # the bias that they are to show, relative to the gradient
-MOST_SAMPLES, MOST_OF_FEW = 8, 16  # of a bound, whose truth is enumerated: of many states, and of few
+SHARP = 0.01  # the bias that the draws must show, relative to the gradient
+MOST_SAMPLES, MOST_OF_FEW = 8, 16  # most samples of a bound that is enumerated: with many states, and with few
 
 
 class Subject(NamedTuple):
+    """An estimator class with hyper-parameters."""
+
     name: str
     cls: type[Estimator]
-    hyper: dict[str, Any]  # where it departs from the constructor's defaults
-    source: str
+    hyper: dict[str, Any]  # the arguments that differ from the constructor's defaults
+    source: str  # the file that defines it
 
     def make(self, **changes: Any) -> Estimator:
         """A new instance in float64; the same initial weights every time."""
@@ -41,7 +43,7 @@ class Subject(NamedTuple):
 
 
 def subject(what: str | type[Estimator]) -> Subject:
-    """A registered option or a preset by name, or a class. Raises BadInput, with one sentence, at an unknown name."""
+    """The subject of a class, or of the name of a registered option or a preset. An unknown name raises BadInput."""
     if not isinstance(what, str):
         return Subject(what.name, what, {}, inspect.getsourcefile(what) or "?")
     if what in plugins.registry():
@@ -62,8 +64,17 @@ def names() -> list[str]:
 class Case:
     """One estimator on one latent family in one setting.
 
-    Where its noise cannot be enumerated it is drawn, at most `draws` times, until a bias of `sharp` is visible.
-    `updates` training steps come before.
+    Args:
+        subject: the estimator.
+        family: the latent family.
+        draws: at most this many are taken where the noise cannot be enumerated or integrated.
+        sharp: the relative bias that the draws must show; they end earlier if fewer are enough.
+        setting: of the small problem.
+        updates: training steps of the estimator before the checks.
+
+    Attributes:
+        bound: the number of samples of the bound, if the objective is one (`iwae`), else None.
+        kinds: the kinds of KL that the estimator supports.
     """
 
     def __init__(
@@ -91,11 +102,11 @@ class Case:
         return self.problem.q.states if isinstance(self.problem.q, Enumerable) else 0
 
     def others(self, setting: Setting) -> "Case":
-        """The same in another setting."""
+        """The case of the same estimator in another setting."""
         return Case(self.subject, self.family, self.draws, self.sharp, setting, self.updates)
 
     def fresh(self, dtype: torch.dtype = torch.float64, **changes: Any) -> Estimator:
-        """A new instance, whose lazy layers have their sizes."""
+        """A new instance, whose lazy layers are materialised."""
         made = self.subject.make(**changes).to(dtype)
         if any(nn.parameter.is_lazy(p) for p in made.parameters()):
             with torch.random.fork_rng([]):
@@ -105,7 +116,7 @@ class Case:
         return made
 
     def trained(self) -> Estimator:
-        """An instance after training steps: its state and its own parameters are not those it starts with."""
+        """A copy of the estimator after `updates` training steps, which move its state and its own parameters."""
         if "trained" not in self.cache:
             made = self.fresh()
             learn = learner(made, LEARNED / max(self.updates, 1))
@@ -119,10 +130,14 @@ class Case:
     def estimate(
         self, made: Estimator, problem: SmallProblem, kind: str | None = None, constant: float = 0.0
     ) -> Estimate:
+        """One estimate for every example of a problem; `constant`, in nats, is added to the cost."""
         return made(problem.q, Cost(problem, kind or self.kinds[0], constant), problem.x)
 
     def leaves(self, *lead: int, dtype: torch.dtype = torch.float64, one: bool = False, index: int = 0) -> SmallProblem:
-        """The problem with q's and the cost's parameters as leaves, each example with its own: `[*lead, B, *]`."""
+        """The problem with q's parameters and theta as leaves that require gradients, `[*lead, B, *]`.
+
+        Every example has a theta of its own. With `one`, B is 1: the example of this index.
+        """
         base = self.problem.first(index) if one else self.problem
         base = base.to(dtype)
         params = base.q.params.expand(*lead, *base.q.params.shape).clone().requires_grad_()
@@ -131,11 +146,12 @@ class Case:
 
 
 def own_parameters(made: Estimator) -> list[nn.Parameter]:
+    """The estimator's own parameters that require a gradient."""
     return [p for p in made.parameters() if p.requires_grad]
 
 
 def learner(made: Estimator, rate: float = 0.1) -> Callable[[Estimate], None]:
-    """A function that does with an estimate what a training step does: own parameters by tuning, then `update`."""
+    """A function that trains the estimator on an estimate: one Adam step of its parameters on tuning, then `update`."""
     tuned = own_parameters(made)
     optimiser = torch.optim.Adam(tuned, rate) if tuned else None
 
@@ -151,7 +167,7 @@ def learner(made: Estimator, rate: float = 0.1) -> Callable[[Estimate], None]:
 
 
 def gradients(loss: Tensor, problem: SmallProblem, retain: bool = False) -> tuple[Tensor, Tensor]:
-    """Of the summed loss, with respect to q's parameters and the decoder's; zero where there is none."""
+    """The gradients of the summed loss with respect to q's parameters and to theta; zero where it does not depend."""
     leaves = [problem.q.params, problem.theta]
     found = torch.autograd.grad(loss.sum(), leaves, allow_unused=True, materialize_grads=True, retain_graph=retain)
     return found[0], found[1]

@@ -1,4 +1,4 @@
-"""What a class says about itself: its tags, its arguments, and what it refuses."""
+"""Checks of what a class declares: its tags, its documented arguments, and what it refuses."""
 
 import inspect
 import re
@@ -17,7 +17,7 @@ IMPOSSIBLE = {"k": (0, -1), "temperature": (0.0, -1.0)}
 
 
 def tags(subject: Subject) -> Verdict:
-    """Every tag is declared and means something, every argument has a type, and the docstring's Args: names each."""
+    """Every tag is declared with a valid value; every argument has a type, a default, and a line under Args:."""
     cls = subject.cls
     demand_first(_unfinished(subject))
     demand(all(f in FAMILIES.values() for f in cls.latents), "latents names what is not a latent family")
@@ -44,7 +44,7 @@ def tags(subject: Subject) -> Verdict:
 
 
 def _unfinished(subject: Subject) -> str | None:
-    """Which tag is missing; None too where it cannot be built, which is told otherwise."""
+    """The tag that is missing, or None. It is also None if the class cannot be built, which the kit reports apart."""
     try:
         return undeclared(subject.make())
     except Exception:
@@ -52,14 +52,15 @@ def _unfinished(subject: Subject) -> str | None:
 
 
 def documented(cls: type) -> dict[str, str]:
-    """Argument -> what the docstring's "Args:" says of it."""
+    """The arguments under "Args:" of the class's docstring, and the text of each."""
     block = re.search(r"^Args:\n(.*?)(?=^\S|\Z)", inspect.getdoc(cls) or "", re.MULTILINE | re.DOTALL)
     found = re.findall(r"^ {4}(\w[\w, ]*):(.*(?:\n {5,}.*)*)", block.group(1) if block else "", re.MULTILINE)
     return {name.strip(): text for names, text in found for name in names.split(",")}
 
 
 def refusals(subject: Subject) -> Verdict:
-    """What it cannot do it refuses in one sentence: another family, a point mass, an impossible hyper-parameter."""
+    """The estimator refuses in one sentence what it cannot do: another family, a point mass, or an impossible
+    hyper-parameter."""
     made, count = subject.make(), 0
     asked: list[Latent] = [problem(f).q for f, cls in FAMILIES.items() if not issubclass(cls, subject.cls.latents)]
     if VQ in subject.cls.latents and not made.deterministic:

@@ -1,4 +1,4 @@
-"""The true gradient of a small problem: enumerated, integrated, or from evenly spread draws."""
+"""The true gradient of a small problem: enumerated, integrated, or the mean of evenly spread draws."""
 
 import math
 from typing import NamedTuple
@@ -11,7 +11,7 @@ from bench.check.problem import Cost, SmallProblem
 from bench.check.quasi import GROUPS, Quasi, of_groups
 from estimators import Enumerable
 
-MOST_SLOTS = 4  # normal numbers that a truth is integrated over; more of them are drawn
+MOST_SLOTS = 4  # the most normal numbers that are integrated over; with more, draws are taken
 TRUTH_DRAWS = 4096  # per group
 
 
@@ -19,12 +19,18 @@ class Truth(NamedTuple):
     """The gradient `[P]` with respect to q's parameters and the decoder's, its standard error, and the mean cost."""
 
     gradient: Tensor
-    error: Tensor  # [P], 0 where exact; where integrated, what 3/4 of the nodes change
+    error: Tensor  # [P], 0 where exact; the difference from 3/4 of the nodes where integrated
     value: Tensor  # []
 
 
 def truth(problem: SmallProblem, kind: str, bound: int | None = None) -> Truth:
-    """Of the expected cost of the first example, or of the bound of `bound` samples: -E log 1/K sum_k exp(-cost)."""
+    """The true gradient of the first example's expected cost, or of its bound -E log 1/K sum_k exp(-cost).
+
+    Args:
+        problem: whose first example is taken.
+        kind: of the cost: `analytic`, `sampled` or `polynomial`.
+        bound: K, the number of samples of the bound; None for the expected cost.
+    """
     one = problem.first()
     if isinstance(one.q, Enumerable):
         return _differentiated(one, kind, bound, 0)
@@ -38,7 +44,7 @@ def truth(problem: SmallProblem, kind: str, bound: int | None = None) -> Truth:
 
 
 def _differentiated(one: SmallProblem, kind: str, bound: int | None, nodes: int) -> Truth:
-    """By enumeration, or by Gauss-Hermite quadrature with `nodes` of each normal number."""
+    """The gradient by enumeration, or by Gauss-Hermite quadrature with `nodes` nodes for each normal number."""
     params, theta = (t.detach().clone().requires_grad_() for t in (one.q.params, one.theta))
     q = one.q.with_params(params)
     cost = Cost(one._replace(q=q, theta=theta), kind)
@@ -66,19 +72,19 @@ def _differentiated(one: SmallProblem, kind: str, bound: int | None, nodes: int)
 
 
 def tuples(states: int, samples: int) -> int:
-    """Ways to draw this many samples, their order aside."""
+    """How many multisets of this many samples there are."""
     return math.comb(states + samples - 1, samples)
 
 
 def _counts(states: int, samples: int) -> Tensor:
-    """How often each state occurs among the samples `[M, S]`, every possibility once."""
+    """The counts `[M, S]` of each state in every multiset of samples."""
     chosen = torch.combinations(torch.arange(states), samples, with_replacement=True)  # [M, K]
     counts = torch.zeros(len(chosen), states, dtype=torch.float64)
     return counts.scatter_add_(1, chosen, torch.ones_like(chosen, dtype=torch.float64))
 
 
 def quasi_truth(one: SmallProblem, kind: str, bound: int | None = None) -> Truth:
-    """The pathwise gradient of a Gaussian's expected cost, or bound, from evenly spread draws."""
+    """The gradient of a Gaussian's expected cost, or of its bound, as the mean of evenly spread pathwise draws."""
     size, samples, gradients, values = one.q.params.shape[-1] // 2, bound or 1, [], []
     for group in range(GROUPS):
         params = one.q.params.detach().expand(TRUTH_DRAWS, *one.q.params.shape).clone().requires_grad_()

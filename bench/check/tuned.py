@@ -1,4 +1,4 @@
-"""What an estimator's own parameters descend."""
+"""Checks of `tuning`, the loss on which an estimator's own parameters are trained."""
 
 import copy
 
@@ -11,13 +11,14 @@ from bench.check.verdict import Verdict, demand, ok
 from estimators import VQ, Estimate, Estimator
 
 REPLICAS = 64
-STEP = 1e-4  # along a direction of length 1
-TOLERANCE = 1e-5  # of the largest slope
-SHIFT = 0.5  # of the cost, in nats
+STEP = 1e-4  # of the finite difference, along a direction of length 1
+TOLERANCE = 1e-5  # relative to the slopes and the size of tuning
+SHIFT = 0.5  # added to the cost, in nats
 
 
 def tuning(case: Case) -> Verdict:
-    """tuning has its own slope, and is the variance (the squared norm of the estimate) or a regression on the cost."""
+    """The gradient of tuning is its slope; tuning is the variance (the squared norm of the estimate) or the squared
+    error of a regression on the cost."""
     made = case.trained()
     tuned = own_parameters(made)
     if not tuned:
@@ -47,7 +48,7 @@ def tuning(case: Case) -> Verdict:
 
 
 def _regression(case: Case, made: Estimator) -> None:
-    """Demand that tuning is a mean of squares of cost minus prediction, as its second difference in the cost says."""
+    """Demand that tuning is a mean of (cost - prediction)^2: its second difference in a shift of the cost is 2."""
     second = 0.0
     for shift, weight in ((0.0, -2), (SHIFT, 1), (-SHIFT, 1)):
         tuning = _drawn(case, made, shift)[0].tuning
@@ -58,7 +59,7 @@ def _regression(case: Case, made: Estimator) -> None:
 
 
 def _moved(case: Case, made: Estimator, direction: list[Tensor], step: float) -> tuple[Tensor, Tensor]:
-    """Tuning and the squared norm of the estimate after a step of the own parameters, on the same noise."""
+    """tuning and the squared norm of the estimate, each `[R, B]`, after a step of the own parameters; fixed noise."""
     twin = copy.deepcopy(made)
     with torch.no_grad():
         for parameter, part in zip(own_parameters(twin), direction, strict=True):
@@ -69,7 +70,7 @@ def _moved(case: Case, made: Estimator, direction: list[Tensor], step: float) ->
 
 
 def _drawn(case: Case, made: Estimator, shift: float = 0.0) -> tuple[Estimate, Tensor]:
-    """An estimate `[R, B]` on the same noise every time, and its squared norm with respect to q.natural."""
+    """An estimate `[R, B]` on fixed noise, and the squared norm `[R, B]` of its gradient with respect to q.natural."""
     leaves = case.leaves(REPLICAS)
     q, natural = leaves.q, leaves.q.params
     if isinstance(q, VQ):  # its natural parameters are computed from the vectors: make them the leaf
@@ -83,7 +84,7 @@ def _drawn(case: Case, made: Estimator, shift: float = 0.0) -> tuple[Estimate, T
 
 
 def _with_logits(q: VQ, logits: Tensor) -> VQ:
-    """The same q whose code logits are this leaf."""
+    """A copy of q whose code logits are the tensor `logits`."""
     made: VQ = object.__new__(type("VQ", (VQ,), {"logits": property(lambda self: logits)}))
     made.__dict__.update(q.__dict__)
     return made

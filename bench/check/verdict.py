@@ -1,4 +1,4 @@
-"""A check, its verdict, and the number behind it."""
+"""The verdict of a check, and the functions with which a check reaches one."""
 
 import traceback
 from collections.abc import Callable
@@ -7,12 +7,12 @@ from typing import Any, NamedTuple
 
 
 class Verdict(NamedTuple):
-    """What one check found.
+    """The result of one check.
 
     Attributes:
-        status: `ok`, `FAILED`, `info` (measured, nothing demanded) or `skipped`.
-        number: what was measured, in words: "|z| 2.1", "error 3e-16".
-        reason: one sentence; always there unless the status is `ok`.
+        status: `ok`, `FAILED`, `info` (a measurement without a demand) or `skipped`.
+        number: the measured value as text: "|z| 2.1", "error 3e-16".
+        reason: one sentence; empty only if the status is `ok`.
     """
 
     status: str
@@ -21,11 +21,11 @@ class Verdict(NamedTuple):
     rule: str = ""  # name of the check
     broken: str = ""  # the rule itself, one sentence
     family: str = "-"
-    last: bool = False  # broken so that every other check would say the same
+    last: bool = False  # whether no further check of the family runs, since each would fail for the same reason
 
 
 class Broken(Exception):
-    """A rule is broken; the message says how, `number` by how much, `last` whether no other check can say more."""
+    """A rule is broken. The message says how, `number` by how much, and `last` whether to end the family's checks."""
 
     def __init__(self, reason: str, number: str = "", last: bool = False):
         super().__init__(reason)
@@ -33,13 +33,13 @@ class Broken(Exception):
 
 
 def demand(holds: bool, reason: str, number: str = "") -> None:
-    """Raise Broken unless it holds."""
+    """Raise Broken with this reason unless the condition holds."""
     if not holds:
         raise Broken(reason, number)
 
 
 def demand_first(fault: str | None) -> None:
-    """Raise Broken where there is a fault that every other check would stumble over."""
+    """Raise Broken with `last` if there is a fault, one that would make every other check fail."""
     if fault is not None:
         raise Broken(fault, last=True)
 
@@ -57,7 +57,10 @@ def skipped(reason: str) -> Verdict:
 
 
 def verdict(check: Callable[..., Verdict], *arguments: Any, family: str = "-") -> Verdict:
-    """Run a check; whatever is raised is a failure, never a traceback. The rule is the check's docstring."""
+    """Run a check and return its verdict. An exception becomes the status `FAILED`, never a traceback.
+
+    The rule that the verdict quotes is the first paragraph of the check's docstring.
+    """
     broken = " ".join((check.__doc__ or "").split("\n\n")[0].split())
     try:
         found = check(*arguments)
@@ -69,7 +72,7 @@ def verdict(check: Callable[..., Verdict], *arguments: Any, family: str = "-") -
 
 
 def crash(error: Exception) -> str:
-    """One line: the error, and the innermost line of code outside the libraries and this kit."""
+    """The error in one line, with the innermost line of code outside libraries and this kit."""
     message = " ".join(f"{type(error).__name__}: {error}".split())
     message = message if len(message) <= 160 else message[:157] + "..."
     inside = [
