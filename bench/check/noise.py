@@ -59,7 +59,7 @@ def _inside_latent() -> bool:
 
 
 def axis_of(noise: Tensor, length: int) -> int | None:
-    """The axis of this length, or None. Axis 1 is tried first (axis 0 holds the samples), then axis 0, then the rest."""
+    """The axis of this length, or None. Axis 1 is tried first, since axis 0 often holds the samples."""
     found = [a for a in (1, 0, *range(2, noise.ndim)) if a < noise.ndim and noise.shape[a] == length]
     return found[0] if found else None
 
