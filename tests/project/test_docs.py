@@ -32,17 +32,8 @@ SMALL = (
 )  # fmt: skip
 PROBED = ("probe.estimators=[rloo,detached]", "probe.tuning_steps=1")
 NOT_RUN_HERE = (
-    "source ",
-    "pip ",
-    "git ",
-    "sbatch",
-    "squeue",
-    "ray ",
-    "tensorboard ",
-    "mlflow ",
-    "wandb ",
-    "cd ",
-    "export ",
+    *("source ", "pip ", "git ", "cd ", "export "),
+    *("sbatch", "squeue", "ray ", "tensorboard ", "mlflow ", "wandb "),
 )
 
 
