@@ -5,6 +5,7 @@ from itertools import combinations
 import pandas as pd
 import pytest
 
+from bench.config.plugins import presets, registry
 from bench.report.collection.collect import collect, find
 from bench.report.figures import style
 from bench.report.figures.catalogue import draw
@@ -12,11 +13,47 @@ from bench.report.figures.curves import limits
 from tests.support.synthetic_runs import DRAWN, SOME, collection, config, place
 
 
-def test_no_two_estimators_look_alike_and_none_changes_its_look():
-    names = [f"estimator {i:02d}" for i in range(88)]
+def test_no_two_estimators_look_alike_whatever_their_order():
+    names = [f"estimator_{i:02d}" for i in range(88)]
     looks = style.looks(names)
-    assert len({(look.colour, look.marker) for look in map(looks.__getitem__, names)}) == 88
+    assert len({(looks[name].colour, looks[name].marker) for name in names}) == 88
     assert style.looks(reversed(names)) == looks
+    many = [*style.KNOWN, *names, *(f"rloo k={k}" for k in range(40))]
+    looks = style.looks(many)
+    assert len({(looks[name].colour, looks[name].marker) for name in many}) == len(many)  # more than there are pairs
+    assert style.looks(reversed(many)) == looks
+
+
+@pytest.mark.parametrize("name", ["rloo", "zgr", "vimco"])
+@pytest.mark.parametrize("others", [(), ("arm", "disarm"), ("a_plugin", "rloo_own", "zz k=2"), style.KNOWN])
+def test_an_estimator_looks_the_same_in_every_report(name, others):
+    alone = style.looks([name])[name]
+    assert style.looks([name, *others])[name] == alone
+    varied = style.looks([f"{name} k=2", f"{name} k=4", *(o for o in others if o != name)])
+    assert varied[f"{name} k=2"] == alone
+    if len(others) < 4:
+        assert varied[f"{name} k=4"].colour == alone.colour
+        assert varied[f"{name} k=4"].marker != alone.marker
+
+
+def test_a_plugin_looks_the_same_unless_another_has_its_look():
+    [of_known] = [i for i in range(10_000) if style.home(f"own_{i}") == style.home("rloo")][:1]
+    clash = f"own_{of_known}"
+    assert style.looks([clash])[clash] == style.looks(["arm", clash])[clash] == style.looks(["rloo"])["rloo"]
+    together = style.looks([clash, "rloo"])
+    assert together["rloo"] == style.looks(["rloo"])["rloo"]
+    assert together[clash] != together["rloo"]
+
+
+def test_those_compared_most_differ_in_colour_and_in_marker():
+    looks = style.looks(style.KNOWN[:8])
+    for at in ("colour", "marker"):
+        assert len({getattr(looks[name], at) for name in style.KNOWN[:8]}) == 8
+
+
+def test_the_names_of_the_order_are_options():
+    assert set(style.KNOWN) <= {*registry(), *presets()}
+    assert len(set(style.KNOWN)) == len(style.KNOWN) <= style.PAIRS
 
 
 def test_names_in_a_crowd_do_not_overlap(tmp_path):

@@ -1,7 +1,9 @@
 """One look for all figures: colour-blind safe, readable in print, and the same bytes each time."""
 
-from collections.abc import Callable, Iterable
+import hashlib
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass
+from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -11,7 +13,17 @@ if TYPE_CHECKING:
 # Okabe & Ito's palette without its yellow, which print loses, and with a grey
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#E69F00", "#56B4E9", "#7F7F7F")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "d")  # 11, coprime to 8: 88 pairs
+PAIRS = len(COLOURS) * len(MARKERS)
 DASHES = ((), (4, 1.5), (1.2, 1.2), (6, 1.5, 1.2, 1.5), (8, 2))
+# Those that are compared most often come first, so that they differ in colour and in marker. An estimator keeps its
+# place: a new one goes to the end, or has its place by a hash of its name.
+KNOWN = (
+    "rloo", "gumbel_softmax", "disarm", "straight_through", "exact", "reinforce", "rebar", "reparam",
+    "reinmax", "arms", "relax", "vq_straight_through", "st_gumbel_softmax", "arm", "stl", "vq_rotation",
+    "local_expectation", "antithetic", "zgr", "unordered_set", "detached", "gumbel_rao", "qmc", "measure_valued",
+    "vimco", "mve", "muprop", "reinforce_moving_average", "sum_and_sample", "darn", "iwae", "dreg",
+    "grpo", "dr_grpo", "maxrl", "vargrad", "group_relative", "reinforce_network", "concrete", "nsvq",
+)  # fmt: skip
 
 RC: dict[Any, Any] = {
     "figure.dpi": 100,
@@ -56,22 +68,56 @@ class Look(NamedTuple):
 
 @dataclass(frozen=True)
 class Looks:
-    """How every label is drawn: by its place among `labels`, so that no two of the first 88 share colour and marker."""
+    """How every label is drawn."""
 
-    labels: tuple[str, ...]
+    of: dict[str, Look]
 
     def __getitem__(self, label: str) -> Look:
-        i = self.labels.index(label)
-        return Look(COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)], DASHES[i % len(DASHES)])
+        return self.of[label]
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """All of them, sorted."""
+        return tuple(sorted(self.of))
 
     def renamed(self, rename: Callable[[str], str]) -> "Looks":
         """The same looks for labels in other words."""
-        return Looks(tuple(rename(label) for label in self.labels))
+        return Looks({rename(label): look for label, look in reversed(self.of.items())})
 
 
 def looks(labels: Iterable[str]) -> Looks:
-    """A look for each label, whatever their order."""
-    return Looks(tuple(sorted(set(labels))))
+    """A look for each label, whatever their order: one estimator looks the same in every report.
+
+    A label is an estimator's name and the hyper-parameters that tell its configurations apart. The first of a name has
+    the name's own look: by its place in `KNOWN`, or by a hash of it. Further ones have the same colour and another
+    marker. Where another label of the collection already has that look the next free one follows, first the names of
+    `KNOWN`, then all others, then further configurations; so no two labels look alike.
+    """
+    first: dict[str, str] = {}
+    further = [label for label in sorted(set(labels)) if first.setdefault(label.partition(" ")[0], label) != label]
+    taken: dict[int, str] = {}
+    for name, label in sorted(first.items(), key=lambda pair: pair[0] not in KNOWN):
+        taken[_free(home(name), 1, taken)] = label
+    for label in further:
+        taken[_free(home(label.partition(" ")[0]), len(COLOURS), taken)] = label
+    return Looks({label: look(place) for place, label in sorted(taken.items(), key=lambda pair: pair[1])})
+
+
+def home(name: str) -> int:
+    """The place of an estimator among the looks: it depends on nothing but its name."""
+    return KNOWN.index(name) if name in KNOWN else int(hashlib.sha256(name.encode()).hexdigest(), 16) % PAIRS
+
+
+def look(place: int) -> Look:
+    """The looks in order: `PAIRS` pairs of colour and marker, then numbers as markers."""
+    marker = MARKERS[place % len(MARKERS)] if place < PAIRS else f"${place}$"
+    return Look(COLOURS[place % len(COLOURS)], marker, DASHES[place % len(DASHES)])
+
+
+def _free(start: int, stride: int, taken: Container[int]) -> int:
+    """The first place that is not taken: the start, others of its colour, then any."""
+    ring = [(start + i * stride) % PAIRS for i in range(len(MARKERS) if stride > 1 else PAIRS)]
+    return next(place for place in chain(ring, range(PAIRS), count(PAIRS)) if place not in taken)
 
 
 def contents(figure: "Figure") -> dict[str, bytes]:
