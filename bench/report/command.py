@@ -99,7 +99,7 @@ def report(options: argparse.Namespace) -> int:
         command += ["--families", ",".join(options.families)] if options.families else []
         command += ["--part", options.part] if options.part != PART else []
         command += ["--rank-survivors"] if options.rank_survivors else []
-        text = page(collection, compared, paired, drawn, command, options.part, waiting, options.rank_survivors)
+        text = page(collection, compared, paired, drawn, command, options.part, waiting, options.rank_survivors, style)
         replace(stage / PAGE, text.encode())
     print(f"{collection.tables['runs'].num_rows} runs; tables in {out}, figures in {out / 'figures'}")
     print(f"All on one page: {out / PAGE}")

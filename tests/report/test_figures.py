@@ -9,7 +9,7 @@ from bench.config.plugins import presets, registry
 from bench.report.collection.collect import collect, find
 from bench.report.figures import style
 from bench.report.figures.catalogue import draw
-from bench.report.figures.curves import limits
+from bench.report.figures.curves import LEAVES, limits
 from tests.support.synthetic_runs import DRAWN, SOME, collection, config, place
 
 
@@ -88,14 +88,14 @@ def test_a_curve_that_diverges_does_not_flatten_the_others():
 
 
 @pytest.mark.parametrize("name", ["elbo_vs_step", "elbo_vs_seconds"])
-def test_where_a_curve_leaves_the_axes_there_is_a_triangle(tmp_path, name):
+def test_where_a_curve_leaves_the_axes_there_is_an_arrow(tmp_path, name):
     for estimator, properties in {"rloo": {}, "arm": {}, "disarm": {"bias": 400.0}}.items():
         place(tmp_path, config(estimator, "bernoulli", 0), estimator=estimator, **properties)
     found = collect(find([tmp_path]))[0]
     looks = style.looks(found.units.label)
     figure = draw(name, found, looks, "encoder")
     [ax] = figure.axes
-    marks = [line for line in ax.lines if line.get_marker() == "v" and len(line.get_xdata()) == 1]
+    marks = [line for line in ax.lines if line.get_marker() == LEAVES and len(line.get_xdata()) == 1]
     assert [mark.get_color() for mark in marks] == [looks["disarm"].colour]
     assert float(marks[0].get_ydata()[0]) == pytest.approx(ax.get_ylim()[0])
     assert ax.get_xlim()[0] < float(marks[0].get_xdata()[0]) <= ax.get_xlim()[1]

@@ -63,7 +63,7 @@ def test_points_are_measured_and_lines_exact_at_the_first_step(sweep):
     np.testing.assert_allclose(line.get_xydata().T, [KS, np.array(KS) + 0.5])
     assert (reparam.get_linestyle(), line.get_marker()) == ("None", "None")
     look = style.looks(["antithetic", "exact", "rebar", "reparam"])["reparam"]
-    assert (line.get_color(), line.is_dashed()) == (look.colour, bool(look.dashes)) == ("#CC79A7", True)
+    assert (line.get_color(), line.is_dashed()) == (look.colour, bool(look.dashes)) == ("#D55E00", True)
     bars = exponential.collections[-1].get_segments()
     half = 1.96 * 0.1 / 2**0.5
     np.testing.assert_allclose([s[:, 1] for s in bars], [[k + 0.5 - half, k + 0.5 + half] for k in KS])

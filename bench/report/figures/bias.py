@@ -7,8 +7,10 @@ from bench.report.collection.gradients import last, relative
 from bench.report.collection.simultaneous import ENOUGH
 from bench.report.collection.statistics import Interval, draws_interval, log_t_interval
 from bench.report.figures import points
+from bench.report.figures.marks import point, series
 from bench.report.figures.panels import clean_log_axis, grid, panels, title
 from bench.report.figures.style import Look, Looks
+from bench.report.page.numbers import bounded, number
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,7 +34,8 @@ def bias(collection: Collection, looks: Looks, part: str) -> "Figure":
         names = list(error.sort_values(ascending=False, kind="stable").index)
         ax.set_xscale("log")
         for y, name in enumerate(names):
-            _error_row(ax, y, frame[frame.label == name], looks[name])
+            with series(ax, name):
+                _error_row(ax, y, frame[frame.label == name], looks[name])
         ax.set_yticks(range(len(names)), names)
         ax.set_ylim(-0.6, len(names) - 0.4)
         ax.set(xlabel=f"relative to the squared norm of the reference, {part}", title=title(key))
@@ -52,15 +55,29 @@ def relative_bias(rows: "pd.DataFrame") -> Interval:
 
 
 def _error_row(ax: "Axes", y: int, rows: "pd.DataFrame", look: Look) -> None:
-    noise = log_t_interval(rows.relative_variance_noise)
+    noise, name = log_t_interval(rows.relative_variance_noise), str(rows.label.iloc[0])
+    if noise.mean > 0:
+        point(ax, name, noise.mean, y, f"noise {bounded(*noise)}")
     if noise.mean > 0:
         if noise.n >= ENOUGH and noise.low > 0:
             ax.plot([noise.low, noise.high], [y, y], color=look.colour, linewidth=0.9, alpha=0.7)
-        ax.plot(noise.mean, y, look.marker, color=look.colour, markerfacecolor="white", markeredgewidth=0.9, zorder=3)
+        ax.plot(
+            noise.mean,
+            y,
+            marker=look.marker,
+            linestyle="none",
+            color=look.colour,
+            markerfacecolor="white",
+            markeredgewidth=0.9,
+            zorder=3,
+        )
     mean, low, high, _ = relative_bias(rows)
+    if max(mean, high) > 0:
+        found = bounded(mean, low, high) if low > 0 or low != low else f"at most {number(high)}"
+        point(ax, name, mean if low > 0 or low != low else high, y, f"squared bias {found}")
     if low > 0 or (mean > 0 and low != low):
         ax.plot([low, high], [y, y], color=look.colour, linewidth=0.9, alpha=0.7)
-        ax.plot(mean, y, look.marker, color=look.colour, zorder=3)
+        ax.plot(mean, y, marker=look.marker, linestyle="none", color=look.colour, zorder=3)
     elif high > 0:
         ax.annotate(
             "",

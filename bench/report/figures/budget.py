@@ -7,8 +7,10 @@ import numpy as np
 from bench.report.collection.collect import Collection
 from bench.report.collection.gradients import last, relative
 from bench.report.collection.statistics import draws_interval
+from bench.report.figures.marks import point, series
 from bench.report.figures.panels import clean_log_axis, grid, legend, panels, title
 from bench.report.figures.style import Look, Looks
+from bench.report.page.numbers import number
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,8 +38,12 @@ def error_vs_budget(collection: Collection, looks: Looks, part: str) -> "Figure"
         left, right = axes[2 * i : 2 * i + 2]
         for name, of in frame.groupby("label"):
             known, error, cosine = budget(of)
-            _line(left, np.where(error > 0, error, np.nan), known, looks[str(name)])
-            _line(right, cosine, known, looks[str(name)])
+            for ax, curve in ((left, np.where(error > 0, error, np.nan)), (right, cosine)):
+                with series(ax, str(name)):
+                    _line(ax, curve, known, looks[str(name)])
+                for draws, y in zip(DRAWS[::2], curve[::2], strict=True):
+                    if np.isfinite(y):
+                        point(ax, str(name), draws, y, f"{draws} draws: {number(y)}")
         for ax in (left, right):
             ax.set(xscale="log", xlabel="draws averaged", title=title(key))
             ax.set_xticks(DRAWS[::2], [str(m) for m in DRAWS[::2]])
@@ -71,4 +77,12 @@ def _line(ax: "Axes", curve: np.ndarray, known: int, look: Look) -> None:
     ax.plot(DRAWS[:known], curve[:known], color=look.colour, linewidth=1.2)
     unsure = slice(max(known - 1, 0), None)
     ax.plot(DRAWS[unsure], curve[unsure], color=look.colour, linewidth=1.0, linestyle=":")
-    ax.plot(DRAWS[::2], curve[::2], look.marker, color=look.colour, markersize=4, markeredgecolor="white")
+    ax.plot(
+        DRAWS[::2],
+        curve[::2],
+        marker=look.marker,
+        linestyle="none",
+        color=look.colour,
+        markersize=4,
+        markeredgecolor="white",
+    )

@@ -1,17 +1,21 @@
 """Curves along the training: gradient noise and bounds, by steps and by seconds."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bench.report.collection.collect import PANEL, UNIT, Collection, Group
 from bench.report.collection.statistics import summarise
 from bench.report.figures import points
+from bench.report.figures.marks import point, series
 from bench.report.figures.panels import BARS, barred, clean_log_axis, grid, legend, panels, title
 from bench.report.figures.style import Looks
+from bench.report.page.numbers import bounded, number
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+LEAVES = "$\\downarrow$"  # no look has it as its marker
 
 
 def variance_vs_step(collection: Collection, looks: Looks, part: str) -> "Figure":
@@ -56,7 +60,7 @@ def _bound_curves(collection: Collection, looks: Looks, x: str, label: str) -> "
     if x == "seconds":  # estimators differ by factors in time: a log axis, which has no zero
         summary = summary[summary.x > 0]
     keyed = panels(summary, "objective")
-    figure, axes = _curves(keyed, looks, note=f"{BARS}; \N{BLACK DOWN-POINTING TRIANGLE} a curve leaves the axes")
+    figure, axes = _curves(keyed, looks, note=f"{BARS}; \N{DOWNWARDS ARROW} a curve leaves the axes")
     for ax, (key, frame) in zip(axes, keyed, strict=True):
         ax.set(xscale="log" if x == "seconds" else "linear", xlabel=label, ylabel=points.bound_name(key, split))
         low = ends[key][0]
@@ -84,7 +88,7 @@ def limits(frame: "pd.DataFrame") -> tuple[float, float]:
 
 
 def _mark_leaving(ax: "Axes", frame: "pd.DataFrame", low: float, looks: Looks) -> None:
-    """A triangle on the lower edge where a curve that ends below goes through it, or where it ends."""
+    """An arrow on the lower edge where a curve that ends below goes through it, or where it ends."""
     scale = ax.xaxis.get_transform()
     for name, curve in frame.sort_values("x").groupby("label"):
         x, y = scale.transform(curve.x.to_numpy(float)), curve["mean"].to_numpy(float)
@@ -94,32 +98,27 @@ def _mark_leaving(ax: "Axes", frame: "pd.DataFrame", low: float, looks: Looks) -
         if (inside := (y >= low).nonzero()[0]).size:
             i = inside[-1]
             at = x[i] + (x[i + 1] - x[i]) * (y[i] - low) / (y[i] - y[i + 1])
-        ax.plot(scale.inverted().transform(at), low, "v", color=looks[str(name)].colour, clip_on=False, zorder=5)
+        with series(ax, str(name)):
+            mark: Any = {"marker": LEAVES, "markersize": 8, "clip_on": False, "zorder": 5}
+            ax.plot(scale.inverted().transform(at), low, color=looks[str(name)].colour, **mark)
 
 
 def _curves(keyed: "list[tuple[Group, pd.DataFrame]]", looks: Looks, note: str = BARS) -> "tuple[Figure, list[Axes]]":
-    import seaborn
-
     figure, axes = grid(len(keyed), 3.7, [2.7] * len(keyed))
     for ax, (key, frame) in zip(axes, keyed, strict=True):
-        names = sorted(frame.label.unique())
-        seaborn.lineplot(
-            data=frame,
-            x="x",
-            y="mean",
-            hue="label",
-            style="label",
-            hue_order=names,
-            style_order=names,
-            palette={name: looks[name].colour for name in names},
-            markers={name: looks[name].marker for name in names},
-            dashes={name: looks[name].dashes for name in names},
-            errorbar=None,
-            legend=False,
-            ax=ax,
-        )
-        for name, curve in frame.dropna(subset=["low"]).groupby("label"):
-            ax.vlines(curve.x, curve.low, curve.high, color=looks[str(name)].colour, alpha=0.45, linewidth=0.9)
+        for name, curve in frame.sort_values("x").groupby("label"):
+            look, barred_ones = looks[str(name)], curve.dropna(subset=["low"])
+            with series(ax, str(name)):
+                ax.plot(
+                    curve.x, curve["mean"], color=look.colour, marker=look.marker, linestyle=look.linestyle,
+                    markeredgecolor="white",
+                )  # fmt: skip
+                ax.vlines(
+                    barred_ones.x, barred_ones.low, barred_ones.high, color=look.colour, alpha=0.45, linewidth=0.9
+                )
+            for _, r in curve.iterrows():
+                words = bounded(r["mean"], r.low, r.high)
+                point(ax, str(name), r.x, r["mean"], f"{'step ' if r.x == r.step else ''}{number(r.x)}: {words}")
         ax.set_title(title(key))
     legend(figure, [name for _, frame in keyed for name in frame.label], looks, note)
     return figure, axes

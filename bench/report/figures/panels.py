@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.report.collection.collect import PANEL, Group
 from bench.report.collection.simultaneous import ENOUGH
+from bench.report.figures.marks import LEGEND, marks
 from bench.report.figures.style import Look, Looks
 from bench.tables.schema import OWN_TRAINING
 
@@ -87,6 +88,7 @@ def title(key: Group) -> str:
 def legend(figure: "Figure", labels: Iterable[str], looks: Looks, note: str = BARS) -> None:
     """A legend below all panels, in as many columns as fit; the figure grows by what a long one needs."""
     labels = sorted(set(labels))
+    marks(figure).note = note
     handles = [handle(looks[label]) for label in labels]
     width = _given.get() or max(figure.get_figwidth(), WIDE if len(labels) > FEW else 0)
     columns = max(1, int(width / (0.55 + 0.062 * max(map(len, labels)))))
@@ -95,7 +97,7 @@ def legend(figure: "Figure", labels: Iterable[str], looks: Looks, note: str = BA
     figure.legend(
         handles, labels, loc="outside lower center", ncols=min(columns, len(labels)), handlelength=3.2,
         title=textwrap.fill(note, int(20 * width)),
-    )  # fmt: skip
+    ).set_gid(LEGEND)  # fmt: skip
 
 
 def handle(look: Look) -> "Line2D":

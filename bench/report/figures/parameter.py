@@ -8,8 +8,10 @@ import numpy as np
 from bench.report.collection import labels
 from bench.report.collection.collect import PANEL, Collection
 from bench.report.collection.statistics import draws_interval
+from bench.report.figures.marks import point, series
 from bench.report.figures.panels import clean_log_axis, grid, legend, panels, title
 from bench.report.figures.style import Look, Looks
+from bench.report.page.numbers import bounded
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,7 +36,8 @@ def variance_vs_parameter(collection: Collection, looks: Looks, part: str) -> "F
         least = ROUNDING * frame.variance_noise.max()
         frame = frame.assign(**{c: frame[c].mask(frame[c] < least, 0.0) for c in ("variance_noise", "variance_exact")})
         for name, rows in frame.groupby("label"):
-            _draw(ax, rows, looks[str(name)])
+            with series(ax, str(name)):
+                _draw(ax, rows, looks[str(name)])
         if frame.variance_noise.max() > 0:
             clean_log_axis(ax.yaxis)
     legend(figure, [name for _, frame in keyed for name in frame.label], looks, BARS)
@@ -80,7 +83,18 @@ def _draw(ax: "Axes", rows: "pd.DataFrame", look: Look) -> None:
     measured = [(x, *draws_interval(of.variance_noise, of.variance_noise_se)[:3]) for x, of in rows.groupby("x")]
     x, middle, low, high = np.array(measured, dtype=float).T
     noisy = middle > 0
-    ax.plot(x[noisy], middle[noisy], look.marker, color=look.colour, markersize=4, markeredgecolor="white")
+    ax.plot(
+        x[noisy],
+        middle[noisy],
+        marker=look.marker,
+        linestyle="none",
+        color=look.colour,
+        markersize=4,
+        markeredgecolor="white",
+    )
+    for at, *ends in zip(x[noisy], middle[noisy], low[noisy], high[noisy], strict=True):
+        words = f"{rows.key.iloc[0]} {at:g}: {bounded(*map(float, ends))}"
+        point(ax, str(rows.label.iloc[0]), at, ends[0], words)
     barred = noisy & (low > 0)
     ax.vlines(x[barred], low[barred], high[barred], color=look.colour, alpha=0.45, linewidth=0.9)
     exact = rows.groupby("x").variance_exact.mean()

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bench.report.figures.marks import series
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.text import Text
@@ -15,12 +17,13 @@ POINT = 4.5  # half the side of a marker's box, in points
 
 
 def label_points(
-    ax: "Axes", x: Sequence[float], y: Sequence[float], names: Sequence[str], colours: Sequence[str], note: "Text"
-) -> None:
+    ax: "Axes", x: Sequence[float], y: Sequence[float], names: Sequence[str], colours: Sequence[str], note: "Text",
+    bars: np.ndarray,
+) -> None:  # fmt: skip
     """Write `names` beside the points, nearest free place first; a thin line leads back where a name had to move away.
 
-    Call it when the axes have their final limits and place. The note, a text already there, is kept
-    clear too. What cannot be placed freely takes the least bad place.
+    Call it when the axes have their final limits and place. The note, a text already there, and the boxes `bars [n, 4]`
+    in pixels are kept clear too. What cannot be placed freely takes the least bad place.
     """
     scale = ax.figure.dpi / 72
     points = ax.transData.transform(np.column_stack([x, y]))  # [n, 2] in pixels
@@ -32,7 +35,7 @@ def label_points(
         text = ax.text(0, 0, names[i], fontsize=7, transform=ax.transAxes)
         size = text.get_window_extent()
         text.remove()
-        obstacles = np.array([*taken, *np.delete(markers, i, 0)]).reshape(-1, 4)
+        obstacles = np.array([*taken, *bars, *np.delete(markers, i, 0)]).reshape(-1, 4)
         places = []
         for step, distance in enumerate(DISTANCES):
             for turn, angle in enumerate(ANGLES):
@@ -45,10 +48,11 @@ def label_points(
         inverse = ax.transData.inverted()
         left, middle = inverse.transform((box[0], (box[1] + box[3]) / 2))
         paper = {"facecolor": "white", "alpha": 0.7, "edgecolor": "none", "pad": 0.3}
-        ax.text(left, middle, names[i], fontsize=7, color="#222222", va="center", ha="left", zorder=1.5, bbox=paper)
-        if step > 1:
-            line = inverse.transform([points[i], anchor])
-            ax.plot(*line.T, color=colours[i], linewidth=0.5, alpha=0.7, zorder=1, scalex=False, scaley=False)
+        with series(ax, names[i]):
+            ax.text(left, middle, names[i], fontsize=7, color="#222222", va="center", ha="left", zorder=1.5, bbox=paper)
+            if step > 1:
+                line = inverse.transform([points[i], anchor])
+                ax.plot(*line.T, color=colours[i], linewidth=0.5, alpha=0.7, zorder=1, scalex=False, scaley=False)
 
 
 def _box(point: np.ndarray, distance: float, angle: float, width: float, height: float) -> np.ndarray:

@@ -7,17 +7,21 @@ from bench.report.collection.collect import PANEL, UNIT, Collection, Group
 from bench.report.collection.compare import comparison
 from bench.report.collection.gradients import last
 from bench.report.collection.statistics import Interval, draws_interval, summarise
+from bench.report.figures.marks import point, series
 from bench.report.figures.panels import BARS, barred, clean_log_axis, grid, panels, title
 from bench.report.figures.place import label_points
 from bench.report.figures.style import Looks
+from bench.report.page.numbers import bounded, nats
 from bench.tables.schema import OWN_TRAINING
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 ROW = 0.21  # inches for each name of a list
+PRICES = {"evaluations": "evaluations", "seconds_gradient": "seconds"}
 
 
 def with_bound(objective: "pd.DataFrame") -> "pd.DataFrame":
@@ -60,8 +64,19 @@ def _price(collection: Collection, looks: Looks, part: str, price: str, label: s
             error = [[r["mean"] - r.low], [r.high - r["mean"]]]
             ends = [[r[price] - r[f"{price}_low"]], [r[f"{price}_high"] - r[price]]]
             across = None if np.isnan(ends).any() else ends
-            ax.errorbar(r[price], r["mean"], error, across, color=look.colour, elinewidth=0.8, alpha=0.6, capsize=0)
-            ax.plot(r[price], r["mean"], look.marker, color=look.colour, markeredgecolor="white", zorder=3)
+            with series(ax, r.label):
+                ax.errorbar(r[price], r["mean"], error, across, color=look.colour, elinewidth=0.8, alpha=0.6, capsize=0)
+                ax.plot(
+                    r[price],
+                    r["mean"],
+                    marker=look.marker,
+                    linestyle="none",
+                    color=look.colour,
+                    markeredgecolor="white",
+                    zorder=3,
+                )
+            words = f"noise {bounded(r['mean'], r.low, r.high)}; {PRICES[price]} "
+            point(ax, r.label, r[price], r["mean"], words + bounded(r[price], r[f"{price}_low"], r[f"{price}_high"]))
         ax.set(xscale="log", yscale="log", xlabel=label, ylabel=f"noise variance, {part} (nats²)")
         ax.set_title(title(key))
         _roomy(ax, rows, price)
@@ -73,8 +88,26 @@ def _price(collection: Collection, looks: Looks, part: str, price: str, label: s
     for ax, rows, note in zip(axes, shown, notes, strict=True):
         if len(rows):
             names = list(rows.label)
-            label_points(ax, list(rows[price]), list(rows["mean"]), names, [looks[n].colour for n in names], note)
+            bars = _bars(ax, rows, price)
+            label_points(ax, list(rows[price]), list(rows["mean"]), names, [looks[n].colour for n in names], note, bars)
     return figure
+
+
+def _bars(ax: "Axes", rows: "pd.DataFrame", price: str) -> "np.ndarray":
+    """The boxes `[n, 4]` of the bars within the axes, in pixels."""
+    import numpy as np
+
+    found = []
+    frame = np.array(ax.get_window_extent().extents)
+    for _, r in rows.iterrows():
+        for low, high in (
+            ((r[price], r.low), (r[price], r.high)),
+            ((r[f"{price}_low"], r["mean"]), (r[f"{price}_high"], r["mean"])),
+        ):
+            ends = ax.transData.transform([low, high])
+            if np.isfinite(ends).all():
+                found.append([*np.maximum(ends[0] - 1, frame[:2]), *np.minimum(ends[1] + 1, frame[2:])])
+    return np.array(found).reshape(-1, 4)
 
 
 def _noise(rows: "pd.DataFrame") -> "tuple[pd.DataFrame, str]":
@@ -125,21 +158,24 @@ def final_elbo(collection: Collection, looks: Looks, part: str) -> "Figure":
         for split, shift in (("test", 0.0), ("train", 0.28)):
             for _, r in frame[frame.split == split].iterrows():
                 look, y = looks[r.label], names.index(r.label) + shift
-                ax.plot([r.low, r.high], [y, y], color=look.colour, linewidth=0.9, alpha=0.7)
-                face = look.colour if split == "test" else "white"
-                ax.plot(
-                    r["mean"],
-                    y,
-                    look.marker,
-                    color=look.colour,
-                    markerfacecolor=face,
-                    markersize=5,
-                    markeredgewidth=0.9,
-                )
+                face: Any = {"markerfacecolor": look.colour if split == "test" else "white"}
+                with series(ax, r.label):
+                    ax.plot([r.low, r.high], [y, y], color=look.colour, linewidth=0.9, alpha=0.7)
+                    ax.plot(
+                        r["mean"],
+                        y,
+                        marker=look.marker,
+                        linestyle="none",
+                        color=look.colour,
+                        markersize=5,
+                        markeredgewidth=0.9,
+                        **face,
+                    )
+                point(ax, r.label, r["mean"], y, f"{split} {nats(r['mean'], r.low, r.high)} nats")
         notes = {n: ", ".join(f"{lost[n, s]} {s}" for s in ("diverged", "failed") if (n, s) in lost) for n in names}
         ax.set_yticks(range(len(names)), [f"{n} ({notes[n]})" if notes[n] else n for n in names])
-        low, high = frame["mean"].min(), frame["mean"].max()
-        room = 0.5 * max(high - low, 1.0)  # a bar may be wider than everything else
+        low, high = frame["mean"].min(), frame["mean"].max()  # every point; a bar may be wider than all of them
+        room = 0.5 * max(high - low, 1.0)
         ax.set(xlim=(low - room, high + room), ylim=(-0.6, len(names) - 0.3))
         ax.set(xlabel=bound_name(key, ""), title=title(key))
     marker_legend(figure, {"test": {"markerfacecolor": "#555555"}, "train": {"markerfacecolor": "white"}})

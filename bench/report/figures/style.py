@@ -7,6 +7,8 @@ from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from bench.report.figures.marks import annotated, say_what_left
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -18,9 +20,9 @@ DASHES = ((), (4, 1.5), (1.2, 1.2), (6, 1.5, 1.2, 1.5), (8, 2))
 # Those that are compared most often come first, so that they differ in colour and in marker. An estimator keeps its
 # place: a new one goes to the end, or has its place by a hash of its name.
 KNOWN = (
-    "rloo", "gumbel_softmax", "disarm", "straight_through", "exact", "reinforce", "rebar", "reparam",
-    "reinmax", "arms", "relax", "vq_straight_through", "st_gumbel_softmax", "arm", "stl", "vq_rotation",
-    "local_expectation", "antithetic", "zgr", "unordered_set", "detached", "gumbel_rao", "qmc", "measure_valued",
+    "rloo", "gumbel_softmax", "disarm", "straight_through", "exact", "reinforce", "rebar", "detached",
+    "reinmax", "reparam", "stl", "antithetic", "qmc", "arms", "vq_straight_through", "vq_rotation",
+    "relax", "st_gumbel_softmax", "arm", "zgr", "local_expectation", "unordered_set", "gumbel_rao", "measure_valued",
     "vimco", "mve", "muprop", "reinforce_moving_average", "sum_and_sample", "darn", "iwae", "dreg",
     "grpo", "dr_grpo", "maxrl", "vargrad", "group_relative", "reinforce_network", "concrete", "nsvq",
 )  # fmt: skip
@@ -75,11 +77,6 @@ class Looks:
     def __getitem__(self, label: str) -> Look:
         return self.of[label]
 
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """All of them, sorted."""
-        return tuple(sorted(self.of))
-
     def renamed(self, rename: Callable[[str], str]) -> "Looks":
         """The same looks for labels in other words."""
         return Looks({rename(label): look for label, look in reversed(self.of.items())})
@@ -121,11 +118,12 @@ def _free(start: int, stride: int, taken: Container[int]) -> int:
 
 
 def contents(figure: "Figure") -> dict[str, bytes]:
-    """SVG, PDF and PNG, the same bytes for the same data."""
+    """SVG, with what its points say, PDF and PNG: the same bytes for the same data."""
     import io
 
     import matplotlib
 
+    say_what_left(figure)
     files = {}
     dated = {"svg": "Date", "pdf": "CreationDate", "png": "Software"}  # what differs from one saving to the next
     for kind, key in dated.items():
@@ -133,7 +131,7 @@ def contents(figure: "Figure") -> dict[str, bytes]:
         with matplotlib.rc_context(RC):  # the fonts and ids of an SVG are settled when it is saved
             figure.savefig(content, format=kind, metadata={key: None})
         figure.set_layout_engine("none")  # what the first has arranged holds for all
-        files[kind] = content.getvalue()
+        files[kind] = annotated(content.getvalue(), figure) if kind == "svg" else content.getvalue()
     return files
 
 

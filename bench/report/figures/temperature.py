@@ -11,8 +11,10 @@ from bench.report.collection.collect import PANEL, Collection
 from bench.report.collection.gradients import relative
 from bench.report.collection.statistics import Interval, draws_interval
 from bench.report.figures.bias import relative_bias
+from bench.report.figures.marks import point, series
 from bench.report.figures.panels import clean_log_axis, grid, legend, panels, title
 from bench.report.figures.style import Look, Looks
+from bench.report.page.numbers import bounded, number
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,13 +73,17 @@ def _bias(ax: "Axes", frame: "pd.DataFrame", looks: Looks, part: str) -> None:
         look, aside = looks[name], 10 ** (0.03 * (i - (len(names) - 1) / 2))  # arrows would hide each other
         x, middle, low, high = _curve(frame[frame.label == name], relative_bias)
         found = (middle > FLOOR) & ~(low <= 0)  # one draw has no error: NaN
-        _line(ax, x, np.where(found, middle, np.nan), np.maximum(low, FLOOR), high, look)
-        bounded = ~found & ~np.isnan(high)
-        for at, top in zip(x[bounded] * aside, np.maximum(high[bounded], FLOOR), strict=True):
-            ax.plot(at, top, "_", color=look.colour, markersize=6, markeredgewidth=1.2)
-            arrow = {"arrowstyle": "->", "color": look.colour, "shrinkA": 0, "shrinkB": 0}
-            ax.annotate("", (at, top / 3), (at, top), arrowprops=arrow)
-            ax.plot(at, top / 4, ",", alpha=0)  # the arrow alone would not widen the axis
+        limited = ~found & ~np.isnan(high)
+        with series(ax, name):
+            _line(ax, x, np.where(found, middle, np.nan), np.maximum(low, FLOOR), high, look)
+            for at, top in zip(x[limited] * aside, np.maximum(high[limited], FLOOR), strict=True):
+                ax.plot(at, top, "_", color=look.colour, markersize=6, markeredgewidth=1.2)
+                arrow = {"arrowstyle": "->", "color": look.colour, "shrinkA": 0, "shrinkB": 0}
+                ax.annotate("", (at, top / 3), (at, top), arrowprops=arrow)
+                ax.plot(at, top / 4, ",", alpha=0)  # the arrow alone would not widen the axis
+        _points(ax, name, x[found], middle[found], low[found], high[found])
+        for at, top in zip(x[limited], np.maximum(high[limited], FLOOR), strict=True):
+            point(ax, name, at * aside, top, f"temperature {at:g}: at most {number(top)}")
     clean_log_axis(ax.yaxis)
 
 
@@ -85,7 +91,9 @@ def _cosine(ax: "Axes", frame: "pd.DataFrame", looks: Looks, part: str) -> None:
     ax.set(ylabel=f"cosine with the reference, {part}")
     for name, rows in frame.groupby("label"):
         x, middle, low, high = _curve(rows, lambda of: draws_interval(of.cosine, of.cosine_se))
-        _line(ax, x, middle, low, high, looks[str(name)])
+        with series(ax, str(name)):
+            _line(ax, x, middle, low, high, looks[str(name)])
+        _points(ax, str(name), x, middle, low, high)
     ax.set_ylim(top=1 + 0.05 * (1 - ax.get_ylim()[0]))
 
 
@@ -93,6 +101,12 @@ def _curve(rows: "pd.DataFrame", interval: Callable[["pd.DataFrame"], Interval])
     """Temperatures, and the interval's middle, lower and upper end at each."""
     points = [(x, *interval(of)[:3]) for x, of in rows.groupby(KEY)]
     return list(np.array(points, dtype=float).T)
+
+
+def _points(ax: "Axes", name: str, x: np.ndarray, middle: np.ndarray, low: np.ndarray, high: np.ndarray) -> None:
+    for at, *ends in zip(x, middle, low, high, strict=True):
+        if np.isfinite(ends[0]):
+            point(ax, name, at, ends[0], f"temperature {at:g}: {bounded(*map(float, ends))}")
 
 
 def _line(ax: "Axes", x: np.ndarray, middle: np.ndarray, low: np.ndarray, high: np.ndarray, look: Look) -> None:

@@ -30,12 +30,17 @@ STATED = (
 
 
 class Caption(NamedTuple):
-    """The sentences under a figure."""
+    """The sentences under a figure; `often` and `on` are what figures of a section share."""
 
     title: str
     what: str
     often: str
     on: str
+
+
+def shared_facts(captions: "list[Caption]") -> str:
+    """What the figures of a section have in common, each fact once: how often was measured, and on what."""
+    return " ".join(dict.fromkeys(filter(None, [*(c.often for c in captions), *(c.on for c in captions)])))
 
 
 def caption(name: str, collection: Collection, part: str) -> Caption:

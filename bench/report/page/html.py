@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from bench.report.collection.collect import PANEL, UNIT, Collection
 from bench.report.figures.catalogue import AT_CHECKPOINTS
 from bench.report.figures.panels import title
+from bench.report.figures.style import Looks, looks
 from bench.report.page.answer import Ranking, rankings
-from bench.report.page.captions import Caption, caption, setting
+from bench.report.page.captions import Caption, caption, setting, shared_facts
 from bench.report.page.criteria import CRITERIA
 from bench.report.page.listing import comparison_listing, endings_listing, pairs_listing, runs_listing
 from bench.report.page.numbers import number
 from bench.report.page.pictures import galleries
 from bench.report.page.statements import ALL_AT_ONCE, cell, details
-from bench.report.page.svg import inline
+from bench.report.page.svg import inline, swatch
 from bench.tables.schema import OWN_TRAINING, STATUSES
 
 if TYPE_CHECKING:
@@ -27,12 +28,14 @@ HERE = Path(__file__).parent
 
 
 class PageFigure(NamedTuple):
-    """A figure of the page."""
+    """A figure of the page. `note` and `legend`, of each label a swatch, stand where the file has a legend of labels."""
 
     name: str
     svg: str
     caption: Caption
     command: str
+    note: str
+    legend: "list[tuple[str, str]]"
 
 
 def page(
@@ -44,6 +47,7 @@ def page(
     part: str,
     unfinished: int,
     survivors: bool = False,
+    style: Looks | None = None,
 ) -> str:
     """The whole page.
 
@@ -54,21 +58,22 @@ def page(
         part: of the gradient, in the figures.
         unfinished: run directories that are not complete.
         survivors: whether configurations of which runs failed or diverged are ranked by the others.
+        style: how each label is drawn; as `looks` has it unless given.
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
     found = rankings(collection, survivors)
-    drawn = [
-        PageFigure(
-            name,
-            Markup(inline(svg, name, (told := caption(name, collection, part)).title)),
-            told,
-            shlex.join([*command, "--only", name]),
+    style = style or looks(collection.units.label)
+    drawn: list[PageFigure] = []
+    for name, svg in figures.items():
+        shown = inline(svg, name, (told := caption(name, collection, part)).title)
+        needed = shown.labels if shown.note or not drawn else []
+        legend = [(label, Markup(swatch(style[label]))) for label in needed if label in style.of]
+        drawn.append(
+            PageFigure(name, Markup(shown.markup), told, shlex.join([*command, "--only", name]), shown.note, legend)
         )
-        for name, svg in figures.items()
-    ]
-    script, style = ((HERE / name).read_text() for name in ("page.js", "page.css"))
+    script, css = ((HERE / name).read_text() for name in ("page.js", "page.css"))
     environment = Environment(
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
@@ -78,7 +83,7 @@ def page(
         title=_title(sorted({str(run["name"]) for run in _runs(collection)})),
         script=Markup(script),
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-        style=Markup(style),
+        style=Markup(css),
         standing=_standing(collection, unfinished),
         families=sorted(collection.units.family.unique()),
         setting=setting(collection),
@@ -122,6 +127,7 @@ def _sections(found: list[Ranking], drawn: list[PageFigure]) -> list[dict[str, A
                 for panel in panels
             ]
             sections.append({"shared": shared, "criteria": asked, "rows": rows, "figures": figures})
+            sections[-1]["facts"] = shared_facts([figure.caption for figure in figures])
     return sections
 
 

@@ -66,3 +66,67 @@ addEventListener("beforeprint", () => {
 addEventListener("afterprint", () => {
   for (const details of closed) details.open = false;
 });
+
+// The figures: what belongs to an estimator has data-s, what a point says is its title.
+const marks = new Map();
+for (const element of document.querySelectorAll("[data-s]")) {
+  const name = element.dataset.s;
+  if (!marks.has(name)) marks.set(name, []);
+  marks.get(name).push(element);
+}
+const tip = document.getElementById("tip");
+const off = new Set();
+let kept = null; // the estimator that a click chose
+
+function light(name) {
+  for (const [other, elements] of marks) {
+    for (const element of elements) element.classList.toggle("dim", name !== null && other !== name);
+  }
+}
+
+function toggle(name) {
+  if (!off.delete(name)) off.add(name);
+  for (const element of marks.get(name)) {
+    element.classList.toggle("off", off.has(name));
+    if (element.tagName === "BUTTON") element.setAttribute("aria-pressed", String(!off.has(name)));
+  }
+}
+
+function words(point) {
+  const title = point.querySelector("title");
+  if (title) { // else the browser would show it beside ours
+    point.dataset.t = title.textContent;
+    title.remove();
+  }
+  return point.dataset.t;
+}
+
+function hideTip() { tip.hidden = true; }
+
+addEventListener("pointerover", (event) => {
+  const point = event.target.closest("circle[data-s]");
+  if (!point) return hideTip();
+  const panel = point.parentNode.dataset.of;
+  tip.textContent = words(point) + (panel ? `\n${panel}` : "");
+  tip.hidden = false;
+  const at = point.getBoundingClientRect(), size = tip.getBoundingClientRect();
+  tip.style.left = `${Math.max(4, Math.min(at.right + 6, innerWidth - size.width - 4))}px`;
+  tip.style.top = `${Math.max(4, at.top - size.height - 4)}px`;
+});
+addEventListener("scroll", hideTip, { passive: true, capture: true });
+
+for (const [name, elements] of marks) {
+  for (const element of elements) {
+    if (element.tagName === "BUTTON") {
+      element.addEventListener("click", () => toggle(name));
+      element.addEventListener("focus", () => element.matches(":focus-visible") && light(name));
+      element.addEventListener("blur", () => light(kept));
+    } else {
+      element.addEventListener("click", () => light(kept = kept === name ? null : name));
+    }
+  }
+}
+addEventListener("keydown", (event) => {
+  if (event.key === "Escape") { hideTip(); light(kept = null); }
+});
+for (const element of document.querySelectorAll(".howto")) element.hidden = false;

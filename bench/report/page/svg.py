@@ -1,39 +1,77 @@
-"""A figure as inline SVG: no header, no style for the whole page, ids of its own, short numbers."""
+"""A figure as inline SVG: one element a panel, so that a narrow window shows one a row, in the colours of the page."""
 
 import re
+from typing import NamedTuple
 from xml.etree import ElementTree
+
+from bench.report.figures.marks import LEGEND, series_of
+from bench.report.figures.style import Look
 
 SVG, LINK = "http://www.w3.org/2000/svg", "{http://www.w3.org/1999/xlink}href"
 NUMBERS = {"d", "transform", "points", "x", "y", "width", "height", "x1", "x2", "y1", "y2", "cx", "cy", "r"}
 DIGITS = re.compile(r"-?\d+\.\d{3,}(?:e-?\d+)?")
 LARGER = 1.3  # than on paper, at most: a screen is further away
+# What is neither a series nor white on purpose takes the page's colours, which are others in the dark
+INKS = {"#ffffff": "--card", "#000000": "--black", "#262626": "--ink", "#222222": "--ink", "#555555": "--soft",
+        "#bbbbbb": "--faint", "#e5e5e5": "--grid"}  # fmt: skip
+INK = re.compile("|".join(INKS))
 ElementTree.register_namespace("", SVG)
 ElementTree.register_namespace("xlink", LINK[1:].partition("}")[0])
 
 
-def inline(svg: bytes, prefix: str, title: str) -> str:
-    """The `<svg>` element, named `title` for those who cannot see it. All ids begin with the prefix, so that several
+class Inlined(NamedTuple):
+    """Markup, the labels that have ink in it, and the note of its legend, which the page has instead; empty where the
+    figure needs no legend."""
+
+    markup: str
+    labels: list[str]
+    note: str
+
+
+def inline(svg: bytes, prefix: str, title: str) -> Inlined:
+    """The panels, each an `<svg>` named for those who cannot see it, and the figure's own legend unless that names
+    labels. What belongs to a label has the attribute `data-s`. All ids begin with the prefix, so that several figures
     may share a page; numbers are rounded to hundredths of a point."""
     root = ElementTree.fromstring(svg)
     for parent in list(root.iter()):
         for child in list(parent):
             if _tag(child) in ("metadata", "style"):
                 parent.remove(child)
+    points = {group.get("id", ""): group for group in root if group.get("class") == "points"}
+    parts = {part.get("id", ""): part for part in root.iter() if part.get("id", "") != LEGEND}
+    note = root.findtext(f"{{{SVG}}}desc") or ""
+    shared = [child for child in root if _tag(child) == "defs"]
     for element in root.iter():
-        for key, value in element.attrib.items():
-            if key == "id":
-                element.set(key, f"{prefix}-{value}")
-            elif key == LINK:
-                element.set(key, value.replace("#", f"#{prefix}-", 1))
-            elif key in NUMBERS:
-                element.set(key, DIGITS.sub(_short, value))
-            elif "url(#" in value:
-                element.set(key, value.replace("url(#", f"url(#{prefix}-"))
-    width = root.get("viewBox", "0 0 0 0").split()[2]
-    for key in ("width", "height", "version"):
-        root.attrib.pop(key, None)
-    root.attrib |= {"role": "img", "aria-label": title, "style": f"max-width: {LARGER * float(width):.0f}pt"}
-    return ElementTree.tostring(root, encoding="unicode")
+        _mend(element, prefix)
+    found = []
+    for identity, group in points.items():
+        kind = "legend" if identity.startswith("legend") else "axes"
+        part = parts[f"{kind}_{identity.rpartition('_')[2]}"]
+        named = f"{title}: {group.get('data-of')}" if kind == "axes" else f"{title}: legend"
+        width = float(group.get("data-box", "").split()[2])
+        about = {"viewBox": group.attrib.pop("data-box"), "role": "img", "aria-label": named, "class": kind}
+        panel = ElementTree.Element(f"{{{SVG}}}svg", about | {"style": f"max-width: {LARGER * width:.0f}pt"})
+        panel.extend([*([] if found else shared), part, group])
+        found.append(ElementTree.tostring(panel, encoding="unicode"))
+    labels = sorted({element.get("data-s", "") for element in root.iter()} - {""})
+    return Inlined("".join(found), labels, note)
+
+
+def _mend(element: ElementTree.Element, prefix: str) -> None:
+    for key, value in list(element.attrib.items()):
+        if key == "id" and (label := series_of(value)) is not None:
+            element.set("data-s", label)
+            del element.attrib["id"]
+        elif key == "id":
+            element.set(key, f"{prefix}-{value}")
+        elif key == LINK:
+            element.set(key, value.replace("#", f"#{prefix}-", 1))
+        elif key in NUMBERS:
+            element.set(key, DIGITS.sub(_short, value))
+        elif key == "style":
+            element.set(key, INK.sub(lambda match: f"var({INKS[match.group()]})", value))
+        elif "url(#" in value:
+            element.set(key, value.replace("url(#", f"url(#{prefix}-"))
 
 
 def _short(number: re.Match[str]) -> str:
@@ -42,3 +80,23 @@ def _short(number: re.Match[str]) -> str:
 
 def _tag(element: ElementTree.Element) -> str:
     return element.tag.rpartition("}")[2]
+
+
+def swatch(look: Look) -> str:
+    """An SVG of a line with the marker, for the legend of a page."""
+    from matplotlib.markers import MarkerStyle
+
+    marker = MarkerStyle(look.marker)
+    path = marker.get_path().transformed(marker.get_transform())
+    letters = {1: "M", 2: "L", 3: "Q", 4: "C", 79: "Z"}  # matplotlib's codes
+    words = []
+    for ends, code in path.iter_segments(simplify=False):
+        words.append(letters[int(code)] + " ".join(f"{v:.2f}" for v in ends * 7) * (int(code) != 79))
+    dashes = f' stroke-dasharray="{" ".join(map(str, look.dashes))}"' if look.dashes else ""
+    colour = "var(--black)" if look.colour == "#000000" else look.colour
+    return (
+        '<svg class="swatch" viewBox="-14 -6 28 12" role="img" aria-label="line and marker">'
+        f'<path d="M-14 0H14" stroke="{colour}" stroke-width="1.5" fill="none"{dashes}/>'
+        f'<path d="{"".join(words)}" transform="scale(1 -1)" fill="{colour}" stroke="var(--card)" stroke-width=".5"/>'
+        "</svg>"
+    )
