@@ -1,6 +1,7 @@
 """`python -m bench.report DIR...`: collect run directories into tables, a comparison and figures."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -99,11 +100,30 @@ def report(options: argparse.Namespace) -> int:
         command += ["--families", ",".join(options.families)] if options.families else []
         command += ["--part", options.part] if options.part != PART else []
         command += ["--rank-survivors"] if options.rank_survivors else []
-        text = page(collection, compared, paired, drawn, command, options.part, waiting, options.rank_survivors, style)
+        text = page(
+            collection,
+            compared,
+            paired,
+            drawn,
+            command,
+            options.part,
+            waiting,
+            options.rank_survivors,
+            style,
+            _docs(out),
+        )
         replace(stage / PAGE, text.encode())
     print(f"{collection.tables['runs'].num_rows} runs; tables in {out}, figures in {out / 'figures'}")
     print(f"All on one page: {out / PAGE}")
     return 0
+
+
+def _docs(out: Path) -> str:
+    """docs/choosing.md as seen from the folder, where both lie in one checkout; else empty."""
+    root = Path(__file__).resolve().parents[2]
+    choosing = root / "docs" / "choosing.md"
+    inside = out.resolve().is_relative_to(root) and choosing.is_file()
+    return Path(os.path.relpath(choosing, out.resolve())).as_posix() if inside else ""
 
 
 def _loses_no_run(out: Path, collection: Collection) -> None:

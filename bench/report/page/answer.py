@@ -65,26 +65,49 @@ def rankings(collection: Collection, survivors: bool = False) -> list[Ranking]:
     """Of every panel and every criterion that was measured there. `survivors`: configurations of which runs failed or
     diverged are ranked by the runs that are left."""
     found = []
-    values = {c.name: SOURCES[c.name](collection) for c in CRITERIA}
+    for criterion in CRITERIA:
+        rows = SOURCES[criterion.name](collection)
+        found += [
+            ranking for panel in _panels(collection) if (ranking := _of(collection, rows, panel, criterion, survivors))
+        ]
+    order = {panel: i for i, panel in enumerate(_panels(collection))}
+    return sorted(found, key=lambda ranking: order[ranking.panel])
+
+
+def ranked(collection: Collection, panel: Group, criterion: Criterion, survivors: bool, against: str) -> Ranking | None:
+    """Of those among whom the criterion is, and of one more, against which each of them is compared."""
+    return _of(collection, SOURCES[criterion.name](collection), panel, criterion, survivors, against)
+
+
+def _panels(collection: Collection) -> list[Group]:
+    return sorted(set(collection.units[PANEL].itertuples(index=False, name=None)))
+
+
+def _of(
+    collection: Collection,
+    rows: "pd.DataFrame",
+    panel: Group,
+    criterion: Criterion,
+    survivors: bool,
+    against: str | None = None,
+) -> Ranking | None:
+    rows = rows[(rows[PANEL] == list(panel)).all(axis=1) & ~rows.estimator.isin(CONTROLS)]
     claims = collection.units.drop_duplicates(["run", "estimator"])[["run", "estimator", "unbiased"]]
-    notes, remarks = lost(collection.units), mixed(collection.units)
-    for panel in sorted(set(collection.units[PANEL].itertuples(index=False, name=None))):
-        for criterion in CRITERIA:
-            rows = values[criterion.name]
-            rows = rows[(rows[PANEL] == list(panel)).all(axis=1) & ~rows.estimator.isin(CONTROLS)]
-            rows = rows.merge(claims, on=["run", "estimator"])
-            if criterion.among is not None:
-                rows = rows[rows.unbiased.eq(criterion.among).fillna(False).astype(bool)]
-            rows = rows[rows.value.notna() | rows.broken]
-            if len(rows):
-                shared = panel[PANEL.index("trained_with")] != OWN_TRAINING
-                draws = shared if criterion.by_draws is None else criterion.by_draws
-                noted, remarked = (
-                    {key[-1]: words for key, words in of.items() if key[:-1] == panel} for of in (notes, remarks)
-                )
-                by = draws and bool(rows.error.notna().any())
-                found.append(rank(panel, criterion, rows, by, noted, survivors, remarked))
-    return [ranking for ranking in found if ranking.contenders or ranking.behind or ranking.noiseless]
+    rows = rows.merge(claims, on=["run", "estimator"])
+    if criterion.among is not None:
+        rows = rows[rows.unbiased.eq(criterion.among).fillna(False).astype(bool) | (rows.label == against)]
+    rows = rows[rows.value.notna() | rows.broken]
+    if rows.empty:
+        return None
+    shared = panel[PANEL.index("trained_with")] != OWN_TRAINING
+    draws = shared if criterion.by_draws is None else criterion.by_draws
+    notes, remarks = (
+        {key[-1]: words for key, words in of.items() if key[:-1] == panel}
+        for of in (lost(collection.units), mixed(collection.units))
+    )
+    by = draws and bool(rows.error.notna().any())
+    ranking = rank(panel, criterion, rows, by, notes, survivors, remarks, against)
+    return ranking if ranking.contenders or ranking.behind or ranking.noiseless else None
 
 
 def rank(
@@ -95,6 +118,7 @@ def rank(
     notes: dict[str, str],
     survivors: bool = False,
     remarks: dict[str, str] | None = None,
+    against: str | None = None,
 ) -> Ranking:
     """The contenders among rows with the columns label, seed, value, error and broken.
 
@@ -103,6 +127,7 @@ def rank(
         notes: of labels, which of their runs failed or diverged.
         survivors: as in `rankings`.
         remarks: of labels, what else is to be said of their runs, and keeps none from being ranked.
+        against: the label that each is compared with; the first by default.
     """
     noiseless: list[str] = []
     notes = dict(notes)
@@ -125,11 +150,13 @@ def rank(
         rows = rows[rows.label.isin(labels)]
     remarks = remarks or {}
     said = {label: ", ".join(filter(None, [notes.get(label), remarks.get(label)])) for label in notes | remarks}
-    contenders = _contenders(criterion, rows, draws, said) if len(rows) else []
+    contenders = _contenders(criterion, rows, draws, said, against) if len(rows) else []
     return Ranking(panel, criterion, contenders, [f"{b} ({said[b]})" for b in behind], noiseless, draws)
 
 
-def _contenders(criterion: Criterion, rows: "pd.DataFrame", draws: bool, notes: dict[str, str]) -> list[Contender]:
+def _contenders(
+    criterion: Criterion, rows: "pd.DataFrame", draws: bool, notes: dict[str, str], against: str | None = None
+) -> list[Contender]:
     """All labels of the rows, the best first; values are logs already where the criterion is a ratio."""
     tables: Any = rows.groupby(["label", "seed"])[["value", "error"]].mean().unstack("seed")
     values, errors = tables["value"], tables["error"].to_numpy(float)
@@ -137,17 +164,18 @@ def _contenders(criterion: Criterion, rows: "pd.DataFrame", draws: bool, notes: 
     compared = _compared(criterion, sign * values.to_numpy(float), errors if draws else None)
     back = np.exp if criterion.ratio else np.asarray
     n, contenders = values.notna().sum(axis=1).to_numpy(), list[Contender]()
-    first, *_ = order = compared.order()
+    order = compared.order()
+    first = list(values.index).index(against) if against in values.index else order[0]
     for i in order:
         value = _interval(sign * compared.mean[i], compared.half[i], n[i], back)
         if criterion.not_negative:
             value = value._replace(low=max(value.low, 0.0))
         shared = int((values.iloc[first].notna() & values.iloc[i].notna()).sum())
         half = compared.half_difference[first, i]
-        against = _interval(sign * compared.difference[first, i], half, shared, back)
+        ratio = _interval(sign * compared.difference[first, i], half, shared, back)
         probability = compared.probability(first, i) if len(contenders) == 1 else float("nan")
         label, separated = str(values.index[i]), bool(compared.separated[first, i])
-        contenders.append(Contender(label, value, against, separated, probability, notes.get(label, "")))
+        contenders.append(Contender(label, value, ratio, separated, probability, notes.get(label, "")))
     return contenders
 
 

@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bench.report.collection.collect import PANEL, UNIT, Collection
+from bench.report.collection.collect import PANEL, UNIT, Collection, Group
 from bench.report.figures.catalogue import AT_CHECKPOINTS
 from bench.report.figures.panels import title
 from bench.report.figures.style import Looks, looks
@@ -17,6 +17,7 @@ from bench.report.page.criteria import CRITERIA
 from bench.report.page.listing import comparison_listing, endings_listing, pairs_listing, runs_listing
 from bench.report.page.numbers import number
 from bench.report.page.pictures import galleries
+from bench.report.page.sentences import Sentence, sentences
 from bench.report.page.statements import ALL_AT_ONCE, cell, details
 from bench.report.page.svg import inline, swatch
 from bench.tables.schema import OWN_TRAINING, STATUSES
@@ -24,11 +25,13 @@ from bench.tables.schema import OWN_TRAINING, STATUSES
 if TYPE_CHECKING:
     import pandas as pd
 
+AMONG = (True, False, None)
+CLAIMS = {True: "claim to be unbiased", False: "claim to be biased", None: "all"}
 HERE = Path(__file__).parent
 
 
 class PageFigure(NamedTuple):
-    """A figure of the page. `note` and `legend`, of each label a swatch, stand where the file has a legend of labels."""
+    """`note` and `legend`, of each label a swatch, stand where the file has a legend of labels."""
 
     name: str
     svg: str
@@ -48,6 +51,7 @@ def page(
     unfinished: int,
     survivors: bool = False,
     style: Looks | None = None,
+    docs: str = "",
 ) -> str:
     """The whole page.
 
@@ -58,6 +62,7 @@ def page(
         part: of the gradient, in the figures.
         unfinished: run directories that are not complete.
         survivors: whether configurations of which runs failed or diverged are ranked by the others.
+        docs: where docs/choosing.md is, as the page may link to it; empty where it is not.
         style: how each label is drawn; as `looks` has it unless given.
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -87,7 +92,8 @@ def page(
         standing=_standing(collection, unfinished),
         families=sorted(collection.units.family.unique()),
         setting=setting(collection),
-        sections=_sections(found, drawn),
+        sections=_sections(found, drawn, sentences(collection, found, survivors)),
+        docs=docs,
         criteria=CRITERIA,
         details=details(found),
         all_at_once=ALL_AT_ONCE,
@@ -110,14 +116,16 @@ def _title(names: list[str]) -> str:
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
-def _sections(found: list[Ranking], drawn: list[PageFigure]) -> list[dict[str, Any]]:
+def _sections(found: list[Ranking], drawn: list[PageFigure], said: dict[Group, Sentence]) -> list[dict[str, Any]]:
     """Own trajectories and shared checkpoints, each with its answers and figures: they are never mixed."""
     sections = []
     for shared in (False, True):
         of = [v for v in found if (v.panel[PANEL.index("trained_with")] != OWN_TRAINING) == shared]
         figures = [figure for figure in drawn if (figure.name in AT_CHECKPOINTS) == shared]
         if of or figures:
-            asked = [c for c in CRITERIA if any(v.criterion == c for v in of)]
+            asked = sorted(
+                (c for c in CRITERIA if any(v.criterion == c for v in of)), key=lambda c: AMONG.index(c.among)
+            )
             panels = list(dict.fromkeys(v.panel for v in of))
             rows = [
                 (
@@ -127,6 +135,8 @@ def _sections(found: list[Ranking], drawn: list[PageFigure]) -> list[dict[str, A
                 for panel in panels
             ]
             sections.append({"shared": shared, "criteria": asked, "rows": rows, "figures": figures})
+            sections[-1]["groups"] = [(CLAIMS[a], sum(c.among is a for c in asked)) for a in AMONG]
+            sections[-1]["sentences"] = [said[panel] for panel in panels if panel in said]
             sections[-1]["facts"] = shared_facts([figure.caption for figure in figures])
     return sections
 

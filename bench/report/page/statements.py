@@ -6,6 +6,7 @@ from bench.report.figures.panels import title
 from bench.report.page.answer import Ranking
 from bench.report.page.listing import Cell, Listing
 from bench.report.page.numbers import bounded, nats, percent
+from bench.report.page.sentences import listed
 
 ALL_AT_ONCE = (
     "All intervals and probabilities of a criterion hold together with 95 %: Tukey's studentised range over the "
@@ -29,7 +30,7 @@ def cell(ranking: Ranking) -> dict[str, Any]:
     elif not ties:
         statement, kind = f"{better} than all others", "separated"
     else:
-        statement, kind = f"ties with {ties[0] if len(ties) == 1 else f'{len(ties)} others'}", "tied"
+        statement, kind = f"ties with {listed(ties)}", "tied"
     shown = {"label": first.label, "note": first.note, "value": _valued(ranking, 0), "statement": statement}
     return shown | {"kind": kind} | aside
 
