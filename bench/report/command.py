@@ -11,16 +11,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bench.files import replace
-from bench.report.collection.collect import Collection, collect, find, unfinished, widened
+from bench.report.collection.collect import BASELINE, Collection, collect, find, unfinished, widened
 from bench.report.collection.compare import comparison, to_arrow
 from bench.report.collection.folder import rewritten
 from bench.report.collection.pairs import pairs
+from bench.report.collection.ranks import ranks
 from bench.report.collection.saved import read_saved, write_tables
 from bench.report.figures.catalogue import AT_CHECKPOINTS, FIGURES, applicable, rendered
 from bench.report.figures.style import Looks, looks, write_files
 from bench.report.page.html import page
 from bench.report.show import show_comparison, show_endings
-from bench.tables.columns import COMPARISON, PAIRS
+from bench.tables.columns import COMPARISON, PAIRS, RANKS
 from bench.tables.sentence import in_one_sentence
 from bench.tables.store import SchemaError
 from bench.terminal import Parser, plain, progress_bar, to_its_end
@@ -45,6 +46,12 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         "--families", type=lambda text: text.split(","), metavar="F,...", help="these latent families only"
     )
     parser.add_argument("--part", default=PART, help=f"part of the gradient in the figures (default: {PART})")
+    parser.add_argument(
+        "--baseline",
+        default=BASELINE,
+        metavar="LABEL",
+        help=f"what the table ranks compares all others with (default: {BASELINE})",
+    )
     parser.add_argument(
         "--rank-survivors",
         action="store_true",
@@ -82,6 +89,9 @@ def report(options: argparse.Namespace) -> int:
     own = out.resolve() in found  # the report that is read is the one that is written
     if own:
         _loses_no_run(out, collection)
+    if options.baseline != BASELINE and not _has(collection, options.baseline):
+        raise SchemaError(f"--baseline: no run is of {options.baseline!r}.")
+    collection = collection._replace(baseline=options.baseline)
     style = looks(collection.units.label)  # before choosing families, so that colours do not depend on the choice
     whole, collection = collection, _of_families(collection, options.families)
     compared, paired = comparison(collection), pairs(collection)
@@ -99,6 +109,7 @@ def report(options: argparse.Namespace) -> int:
         command = ["python", "-m", "bench.report", *map(str, options.directories)]
         command += ["--families", ",".join(options.families)] if options.families else []
         command += ["--part", options.part] if options.part != PART else []
+        command += ["--baseline", options.baseline] if options.baseline != BASELINE else []
         command += ["--rank-survivors"] if options.rank_survivors else []
         text = page(
             collection,
@@ -126,6 +137,10 @@ def _docs(out: Path) -> str:
     return Path(os.path.relpath(choosing, out.resolve())).as_posix() if inside else ""
 
 
+def _has(collection: Collection, baseline: str) -> bool:
+    return baseline in {*collection.units.label, *collection.units.label.str.partition(" ")[0]}
+
+
 def _loses_no_run(out: Path, collection: Collection) -> None:
     """Raises SchemaError where the only copy of a run would be overwritten by tables without it."""
     kept = set(collection.tables["runs"]["run"].to_pylist())
@@ -138,7 +153,11 @@ def _loses_no_run(out: Path, collection: Collection) -> None:
 def _tables(collection: Collection, compared: "pd.DataFrame", paired: "pd.DataFrame") -> dict[str, pa.Table]:
     """The tables of the report."""
     tables = collection.tables | {"runs": widened(collection.tables["runs"])}
-    return tables | {"comparison": to_arrow(compared, COMPARISON), "pairs": to_arrow(paired, PAIRS)}
+    return tables | {
+        "comparison": to_arrow(compared, COMPARISON),
+        "pairs": to_arrow(paired, PAIRS),
+        "ranks": to_arrow(ranks(collection), RANKS),
+    }
 
 
 def _draw(asked: list[str], collection: Collection, style: Looks, part: str, to: Path) -> dict[str, bytes]:

@@ -102,6 +102,9 @@ def tables(row: dict, variance=1.0, bias=0.0, evaluations=1.0, time=1.0, *, refe
                     "reference_draws": 0,
                     "reference_norm_sq": size * scale * 0.4,
                 }
+                norm = measured["reference_norm_sq"]
+                measured |= {"bias_sq_scaled": 0.8 * shift, "bias_sq_scaled_se": 0.8 * 0.004 * variance}
+                measured |= {"variance_scaled": norm * noise / measured["norm_sq"], "variance_scaled_se": noise / 20}
             gradient.append(
                 key | {"step": step, "estimator": row["estimator"], "trained_with": "own", "part": part} | measured
             )

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 PANEL = ["family", "objective", "setting", "trained_with", "checkpoint"]  # what is never mixed in one panel
+BASELINE = "rloo"  # unbiased, for every family, and its only hyper-parameter is the number of evaluations
 OWN_TRAJECTORY = -1  # the checkpoint of a run on its own trajectory; else the step of a shared one
 UNIT = [*PANEL, "label"]
 Group = tuple[Any, ...]  # the values of PANEL or of UNIT that some rows have in common
@@ -30,12 +31,14 @@ class Collection(NamedTuple):
 
     The columns of `units`: run, estimator, seed, status, reason, unbiased, code, those of PANEL, label, and
     `conditions`: the part of the setting that says how runs were trained or measured differently. `directories` are
-    those of the runs, where they were read from run directories.
+    those of the runs, where they were read from run directories; `baseline` is what all others are compared with in
+    table `ranks`.
     """
 
     tables: dict[str, pa.Table]
     units: "pd.DataFrame"
     directories: dict[str, Path] = {}
+    baseline: str = BASELINE
 
     def joined(self, table: str) -> "pd.DataFrame":
         """The rows of a table next to their unit's columns; runs that ended well only. An infinity is NaN: neither is

@@ -65,7 +65,8 @@ def comparison(collection: Collection) -> "pd.DataFrame":
 
 def to_arrow(table: "pd.DataFrame", columns: dict[str, Column]) -> pa.Table:
     """A table of the report with the types of its columns; NaN, and the checkpoint OWN_TRAJECTORY, are null."""
-    table = table.assign(checkpoint=table.checkpoint.astype("Int64").mask(table.checkpoint == OWN_TRAJECTORY))
+    if "checkpoint" in table:
+        table = table.assign(checkpoint=table.checkpoint.astype("Int64").mask(table.checkpoint == OWN_TRAJECTORY))
     schema = pa.schema([pa.field(name, column.type) for name, column in columns.items()])
     return pa.Table.from_pandas(table, schema, preserve_index=False).replace_schema_metadata(None)
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from bench.report.collection.collect import Collection
-from bench.report.figures import bias, budget, parameter, points, temperature
+from bench.report.figures import bias, budget, heat, parameter, plane, points, temperature
 from bench.report.figures.curves import elbo_vs_seconds, elbo_vs_step, variance_vs_step
 from bench.report.figures.panels import Missing
 from bench.report.figures.style import RC, Looks, contents
@@ -22,12 +22,15 @@ FIGURES: dict[str, Callable[[Collection, Looks, str], "Figure"]] = {
     "variance_vs_seconds": points.variance_vs_seconds,
     "final_elbo": points.final_elbo,
     "bias": bias.bias,
+    "bias_vs_variance": plane.bias_vs_variance,
     "error_vs_budget": budget.error_vs_budget,
+    "ratio_to_baseline": heat.ratio_to_baseline,
     "bias_vs_temperature": temperature.bias_vs_temperature,
     "variance_vs_parameter": parameter.variance_vs_parameter,
 }
 AT_CHECKPOINTS = {
-    f"shared_{name}": name for name in ("variance_vs_evaluations", "variance_vs_seconds", "bias", "error_vs_budget")
+    f"shared_{name}": name
+    for name in ("variance_vs_evaluations", "variance_vs_seconds", "bias", "bias_vs_variance", "error_vs_budget")
 }
 
 

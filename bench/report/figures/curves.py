@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from bench.report.collection.bounds import with_bound
 from bench.report.collection.collect import PANEL, UNIT, Collection, Group
 from bench.report.collection.statistics import summarise
 from bench.report.figures import points
@@ -43,7 +44,7 @@ def elbo_vs_seconds(collection: Collection, looks: Looks, part: str) -> "Figure"
 
 
 def _bound_curves(collection: Collection, looks: Looks, x: str, label: str) -> "Figure":
-    rows = points.with_bound(collection.joined("objective"))
+    rows = with_bound(collection.joined("objective"))
     split = "test" if (rows.split == "test").any() else "train"  # a problem without a VAE has nothing held out
     rows = rows[rows.split == split]
     if x == "seconds":

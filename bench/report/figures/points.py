@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from bench.report.collection.bounds import with_bound
 from bench.report.collection.collect import PANEL, UNIT, Collection, Group
 from bench.report.collection.compare import comparison
 from bench.report.collection.gradients import last
@@ -22,11 +23,6 @@ if TYPE_CHECKING:
 
 ROW = 0.21  # inches for each name of a list
 PRICES = {"evaluations": "evaluations", "seconds_gradient": "seconds"}
-
-
-def with_bound(objective: "pd.DataFrame") -> "pd.DataFrame":
-    """The rows with a column `bound`: what the estimator optimises, elbo or iwae."""
-    return objective.assign(bound=objective.elbo.where(objective.objective != "iwae", objective.iwae))
 
 
 def bound_name(key: Group, split: str) -> str:

@@ -18,6 +18,8 @@ TITLES = {
     "variance_vs_seconds": "Noise against time",
     "final_elbo": "Final bound",
     "bias": "Relative squared bias and noise",
+    "bias_vs_variance": "Bias against noise",
+    "ratio_to_baseline": "Every estimator on every problem",
     "error_vs_budget": "Error of an average of draws",
     "bias_vs_temperature": "Bias against temperature",
 }

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from bench.report.collection.bounds import last_bound
 from bench.report.collection.collect import Collection
-from bench.report.collection.gradients import last, priced
+from bench.report.collection.gradients import priced
 from bench.report.collection.times import TIME_FLOOR, timings
-from bench.report.figures.points import with_bound
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -114,12 +114,8 @@ def _mse(collection: Collection) -> "pd.DataFrame":
 
 
 def _bound(collection: Collection) -> "pd.DataFrame":
-    rows = with_bound(collection.joined("objective"))
-    held_out = (rows.split == "test").groupby(rows.run).transform("any")
-    rows = last(rows[rows.split == held_out.map({True: "test", False: "train"})].assign(estimator=""), "split")
-    names = collection.units[["run", "estimator"]].drop_duplicates("run")
-    rows = rows.drop(columns="estimator").merge(names, on="run")
-    return rows.assign(value=rows.bound, error=np.nan, broken=rows.bound.isna())
+    rows = last_bound(collection)
+    return rows.assign(error=np.nan, broken=rows.value.isna())
 
 
 def _seconds(collection: Collection) -> "pd.DataFrame":
