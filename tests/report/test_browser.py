@@ -20,10 +20,11 @@ def chromium(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory):
-    """Two families, eight configurations, two seeds, and a figure; read only."""
+    """Two families, eight configurations, two seeds, and two figures; read only."""
     root = tmp_path_factory.mktemp("sweep")
     collection(root, families=("bernoulli", "vq"), estimators=ESTIMATORS[-8:], seeds=(0, 1))
-    assert main([str(root), "--only", "final_elbo"]) == 0
+    only = [word for name in ("final_elbo", "variance_vs_step") for word in ("--only", name)]
+    assert main([str(root), *only]) == 0
     return root / "report" / "report.html"
 
 
@@ -106,16 +107,20 @@ def test_nothing_is_wider_than_the_window(chromium, report, width):
     assert chromium.evaluate("document.querySelector('.card svg').getBoundingClientRect().width") <= width
 
 
+STYLE = "getComputedStyle(document.querySelector('{of}')).{what}"
+
+
 def test_dark_and_light(chromium, report):
-    grounds = []
+    """Figures too: their ground is the card's, and their words are as readable as the page's."""
+    seen = []
     for dark in (False, True):
         chromium.open(report, dark=dark)
-        grounds.append(chromium.evaluate("getComputedStyle(document.body).backgroundColor"))
-        assert (
-            chromium.evaluate("getComputedStyle(document.querySelector('.card')).backgroundColor")
-            == "rgb(255, 255, 255)"
-        )
-    assert grounds == ["rgb(255, 255, 255)", "rgb(20, 23, 27)"]
+        seen.append([chromium.evaluate(STYLE.format(of=of, what="backgroundColor")) for of in ("body", ".card")])
+        words = chromium.evaluate(STYLE.format(of=".card svg.axes text", what="fill"))
+        assert words == chromium.evaluate(STYLE.format(of="body", what="color"))
+        painted = chromium.evaluate("Array.from(document.querySelectorAll('.card [style]'), e => e.style.cssText)")
+        assert not [style for style in painted if "255, 255, 255" in style or "rgb(0, 0, 0)" in style]
+    assert seen == [["rgb(255, 255, 255)"] * 2, ["rgb(20, 23, 27)", "rgb(26, 30, 36)"]]
 
 
 def test_hostile_names_are_names(chromium, hostile_report):
@@ -129,8 +134,9 @@ def test_hostile_names_are_names(chromium, hostile_report):
     assert all(any(text in label for label in labels) for text in TEXTS)
     assert chromium.evaluate("document.scripts.length") == 1
     assert chromium.evaluate("document.querySelectorAll('img:not(.strip), [onerror], [onmouseover]').length") == 0
-    words = chromium.evaluate("document.querySelector('#figure-final_elbo svg').textContent")
+    words = chromium.evaluate("document.querySelector('#figure-final_elbo .panels').textContent")
     assert all(text in words for text in TEXTS)
+    chromium.evaluate("document.querySelector('.legend button').click()")
 
 
 def test_a_script_of_another_is_refused(chromium, hostile_report, tmp_path):

@@ -2,7 +2,7 @@
 
 A problem is a panel of the report. In problem p and seed s, d_ps is the difference from the baseline, of the logs of a
 noise or of the bounds. The model is d_ps = mu + a_p + e_ps, problems and seeds drawn at random, so problems are the
-sample: the interval of mu is Student's t over the means of the problems, whose spread holds that of the seeds too. A few
+sample: the interval of mu is Student's t over the means of the problems, whose spread holds that of the seeds too. Few
 problems may agree by chance, so their spread counts as no less than the seeds alone would make it. Of a single problem
 the seeds are the sample, and nothing is said of another problem.
 
@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from bench.report.collection.bounds import last_bound
-from bench.report.collection.collect import PANEL, Collection, Group
+from bench.report.collection.collect import PANEL, UNIT, Collection, Group
+from bench.report.collection.endings import lost
 from bench.report.collection.gradients import priced
 from bench.report.collection.simultaneous import LEVEL
 from bench.report.collection.times import TIME_FLOOR
@@ -72,9 +73,10 @@ def ranks(collection: Collection) -> "pd.DataFrame":
 
 
 def differences(collection: Collection, quantity: Quantity) -> tuple[str, Differences]:
-    """The label of the baseline, and the differences from it; empty where no problem has it."""
+    """The label of the baseline, and the differences from it; empty where no problem has it. A configuration of which
+    runs failed or diverged has none on that problem: its other runs alone would flatter it."""
     rows = _values(collection, quantity)
-    rows = rows[rows.value.notna()]
+    rows = rows[rows.value.notna() & ~rows.set_index(UNIT).index.isin(list(lost(collection.units)))]
     baseline = baseline_of(rows, collection.baseline)
     found: Differences = {}
     for key, panel in rows.groupby(PANEL, sort=True):
@@ -91,8 +93,8 @@ def baseline_of(rows: "pd.DataFrame", name: str) -> str:
     if (rows.label == name).any() or rows.empty:
         return name
     of = rows[rows.label.str.partition(" ")[0] == name]
-    counts = of.groupby("label").apply(lambda r: r[PANEL].drop_duplicates().shape[0], include_groups=False)
-    return str(counts.sort_values(ascending=False, kind="stable").index[0]) if len(of) else name
+    counts = of[[*PANEL, "label"]].drop_duplicates().label.value_counts()
+    return min(map(str, counts.index), key=lambda label: (-counts[label], label), default=name)
 
 
 def compared(found: Differences, quantity: Quantity, baseline: str) -> list[dict[str, Any]]:

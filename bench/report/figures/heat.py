@@ -73,7 +73,7 @@ def _cell(
 
 def _reasons(collection: Collection) -> dict[tuple[Group, str], str]:
     """Why a label has no number on a problem."""
-    units = collection.units[collection.units.status != "done"]
+    units: Any = collection.units[collection.units.status != "done"]
     return {
         (tuple(getattr(u, k) for k in PANEL), str(u.label)): f"{u.status}: {u.reason or 'no reason given'}"
         for u in units.itertuples()

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakKeyDictionary
 from xml.sax.saxutils import escape, quoteattr
 
@@ -114,7 +114,7 @@ def _circle(point: Point, figure: "Figure") -> str:
     return f"<circle data-s={quoteattr(point.label)} {about}><title>{words}</title></circle>"
 
 
-def _box(artist: "Axes | object", figure: "Figure") -> str:
+def _box(artist: Any, figure: "Figure") -> str:
     """`x y width height` in the SVG's units: points from the upper left corner."""
     extent = artist.get_tightbbox(figure.canvas.get_renderer())  # type: ignore[attr-defined]
     (x0, y1), (x1, y0) = (_place(corner, figure) for corner in ((extent.x0, extent.y0), (extent.x1, extent.y1)))

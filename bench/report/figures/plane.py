@@ -49,6 +49,9 @@ def bias_vs_variance(collection: Collection, looks: Looks, part: str) -> "Figure
                 _mark(ax, noise, bias, looks[name])
             words = bounded(*bias) if bias.low > 0 else f"at most {number(max(bias.high, LEAST))}"
             point(ax, name, noise.mean, _height(bias), f"squared bias {words}; noise {bounded(*noise)}")
+        ends = np.array([(noise.mean, _height(bias)) for noise, bias in found.values()])
+        ax.set_xlim(ends[:, 0].min() / 2.5, ends[:, 0].max() * 2.5)  # bars may reach further
+        ax.set_ylim(ends[:, 1].min() / 6, ends[:, 1].max() * 2.5)
         clean_log_axis(ax.xaxis)
         clean_log_axis(ax.yaxis)
     legend(figure, rows.label, looks, NOTE)
@@ -78,7 +81,6 @@ def _mark(ax: "Axes", noise: Interval, bias: Interval, look: Look) -> None:
     elif not told:
         arrow = {"arrowstyle": "->", "color": look.colour, "shrinkA": 0, "shrinkB": 0}
         ax.annotate("", (noise.mean, y / 4), (noise.mean, y), arrowprops=arrow)
-        ax.plot(noise.mean, y / 5, ",", alpha=0)  # the arrow alone would not widen the axis
     face: Any = {"markerfacecolor": look.colour if told else "white", "markeredgewidth": 0.9}
     ax.plot(noise.mean, y, marker=look.marker, linestyle="none", color=look.colour, zorder=3, **face)
 
@@ -89,10 +91,8 @@ def _lines_of_equal_error(ax: "Axes", found: dict[str, tuple[Interval, Interval]
     lowest = min(min(noise.mean for noise, _ in found.values()), min(_height(bias) for _, bias in found.values()))
     for power in range(int(np.floor(np.log10(lowest))) + 1, int(np.ceil(np.log10(largest))) + 1):
         share = np.concatenate([np.logspace(-6, -0.31, 60), 1 - np.logspace(-0.31, -6, 60)])
-        ax.plot(
-            10.0**power * share, 10.0**power * (1 - share), color="#BBBBBB", linewidth=0.7, linestyle=":", zorder=0,
-            scalex=False, scaley=False,
-        )  # fmt: skip
+        line = 10.0**power * share, 10.0**power * (1 - share)
+        ax.plot(*line, color="#BBBBBB", linewidth=0.7, linestyle=":", zorder=0)
 
 
 def _temperatures(collection: Collection) -> dict[str, tuple[str, float | None]]:

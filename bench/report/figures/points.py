@@ -8,17 +8,16 @@ from bench.report.collection.collect import PANEL, UNIT, Collection, Group
 from bench.report.collection.compare import comparison
 from bench.report.collection.gradients import last
 from bench.report.collection.statistics import Interval, draws_interval, summarise
+from bench.report.figures.ground import bars_of, roomy, staircase
 from bench.report.figures.marks import point, series
-from bench.report.figures.panels import BARS, barred, clean_log_axis, grid, panels, title
+from bench.report.figures.panels import BARS, barred, grid, panels, title
 from bench.report.figures.place import label_points
 from bench.report.figures.style import Looks
 from bench.report.page.numbers import bounded, nats
 from bench.tables.schema import OWN_TRAINING
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 ROW = 0.21  # inches for each name of a list
@@ -31,13 +30,14 @@ def bound_name(key: Group, split: str) -> str:
 
 
 def variance_vs_evaluations(collection: Collection, looks: Looks, part: str) -> "Figure":
-    """Noise against evaluations of the cost; equal products lie on the grey lines."""
+    """Noise against evaluations of the cost; equal products lie on the dotted lines. The steps are the least noise for
+    a price, the band around them the least of the bars' ends."""
     return _price(collection, looks, part, "evaluations", "cost evaluations per example and gradient")
 
 
 def variance_vs_seconds(collection: Collection, looks: Looks, part: str) -> "Figure":
-    """Noise against the time of a gradient, both with their error; equal work-normalised variances lie on the grey
-    lines."""
+    """Noise against the time of a gradient, both with their error; equal work-normalised variances lie on the dotted
+    lines. The steps are the least noise for a price, the band around them the least of the bars' ends."""
     return _price(collection, looks, part, "seconds_gradient", "time per gradient (s)")
 
 
@@ -75,7 +75,8 @@ def _price(collection: Collection, looks: Looks, part: str, price: str, label: s
             point(ax, r.label, r[price], r["mean"], words + bounded(r[price], r[f"{price}_low"], r[f"{price}_high"]))
         ax.set(xscale="log", yscale="log", xlabel=label, ylabel=f"noise variance, {part} (nats²)")
         ax.set_title(title(key))
-        _roomy(ax, rows, price)
+        staircase(ax, rows, price)
+        roomy(ax, rows, price)
         words = f"lower left is better; bars: 95 % {bars}"
         words += f"\nzero variance: {', '.join(silent.label)}" if len(silent) else ""
         notes.append(ax.text(0.015, 0.015, words, transform=ax.transAxes, fontsize=7, style="italic", color="#555555"))
@@ -84,26 +85,11 @@ def _price(collection: Collection, looks: Looks, part: str, price: str, label: s
     for ax, rows, note in zip(axes, shown, notes, strict=True):
         if len(rows):
             names = list(rows.label)
-            bars = _bars(ax, rows, price)
-            label_points(ax, list(rows[price]), list(rows["mean"]), names, [looks[n].colour for n in names], note, bars)
+            taken = bars_of(ax, rows, price)
+            label_points(
+                ax, list(rows[price]), list(rows["mean"]), names, [looks[n].colour for n in names], note, taken
+            )
     return figure
-
-
-def _bars(ax: "Axes", rows: "pd.DataFrame", price: str) -> "np.ndarray":
-    """The boxes `[n, 4]` of the bars within the axes, in pixels."""
-    import numpy as np
-
-    found = []
-    frame = np.array(ax.get_window_extent().extents)
-    for _, r in rows.iterrows():
-        for low, high in (
-            ((r[price], r.low), (r[price], r.high)),
-            ((r[f"{price}_low"], r["mean"]), (r[f"{price}_high"], r["mean"])),
-        ):
-            ends = ax.transData.transform([low, high])
-            if np.isfinite(ends).all():
-                found.append([*np.maximum(ends[0] - 1, frame[:2]), *np.minimum(ends[1] + 1, frame[2:])])
-    return np.array(found).reshape(-1, 4)
 
 
 def _noise(rows: "pd.DataFrame") -> "tuple[pd.DataFrame, str]":
@@ -116,24 +102,6 @@ def _noise(rows: "pd.DataFrame") -> "tuple[pd.DataFrame, str]":
     found = [(*key, *draws_interval(of.variance_noise, of.variance_noise_se)) for key, of in groups]
     frame = pd.DataFrame(found, columns=[*UNIT, *Interval._fields])
     return frame.assign(low=frame.low.where(frame.low > 0)), "by the draws"
-
-
-def _roomy(ax: "Axes", rows: "pd.DataFrame", price: str) -> None:
-    """Limits that leave room for names, and the lines of equal product."""
-    import numpy as np
-
-    if rows.empty:
-        return
-    x, y = np.log10(rows[price]), np.log10(rows["mean"])
-    (x0, x1), (y0, y1) = (x.min(), x.max()), (y.min(), y.max())
-    width, height = max(x1 - x0, 0.5), max(y1 - y0, 0.5)
-    limits = x0 - 0.2 * width, x1 + 0.4 * width, y0 - 0.2 * height, y1 + 0.12 * height
-    ax.set(xlim=10.0 ** np.array(limits[:2]), ylim=10.0 ** np.array(limits[2:]))
-    ends = np.array(limits[:2])
-    for product in np.arange(np.floor(limits[0] + limits[2]), np.ceil(limits[1] + limits[3]) + 1):
-        ax.plot(10**ends, 10 ** (product - ends), color="#BBBBBB", linewidth=0.7, linestyle=":", zorder=0)
-    clean_log_axis(ax.xaxis)
-    clean_log_axis(ax.yaxis)
 
 
 def final_elbo(collection: Collection, looks: Looks, part: str) -> "Figure":

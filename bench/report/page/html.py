@@ -4,19 +4,23 @@ import base64
 import hashlib
 import shlex
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bench.report.collection.collect import PANEL, UNIT, Collection, Group
+from bench.report.collection.ranks import ranks
 from bench.report.figures.catalogue import AT_CHECKPOINTS
 from bench.report.figures.panels import title
 from bench.report.figures.style import Looks, looks
 from bench.report.page.answer import Ranking, rankings
+from bench.report.page.averaged import MOST, averages
 from bench.report.page.captions import Caption, caption, setting, shared_facts
 from bench.report.page.criteria import CRITERIA
 from bench.report.page.listing import comparison_listing, endings_listing, pairs_listing, runs_listing
 from bench.report.page.numbers import number
 from bench.report.page.pictures import galleries
+from bench.report.page.problems import ranks_listing
 from bench.report.page.sentences import Sentence, sentences
 from bench.report.page.statements import ALL_AT_ONCE, cell, details
 from bench.report.page.svg import inline, swatch
@@ -38,7 +42,7 @@ class PageFigure(NamedTuple):
     caption: Caption
     command: str
     note: str
-    legend: "list[tuple[str, str]]"
+    legend: Sequence[tuple[str, str]]
 
 
 def page(
@@ -83,7 +87,12 @@ def page(
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     best = {(*v.panel, v.contenders[0].label) for v in found if v.contenders}
-    listings = [comparison_listing(compared), pairs_listing(paired, best), runs_listing(collection)]
+    listings = [
+        ranks_listing(ranks(collection)),
+        comparison_listing(compared),
+        pairs_listing(paired, best),
+        runs_listing(collection),
+    ]
     return environment.get_template("page.html.j2").render(
         title=_title(sorted({str(run["name"]) for run in _runs(collection)})),
         script=Markup(script),
@@ -98,6 +107,8 @@ def page(
         details=details(found),
         all_at_once=ALL_AT_ONCE,
         drawn=len(drawn),
+        averages=averages(collection),
+        most=MOST,
         galleries=galleries(collection, list(compared[UNIT].itertuples(index=False, name=None))),
         listings=[listing for listing in listings if listing.rows],
         endings=endings_listing(collection.units),
@@ -118,7 +129,7 @@ def _title(names: list[str]) -> str:
 
 def _sections(found: list[Ranking], drawn: list[PageFigure], said: dict[Group, Sentence]) -> list[dict[str, Any]]:
     """Own trajectories and shared checkpoints, each with its answers and figures: they are never mixed."""
-    sections = []
+    sections: list[dict[str, Any]] = []
     for shared in (False, True):
         of = [v for v in found if (v.panel[PANEL.index("trained_with")] != OWN_TRAINING) == shared]
         figures = [figure for figure in drawn if (figure.name in AT_CHECKPOINTS) == shared]
@@ -134,10 +145,11 @@ def _sections(found: list[Ranking], drawn: list[PageFigure], said: dict[Group, S
                 )
                 for panel in panels
             ]
-            sections.append({"shared": shared, "criteria": asked, "rows": rows, "figures": figures})
-            sections[-1]["groups"] = [(CLAIMS[a], sum(c.among is a for c in asked)) for a in AMONG]
-            sections[-1]["sentences"] = [said[panel] for panel in panels if panel in said]
-            sections[-1]["facts"] = shared_facts([figure.caption for figure in figures])
+            section: dict[str, Any] = {"shared": shared, "criteria": asked, "rows": rows, "figures": figures}
+            section["groups"] = [(CLAIMS[a], sum(c.among is a for c in asked)) for a in AMONG]
+            section["sentences"] = [said[panel] for panel in panels if panel in said]
+            section["facts"] = shared_facts([figure.caption for figure in figures])
+            sections.append(section)
     return sections
 
 

@@ -129,4 +129,36 @@ for (const [name, elements] of marks) {
 addEventListener("keydown", (event) => {
   if (event.key === "Escape") { hideTip(); light(kept = null); }
 });
+// The slider: squared bias + noise / M, as the page's own numbers for M = 1.
+function digits(value) {
+  if (value === 0) return "0";
+  const size = Math.abs(value);
+  if (size >= 1000 && size < 1e5) return value.toFixed(0);
+  if (size >= 1e-3 && size < 1e5) return value.toPrecision(3);
+  return value.toExponential(1).replace(/e([+-])(\d)$/, "e$10$2").replace("-", "\u2212").replace(".0e", "e");
+}
+
+function average(table, draws) {
+  const apart = Number(table.dataset.apart);
+  const rows = Array.from(table.tBodies[0].rows, (row) => {
+    const [b, be, v, ve] = ["b", "be", "v", "ve"].map((name) => Number(row.dataset[name]));
+    return { row, b, error: b + v / draws, se: Math.hypot(be, ve / draws) };
+  }).sort((one, other) => one.error - other.error);
+  const first = rows[0];
+  for (const of of rows) {
+    const tied = of !== first && of.error - first.error <= apart * Math.hypot(of.se, first.se);
+    const ends = [Math.max(of.error - 1.96 * of.se, 0), of.error + 1.96 * of.se];
+    of.row.cells[1].textContent = `${tied ? "\u2248 " : ""}${digits(of.error)} [${ends.map(digits).join(", ")}]`;
+    of.row.cells[2].textContent = `${((100 * of.b) / (of.error || 1)).toFixed(0)}\u00a0%`;
+  }
+  table.tBodies[0].append(...rows.map((of) => of.row));
+}
+
+for (const slider of document.querySelectorAll(".slider input")) {
+  slider.addEventListener("input", () => {
+    const draws = 2 ** Number(slider.value);
+    slider.parentNode.querySelector("output").textContent = String(draws);
+    for (const table of document.querySelectorAll(".averages")) average(table, draws);
+  });
+}
 for (const element of document.querySelectorAll(".howto")) element.hidden = false;

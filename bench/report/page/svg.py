@@ -43,14 +43,14 @@ def inline(svg: bytes, prefix: str, title: str) -> Inlined:
     shared = [child for child in root if _tag(child) == "defs"]
     for element in root.iter():
         _mend(element, prefix)
-    found = []
+    found: list[str] = []
     for identity, group in points.items():
         kind = "legend" if identity.startswith("legend") else "axes"
         part = parts[f"{kind}_{identity.rpartition('_')[2]}"]
         named = f"{title}: {group.get('data-of')}" if kind == "axes" else f"{title}: legend"
         width = float(group.get("data-box", "").split()[2])
         about = {"viewBox": group.attrib.pop("data-box"), "role": "img", "aria-label": named, "class": kind}
-        panel = ElementTree.Element(f"{{{SVG}}}svg", about | {"style": f"max-width: {LARGER * width:.0f}pt"})
+        panel = ElementTree.Element(f"{{{SVG}}}svg", about | {"style": f"width: {LARGER * width:.0f}pt"})
         panel.extend([*([] if found else shared), part, group])
         found.append(ElementTree.tostring(panel, encoding="unicode"))
     labels = sorted({element.get("data-s", "") for element in root.iter()} - {""})
@@ -69,7 +69,8 @@ def _mend(element: ElementTree.Element, prefix: str) -> None:
         elif key in NUMBERS:
             element.set(key, DIGITS.sub(_short, value))
         elif key == "style":
-            element.set(key, INK.sub(lambda match: f"var({INKS[match.group()]})", value))
+            value = INK.sub(lambda match: f"var({INKS[match.group()]})", value)
+            element.set(key, value.replace("url(#", f"url(#{prefix}-"))
         elif "url(#" in value:
             element.set(key, value.replace("url(#", f"url(#{prefix}-"))
 
