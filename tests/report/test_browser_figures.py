@@ -21,11 +21,13 @@ DIM = """(() => {
   return [[...new Set(of(false).map((e) => e.dataset.s))], [...new Set(of(true).map((e) => e.dataset.s))],
     new Set(of(true).map((e) => e.closest('figure').id)).size];
 })()"""
-HIDDEN = "Array.from(document.querySelectorAll('.panels [data-s]')).filter(e => e.checkVisibility({visibilityProperty: true}) == 0)"
+HIDDEN = """Array.from(document.querySelectorAll('.card .panels [data-s]')).filter(
+  (e) => getComputedStyle(e).visibility === 'hidden')"""
 BOX = "(() => {{ const r = {of}.getBoundingClientRect(); return [r.x, r.y, r.width, r.height]; }})()"
 TABLE = (
     "Array.from(document.querySelector('.averages').tBodies[0].rows, r => [r.cells[0].innerText, r.cells[1].innerText])"
 )
+FRAMES = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
 TIP = "document.getElementById('tip')"
 
 
@@ -55,6 +57,7 @@ def pointer(chromium, selector: str, *kinds: str) -> None:
     """What a mouse does in the middle of the element."""
     found = f"document.querySelector({selector!r})"
     chromium.evaluate(f"{found}.scrollIntoView({{block: 'center', behavior: 'instant'}})")
+    chromium.call("Runtime.evaluate", expression=FRAMES, awaitPromise=True)  # scrolling is told with a frame
     x, y, width, height = chromium.evaluate(BOX.format(of=found))
     for kind in ("mouseMoved", *kinds):
         button = "none" if kind == "mouseMoved" else "left"
