@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from bench.report.collection.collect import Collection
-from bench.report.figures import bias, budget, heat, parameter, plane, points, temperature
+from bench.report.figures import bias, budget, critical, heat, parameter, plane, points, temperature
 from bench.report.figures.curves import elbo_vs_seconds, elbo_vs_step, variance_vs_step
 from bench.report.figures.panels import Missing
 from bench.report.figures.style import RC, Looks, contents
@@ -25,6 +25,7 @@ FIGURES: dict[str, Callable[[Collection, Looks, str], "Figure"]] = {
     "bias_vs_variance": plane.bias_vs_variance,
     "error_vs_budget": budget.error_vs_budget,
     "ratio_to_baseline": heat.ratio_to_baseline,
+    "critical_difference": critical.critical_difference,
     "bias_vs_temperature": temperature.bias_vs_temperature,
     "variance_vs_parameter": parameter.variance_vs_parameter,
 }

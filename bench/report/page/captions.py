@@ -20,6 +20,7 @@ TITLES = {
     "bias": "Relative squared bias and noise",
     "bias_vs_variance": "Bias against noise",
     "ratio_to_baseline": "Every estimator on every problem",
+    "critical_difference": "Mean ranks over problems",
     "error_vs_budget": "Error of an average of draws",
     "bias_vs_temperature": "Bias against temperature",
 }
