@@ -58,6 +58,9 @@ def inline(svg: bytes, prefix: str, title: str) -> Inlined:
 
 
 def _mend(element: ElementTree.Element, prefix: str) -> None:
+    if _tag(element) == "circle":  # of which there are thousands: the page's style has these
+        for key in ("fill", "pointer-events"):
+            element.attrib.pop(key, None)
     for key, value in list(element.attrib.items()):
         if key == "id" and (label := series_of(value)) is not None:
             element.set("data-s", label)
