@@ -17,56 +17,20 @@ from bench.report.collection.folder import rewritten
 from bench.report.collection.pairs import pairs
 from bench.report.collection.ranks import ranks
 from bench.report.collection.saved import read_saved, write_tables
-from bench.report.figures.catalogue import AT_CHECKPOINTS, FIGURES, applicable, rendered
+from bench.report.figures.catalogue import applicable, rendered
 from bench.report.figures.style import Looks, looks, write_files
+from bench.report.options import arguments, command_line
 from bench.report.page.html import page
 from bench.report.show import show_comparison, show_endings
 from bench.tables.columns import COMPARISON, PAIRS, RANKS
 from bench.tables.sentence import in_one_sentence
 from bench.tables.store import SchemaError
-from bench.terminal import Parser, plain, progress_bar, to_its_end
+from bench.terminal import plain, progress_bar, to_its_end
 
 if TYPE_CHECKING:
     import pandas as pd
 
-PAGE, PART = "report.html", "encoder"
-
-
-def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
-    """The parsed command line."""
-    parser = Parser(prog="python -m bench.report", description=(__doc__ or "").partition(": ")[2])
-    parser.add_argument("directories", nargs="+", type=Path, metavar="DIR", help="searched for runs, recursively")
-    parser.add_argument("--out", type=Path, help="where everything goes (default: report in the first DIR)")
-    parser.add_argument("--csv", action="store_true", help="write each table as CSV too")
-    names = [*FIGURES, *AT_CHECKPOINTS]
-    parser.add_argument(
-        "--only", action="append", type=named, metavar="FIGURE", help=f"a name or words of it: {', '.join(names)}"
-    )
-    parser.add_argument(
-        "--families", type=lambda text: text.split(","), metavar="F,...", help="these latent families only"
-    )
-    parser.add_argument("--part", default=PART, help=f"part of the gradient in the figures (default: {PART})")
-    parser.add_argument(
-        "--baseline",
-        default=BASELINE,
-        metavar="LABEL",
-        help=f"what the table ranks compares all others with (default: {BASELINE})",
-    )
-    parser.add_argument(
-        "--rank-survivors",
-        action="store_true",
-        help="rank configurations of which runs failed or diverged too, by the runs that are left",
-    )
-    return parser.parse_args(argv)
-
-
-def named(text: str) -> list[str]:
-    """The figures that `--only` asks for: the one of that name, or all whose name has these words."""
-    names = [*FIGURES, *AT_CHECKPOINTS]
-    found = [text] if text in names else [name for name in names if f"_{text}" in f"_{name}"]
-    if not found or not text:
-        raise argparse.ArgumentTypeError(f"there is no figure {text!r}; there are {', '.join(names)}.")
-    return found
+PAGE = "report.html"
 
 
 @to_its_end
@@ -106,17 +70,12 @@ def report(options: argparse.Namespace) -> int:
         show_comparison(compared)
         show_endings(collection.units)
         drawn = _draw(_asked(options.only, applicable(collection)), collection, style, options.part, stage / "figures")
-        command = ["python", "-m", "bench.report", *map(str, options.directories)]
-        command += ["--families", ",".join(options.families)] if options.families else []
-        command += ["--part", options.part] if options.part != PART else []
-        command += ["--baseline", options.baseline] if options.baseline != BASELINE else []
-        command += ["--rank-survivors"] if options.rank_survivors else []
         text = page(
             collection,
             compared,
             paired,
             drawn,
-            command,
+            command_line(options),
             options.part,
             waiting,
             options.rank_survivors,

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from bench.report.command import main, named
+from bench.report.command import main
 from bench.report.figures.catalogue import AT_CHECKPOINTS, FIGURES
+from bench.report.options import named
 from bench.report.page.numbers import nats, number, percent
 from bench.tables.store import write
 from tests.support.hostile_runs import REASON, TEXTS, hostile

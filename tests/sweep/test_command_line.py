@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from bench import cli
-from bench.report.command import arguments
+from bench.report.options import arguments
 from bench.run import seeds
 from bench.run.ending import require_writable
 from bench.tables import store

@@ -36,7 +36,14 @@ def ratio_to_baseline(collection: Collection, looks: Looks, part: str) -> "Figur
     figure, [ax] = grid(1, 2.4 + 1.15 * len(problems), [1.2 + ROW * len(names)])
     for y, name in enumerate(names):
         for x, problem in enumerate(problems):
-            _cell(ax, baseline, name, x, y, mean[problem].get(name), reasons.get((problem, name)), problem)
+            log, reason = mean[problem].get(name, np.nan), reasons.get((problem, name))
+            about = title(problem).replace("\n", "; ")
+            with series(ax, name):
+                _cell(ax, x, y, log, reason)
+            if np.isfinite(log):
+                point(ax, name, x, y, f"{number(float(np.exp(log)))} times the noise of {baseline}; {about}")
+            elif reason is not None:
+                point(ax, name, x, y, f"{reason} {about}")
     ax.set(xlim=(-0.5, len(problems) - 0.5), ylim=(len(names) - 0.5, -0.5))
     ax.set_yticks(range(len(names)), names)
     ax.set_xticks(range(len(problems)), [title(p).replace(", ", ",\n") for p in problems])
@@ -45,30 +52,19 @@ def ratio_to_baseline(collection: Collection, looks: Looks, part: str) -> "Figur
     return figure
 
 
-def _cell(
-    ax: Any, baseline: str, name: str, x: int, y: int, log: float | None, reason: str | None, problem: Group
-) -> None:
+def _cell(ax: Any, x: int, y: int, log: float, reason: str | None) -> None:
     from matplotlib import colormaps
     from matplotlib.patches import Rectangle
 
-    about = title(problem).replace("\n", "; ")
-    with series(ax, name):
-        if log is not None and np.isfinite(log):
-            shade = colormaps["RdBu_r"](0.5 + 0.42 * float(np.clip(log / LIMIT, -1, 1)))
-            ax.add_patch(Rectangle((x - 0.48, y - 0.46), 0.96, 0.92, facecolor=shade, edgecolor="none"))
-            dark = abs(log) > 0.62 * LIMIT
-            ax.text(x, y, number(float(np.exp(log))), ha="center", va="center", fontsize=7,
-                    color="#fefefe" if dark else "#111111")  # fmt: skip
-        elif reason is not None:
-            ax.add_patch(
-                Rectangle(
-                    (x - 0.48, y - 0.46), 0.96, 0.92, facecolor="#BDBDBD", edgecolor="#8A8A8A", hatch="///", linewidth=0
-                )
-            )
-    if log is not None and np.isfinite(log):
-        point(ax, name, x, y, f"{number(float(np.exp(log)))} times the noise of {baseline}; {about}")
+    place, width, height = (x - 0.48, y - 0.46), 0.96, 0.92
+    if np.isfinite(log):
+        shade = colormaps["RdBu_r"](0.5 + 0.42 * float(np.clip(log / LIMIT, -1, 1)))
+        ax.add_patch(Rectangle(place, width, height, facecolor=shade, edgecolor="none"))
+        ink = "#fefefe" if abs(log) > 0.62 * LIMIT else "#111111"
+        ax.text(x, y, number(float(np.exp(log))), ha="center", va="center", fontsize=7, color=ink)
     elif reason is not None:
-        point(ax, name, x, y, f"{reason} {about}")
+        grey = {"facecolor": "#BDBDBD", "edgecolor": "#8A8A8A", "hatch": "///", "linewidth": 0}
+        ax.add_patch(Rectangle(place, width, height, **grey))
 
 
 def _reasons(collection: Collection) -> dict[tuple[Group, str], str]:

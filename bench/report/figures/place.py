@@ -9,7 +9,6 @@ from bench.report.figures.marks import series
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.text import Text
 
 DISTANCES = (5, 10, 17, 26, 37, 50, 65, 82)  # points from the marker to the name, the nearest first
 ANGLES = tuple(np.deg2rad([0, 180, 25, -25, 155, -155, 50, -50, 130, -130, 75, -75, 105, -105]))
@@ -17,25 +16,24 @@ POINT = 4.5  # half the side of a marker's box, in points
 
 
 def label_points(
-    ax: "Axes", x: Sequence[float], y: Sequence[float], names: Sequence[str], colours: Sequence[str], note: "Text",
-    bars: np.ndarray,
-) -> None:  # fmt: skip
+    ax: "Axes", x: Sequence[float], y: Sequence[float], names: Sequence[str], colours: Sequence[str], clear: np.ndarray
+) -> None:
     """Write `names` beside the points, nearest free place first; a thin line leads back where a name had to move away.
 
-    Call it when the axes have their final limits and place. The note, a text already there, and the boxes `bars [n, 4]`
-    in pixels are kept clear too. What cannot be placed freely takes the least bad place.
+    Call it when the axes have their final limits and place. The boxes `clear [m, 4]` in pixels, of what is drawn
+    already, are kept free too. What cannot be placed freely takes the least bad place.
     """
     scale = ax.figure.dpi / 72
     points = ax.transData.transform(np.column_stack([x, y]))  # [n, 2] in pixels
     half = POINT * scale
     markers = np.hstack([points - half, points + half])  # [n, 4] left, bottom, right, top
     frame = np.array(ax.get_window_extent().extents)
-    taken = [np.array(note.get_window_extent().extents)]
+    taken = list(clear)
     for i in np.argsort(-points[:, 1], kind="stable"):
         text = ax.text(0, 0, names[i], fontsize=7, transform=ax.transAxes)
         size = text.get_window_extent()
         text.remove()
-        obstacles = np.array([*taken, *bars, *np.delete(markers, i, 0)]).reshape(-1, 4)
+        obstacles = np.array([*taken, *np.delete(markers, i, 0)]).reshape(-1, 4)
         places = []
         for step, distance in enumerate(DISTANCES):
             for turn, angle in enumerate(ANGLES):

@@ -85,10 +85,9 @@ def _price(collection: Collection, looks: Looks, part: str, price: str, label: s
     for ax, rows, note in zip(axes, shown, notes, strict=True):
         if len(rows):
             names = list(rows.label)
-            taken = bars_of(ax, rows, price)
-            label_points(
-                ax, list(rows[price]), list(rows["mean"]), names, [looks[n].colour for n in names], note, taken
-            )
+            colours = [looks[n].colour for n in names]
+            taken = np.vstack([np.array(note.get_window_extent().extents), bars_of(ax, rows, price)])
+            label_points(ax, list(rows[price]), list(rows["mean"]), names, colours, taken)
     return figure
 
 
