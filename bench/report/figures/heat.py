@@ -63,7 +63,7 @@ def _cell(ax: Any, x: int, y: int, log: float, reason: str | None) -> None:
         ink = "#fefefe" if abs(log) > 0.62 * LIMIT else "#111111"
         ax.text(x, y, number(float(np.exp(log))), ha="center", va="center", fontsize=7, color=ink)
     elif reason is not None:
-        grey = {"facecolor": "#BDBDBD", "edgecolor": "#8A8A8A", "hatch": "///", "linewidth": 0}
+        grey: Any = {"facecolor": "#BDBDBD", "edgecolor": "#8A8A8A", "hatch": "///", "linewidth": 0}
         ax.add_patch(Rectangle(place, width, height, **grey))
 
 
