@@ -12,7 +12,7 @@ from bench.report.figures import style
 from bench.report.figures.catalogue import draw
 from bench.report.figures.curves import LEAVES, limits
 from bench.report.figures.marks import marks
-from tests.support.synthetic_runs import DRAWN, SOME, collection, config, place
+from tests.support.synthetic_runs import OF_ONE, SOME, collection, config, place
 
 
 def test_no_two_estimators_look_alike_whatever_their_order():
@@ -132,7 +132,7 @@ def test_points_that_leave_the_axes_are_counted(tmp_path):
     assert int(outside) >= 5  # all of the one that diverged
 
 
-@pytest.mark.parametrize("name", [name for name in DRAWN if name != "ratio_to_baseline"])  # which needs two problems
+@pytest.mark.parametrize("name", OF_ONE)
 def test_all_figures_survive_one_seed_and_another_part(tmp_path, name):
     collection(tmp_path, families=("bernoulli",), estimators=SOME, seeds=(0,))
     found = collect(find([tmp_path]))[0]

@@ -13,7 +13,7 @@ from bench.tables.columns import COMPARISON
 from bench.tables.schema import OWN_TRAINING
 from bench.tables.store import write
 from tests.support.shared_runs import ESTIMATORS, shared
-from tests.support.synthetic_runs import DRAWN, config, runs_row, tables
+from tests.support.synthetic_runs import OF_ONE, config, runs_row, tables
 
 
 def trajectory(root, seed=0, **changes):
@@ -65,7 +65,7 @@ def test_a_row_of_the_comparison_is_of_one_kind(both):
     assert sorted(written["checkpoint"].to_pylist(), key=str) == [1000, 1000, 1000, None]
 
 
-@pytest.mark.parametrize("name", [*AT_CHECKPOINTS, *DRAWN])
+@pytest.mark.parametrize("name", [*AT_CHECKPOINTS, *OF_ONE])
 def test_no_figure_holds_both(both, name):
     found = titles(drawn(name, both))
     wanted = "bernoulli\nshared checkpoint of rloo, step 1000" if name in AT_CHECKPOINTS else "bernoulli"
@@ -122,7 +122,7 @@ def test_the_command_draws_what_there_is_and_no_more(tmp_path, both, capsys):
     only = tmp_path / "only"
     shared(only, "arm")
     shared(only, "rloo")
-    for root, wanted in ((only, set(AT_CHECKPOINTS)), (both, set(AT_CHECKPOINTS) | set(DRAWN))):
+    for root, wanted in ((only, set(AT_CHECKPOINTS)), (both, set(AT_CHECKPOINTS) | set(OF_ONE))):
         assert main([str(root), "--out", str(tmp_path / "out" / root.name)]) == 0
         out = capsys.readouterr().out
         assert "shared checkpoint of rloo, step 1000" in out

@@ -33,6 +33,7 @@ SOME = tuple(e for e in ESTIMATORS if e[0] in ("arm", "exact", "rloo", "straight
 # nothing here varies a temperature, or a toy's parameter, or has six problems
 VARIED = ("bias_vs_temperature", "variance_vs_parameter", "critical_difference")
 DRAWN = [name for name in FIGURES if name not in VARIED]
+OF_ONE = [name for name in DRAWN if name != "ratio_to_baseline"]  # of a single problem
 
 
 def config(estimator: str, family: str, seed: int, **changes) -> dict:
