@@ -121,7 +121,7 @@ def test_files_of_others_and_other_figures_stay(tmp_path):
 def test_csv_of_a_former_report_does_not_stay(tmp_path):
     place(tmp_path, config("rloo", "bernoulli", 0))
     assert main([str(tmp_path), *QUICK, "--csv"]) == 0
-    assert len([*(tmp_path / "report").glob("*.csv")]) == 7
+    assert len([*(tmp_path / "report").glob("*.csv")]) == 8
     assert main([str(tmp_path), *QUICK]) == 0
     assert not [*tmp_path.rglob("*.csv")]
 
