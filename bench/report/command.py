@@ -22,7 +22,7 @@ from bench.report.figures.style import Looks, looks, write_files
 from bench.report.options import arguments, command_line
 from bench.report.page.html import page
 from bench.report.show import show_comparison, show_endings
-from bench.tables.columns import COMPARISON, PAIRS, RANKS
+from bench.tables.columns import OF_REPORT
 from bench.tables.sentence import in_one_sentence
 from bench.tables.store import SchemaError
 from bench.terminal import plain, progress_bar, to_its_end
@@ -111,12 +111,9 @@ def _loses_no_run(out: Path, collection: Collection) -> None:
 
 def _tables(collection: Collection, compared: "pd.DataFrame", paired: "pd.DataFrame") -> dict[str, pa.Table]:
     """The tables of the report."""
+    added = {"comparison": compared, "pairs": paired, "ranks": ranks(collection)}
     tables = collection.tables | {"runs": widened(collection.tables["runs"])}
-    return tables | {
-        "comparison": to_arrow(compared, COMPARISON),
-        "pairs": to_arrow(paired, PAIRS),
-        "ranks": to_arrow(ranks(collection), RANKS),
-    }
+    return tables | {name: to_arrow(added[name], columns) for name, columns in OF_REPORT.items()}
 
 
 def _draw(asked: list[str], collection: Collection, style: Looks, part: str, to: Path) -> dict[str, bytes]:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from bench.files import hidden
 from bench.report.collection.saved import DIGESTS, KEPT, NEXT, stem
+from bench.tables.columns import OF_REPORT
 from bench.tables.schema import TABLES
 from bench.tables.store import MARKER
 
@@ -81,7 +82,7 @@ def _remove_empty(directory: Path) -> None:
 
 def _stale(folder: Path, new: set[str]) -> Iterator[Path]:
     """Tables of the former report that the new one does not replace: CSV, and those that are called as a run's are."""
-    for name in [stem(table) for table in TABLES] + ["comparison", "pairs"]:
+    for name in [*map(stem, TABLES), *OF_REPORT]:
         if f"{name}.csv" not in new:
             yield folder / f"{name}.csv"
     if not (folder / MARKER).exists():  # else these are the run's own
