@@ -1,1 +1,1 @@
-"""Everything that only a GPU can show, in one sitting: `python -m bench.gpu`."""
+"""All measurements that need a GPU, run one after the other: `python -m bench.gpu`."""

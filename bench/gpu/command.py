@@ -1,8 +1,8 @@
-"""`python -m bench.gpu`: everything that only a GPU can show, in one sitting.
+"""`python -m bench.gpu`: all measurements that need a GPU, run one after the other.
 
-Each part is a command under its own limit, with what it prints in a file of its own; `parts.json` says how each ended,
-after each. The limits are shares of what is left of --seconds: what a part does not need goes to those behind it. The
-same command does what is not done yet. On the CPU the parts are as small as they can be.
+Each part is a command with a time limit. Its output goes to a log file of its own, and `parts.json` says how each part
+ended. A limit is a share of the rest of --seconds, so the time that a part does not use goes to the later ones. The
+same command again runs only the parts that are not done. With --device cpu every part has its smallest size.
 """
 
 import argparse
@@ -23,13 +23,13 @@ from bench.run.provenance import commit
 from bench.terminal import Parser, to_its_end
 
 STATE = "parts.json"
-GRACE = 10  # seconds that a part has to write down where it stands, a quarter of its own at the most
+GRACE = 10  # seconds that a part has to save its state after the signal, at most a quarter of its limit
 NEVER = {"status": "not begun", "seconds": 0.0}
 
 
 @to_its_end
 def main(argv: list[str] | None = None) -> int:
-    """Exit status: 0; 1 where a part that was asked for is not done; 2 at bad arguments; 130 where interrupted."""
+    """Run the parts. Returns 0, 1 if a requested part is not done, 2 at bad arguments, 130 if interrupted."""
     chosen = arguments(argv)
     out, about = chosen.out.absolute(), {"device": chosen.device, "commit": commit()}
     end, state = time.monotonic() + chosen.seconds, earlier(out, about)
@@ -57,7 +57,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def arguments(argv: list[str] | None) -> argparse.Namespace:
-    """What was asked, checked."""
+    """Parse and check the command line."""
     parser = Parser(prog="python -m bench.gpu", description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("outputs/gpu"), help="folder of all results")
     parser.add_argument("--seconds", type=float, default=540, help="after which no part goes on, default 540")
@@ -80,8 +80,12 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
 
 
 def do(part: Part, out: Path, seconds: float) -> dict[str, Any]:
-    """Run a part for so long, its last seconds to write down where it stands; how it ended. It ends with all that it
-    has started."""
+    """Run a part for at most `seconds`, of which the last are left for saving its state. All processes that it started
+    end with it.
+
+    Returns:
+        Its row of `parts.json`: `status` and `seconds`.
+    """
     if seconds <= 0:
         return {"status": "no time was left", "seconds": 0.0}
     start, grace = time.monotonic(), min(GRACE, seconds / 4)
@@ -101,7 +105,7 @@ def do(part: Part, out: Path, seconds: float) -> dict[str, Any]:
 
 
 def end(process: subprocess.Popen[bytes], grace: float) -> None:
-    """End a process, at a signal by which a run writes down where it stands, and then all that is left of its group."""
+    """End a process: SIGTERM, at which a run saves its state, and after `grace` seconds SIGKILL to its whole group."""
     if process.poll() is None:
         os.killpg(process.pid, signal.SIGTERM)
         with suppress(subprocess.TimeoutExpired):
@@ -112,7 +116,7 @@ def end(process: subprocess.Popen[bytes], grace: float) -> None:
 
 
 def earlier(out: Path, about: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """How the parts ended in earlier calls, of the same code and for the same device; nothing where that is unknown."""
+    """How the parts ended in earlier calls with the same commit and device; empty if there were none."""
     try:
         found = json.loads((out / STATE).read_text())
         if any(found[key] != value for key, value in about.items()):

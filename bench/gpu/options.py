@@ -1,7 +1,8 @@
-"""Every option on every latent family: `python -m bench.gpu.options`.
+"""`python -m bench.gpu.options`: test every option on every latent family on a GPU.
 
-Whether the host waits for the device in a training step, eager or as a graph, whether the graph's losses are eager's,
-and how many draws of the gradient come a second. The table is written after every row, and the same command goes on.
+The table says, for engines eager and graph, whether the host waits for the device in a training step, whether the
+losses of both agree, and how many draws of the gradient are taken per second. It is written after every row, and the
+same command continues it.
 """
 
 import argparse
@@ -33,20 +34,20 @@ from bench.settings import Config
 from bench.terminal import Parser, plain
 from bench.train.graph import WARM_UP
 
-FAMILIES = [file.stem.removesuffix("_small") for file in sorted(CONF.glob("latent/*_small.yaml"))]  # of the VAE
+FAMILIES = [file.stem.removesuffix("_small") for file in sorted(CONF.glob("latent/*_small.yaml"))]  # those of the VAE
 STEPS = 10
-ALIKE = 1e-3  # of the losses of a graph and of eager: the same noise, sums in another order
+ALIKE = 1e-3  # largest relative difference of the losses of graph and eager: same noise, sums in another order
 DRAWS = 256
 SMALL = ["train.batch_size=50", "measure.batches=1", "measure.at=[]", "evaluate.at=[]", "threads=1"]
 COLUMNS = {
     "option": "estimator or preset",
     "family": "latent family",
     "kl": "objective.kl, analytic where the option takes that",
-    "eager": "ok, refused and why, or what went wrong in ten steps; on a GPU also that the host waited in one",
-    "graph": "the same of engine=graph; empty on the CPU",
-    "difference": f"largest relative difference of the graph's losses; above {ALIKE:g} graph says so",
-    "draws_per_second": f"of the whole gradient, {DRAWS} at once, called once: no time to cite; empty without noise",
-    "seconds": "of all that",
+    "eager": "ok, refused and why, or failed and why; on a GPU a training step in which the host waits has failed",
+    "graph": "the same with engine=graph; empty on the CPU",
+    "difference": f"largest relative difference of graph's losses from eager's; above {ALIKE:g} graph says so",
+    "draws_per_second": f"draws of the whole gradient, {DRAWS} at once, in one call: a rough rate; empty without noise",
+    "seconds": "time of the whole row",
     "device_name": "name of the processor or of the GPU",
     "torch": "version of PyTorch",
     "commit": "git commit, with + where the tree was changed",
@@ -54,7 +55,7 @@ COLUMNS = {
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Exit status: 0; 1 where a pair went wrong or the GPU was lost; 2 at bad arguments."""
+    """Test all pairs. Returns the exit status: 0, 1 if a pair failed or the GPU was lost, 2 at bad arguments."""
     chosen = arguments(argv)
     where = {"device_name": machine.device_name(chosen.device), "torch": torch.__version__, "commit": commit() or ""}
     rows = [row for row in read(chosen.out) if where.items() <= row.items()]
@@ -76,7 +77,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def arguments(argv: list[str] | None) -> argparse.Namespace:
-    """What was asked, checked."""
+    """Parse and check the command line."""
     parser = Parser(prog="python -m bench.gpu.options", description=__doc__)
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda", help="cpu: without graphs")
     parser.add_argument("--out", type=Path, default=Path("outputs/gpu/options.csv"), help="the table")
@@ -93,12 +94,12 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
 
 
 def fine(word: str) -> bool:
-    """Whether a cell of `eager` or `graph` is no fault."""
+    """Whether a cell of column `eager` or `graph` reports no fault."""
     return word in ("", "ok") or word.startswith("refused")
 
 
 def pair(option: str, family: str, device: str, data: Any = None) -> tuple[dict[str, Any], Any]:
-    """A row of the table, without what all rows share, and the images, which the next pair may use again."""
+    """Test one option on one family: its row, without the columns that all rows share, and the data for the next."""
     start = time.perf_counter()
     row: dict[str, Any] = dict.fromkeys(list(COLUMNS)[:-3], "") | {"option": option, "family": family}
     try:
@@ -128,7 +129,7 @@ def pair(option: str, family: str, device: str, data: Any = None) -> tuple[dict[
 
 
 def configured(option: str, family: str, kl: str, device: str) -> Config:
-    """A small run on the built-in digits. Raises BadInput where the option has no default for a value."""
+    """The configuration of a small run on the built-in digits. A value without a default raises BadInput."""
     plugins.register()
     words = [f"device={device}", f"latent={family}_small", f"estimator={option}", f"objective.kl={kl}"]
     with initialize_config_dir(str(CONF), **plugins.VERSION_BASE):
@@ -137,7 +138,7 @@ def configured(option: str, family: str, kl: str, device: str) -> Config:
 
 
 def losses(experiment: Experiment) -> Tensor:
-    """`[STEPS]`, of a training's first steps. Raises RuntimeError where the host waits for a GPU in one of the last."""
+    """Losses `[STEPS]` of the first training steps. A wait of the host in a step after WARM_UP raises RuntimeError."""
     with experiment.noise():
         for _ in range(WARM_UP + 1):
             experiment.train_step()
@@ -149,7 +150,7 @@ def losses(experiment: Experiment) -> Tensor:
 
 @contextmanager
 def no_waiting(device: torch.device) -> Iterator[None]:
-    """PyTorch raises RuntimeError in place of a wait of the host for a GPU."""
+    """A context in which PyTorch raises RuntimeError where the host would wait for a GPU."""
     if device.type != "cuda":
         yield
         return
@@ -161,7 +162,7 @@ def no_waiting(device: torch.device) -> Iterator[None]:
 
 
 def draws_per_second(experiment: Experiment) -> float:
-    """Of the whole gradient, behind a call that warms up."""
+    """Draws of the whole gradient per second, timed after a warm-up call."""
     x, memory = experiment.probe[0], experiment.config["measure"]["memory"]
     for draws in (16, DRAWS):
         machine.wait(experiment.device)
@@ -181,7 +182,7 @@ def written(rows: list[dict[str, Any]]) -> bytes:
 
 
 def read(path: Path) -> list[dict[str, Any]]:
-    """The rows of a table; none where the file is no such table."""
+    """The rows of a table; none if the file is missing or has other columns."""
     try:
         rows = list(csv.DictReader(io.StringIO(path.read_text())))
     except (OSError, ValueError, csv.Error):

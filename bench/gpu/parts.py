@@ -1,4 +1,4 @@
-"""The parts of a sitting at a GPU, those first that are worth most."""
+"""The parts of `python -m bench.gpu`, the most valuable first."""
 
 import sys
 from pathlib import Path
@@ -16,7 +16,7 @@ SPEED = ("gradients", "draws", "steps")
 
 
 class Part(NamedTuple):
-    """A module that leaves its results in a folder as soon as it has them, and its share of the seconds."""
+    """A module to run with its arguments, and its share of the time. It writes its results as soon as it has them."""
 
     name: str
     share: float
@@ -25,17 +25,17 @@ class Part(NamedTuple):
 
     @property
     def command(self) -> list[str]:
-        """Of a process of its own."""
+        """The command line of the part's process."""
         return [sys.executable, "-m", self.module, *self.words]
 
 
 def parts(device: str, out: Path, data: Path = Path("data")) -> list[Part]:
-    """For a GPU; with `device=cpu` the same commands at the smallest sizes, to see that they work.
+    """The parts for a device, in their order.
 
     Args:
-        device: cuda or cpu.
+        device: cuda, or cpu for the same commands at the smallest sizes, which shows that they work.
         out: folder of all results.
-        data: folder of MNIST, which the GPU's parts read.
+        data: folder of MNIST, which the parts on a GPU read.
     """
     tiny = device == "cpu"
     engines = ",".join(name for name in ENGINES if not tiny or name == "eager")
@@ -63,11 +63,11 @@ def parts(device: str, out: Path, data: Path = Path("data")) -> list[Part]:
 
 
 def quoted(path: Path) -> str:
-    """As a value of Hydra, whatever characters it has."""
+    """The path as a quoted value for Hydra, so that it may hold any character."""
     return "'" + str(path).replace("'", "\\'") + "'"
 
 
 def gpu_tests() -> list[str]:
-    """The files with tests marked `gpu`; none where the suite was installed without its tests."""
+    """The files with tests marked `gpu`; none if the package was installed without its tests."""
     files = sorted((ROOT / "tests").rglob("test_*.py"))
     return [str(file) for file in files if "pytest.mark.gpu" in file.read_text(encoding="utf-8")]

@@ -1,4 +1,4 @@
-"""What there is to time with: `python -m bench.gpu.versions` prints it as JSON."""
+"""`python -m bench.gpu.versions`: print the versions of software and hardware as JSON."""
 
 import importlib.metadata
 import json
@@ -19,7 +19,7 @@ NEEDED = (
 
 
 def versions() -> dict[str, Any]:
-    """Of Python, PyTorch, CUDA, the driver and all that the suite and its tests need; null where it is missing."""
+    """The versions of Python, PyTorch, CUDA, the driver and all required packages; None for what is missing."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
     found: dict[str, Any] = {"commit": commit(), "device": device, "device_name": device_name(device)}
     found |= {"python": platform.python_version(), "torch": torch.__version__, "cuda": torch.version.cuda}
@@ -33,7 +33,7 @@ def versions() -> dict[str, Any]:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Print them; takes no arguments."""
+    """Print the versions. There are no arguments."""
     print(json.dumps(versions(), indent=1))
     return 0
 

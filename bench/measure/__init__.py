@@ -1,4 +1,4 @@
-"""What is measured at fixed parameters: gradient noise and bias, bounds, seconds. No state of a training moves."""
+"""Measurements at fixed parameters: gradient noise and bias, bounds, seconds. They never change a training's state."""
 
 from bench.called import also_called
 

@@ -13,8 +13,8 @@ from estimators import Discrete
 
 @torch.no_grad()
 def choices(model: Model, x: Tensor) -> list[ChoiceRow]:
-    """A row for each stage of a residual quantiser, along the nearest codes, or for each expert, of examples
-    `x [n, X]`; none of other models."""
+    """Rows for examples `x [n, X]`: one for each stage of a residual quantiser, with the nearest code taken in every
+    stage before it, or one for each expert. Other models have none."""
     if isinstance(model, Residual):
         each = [perplexity(q) for q in model.codebook.along_nearest(model.encode(x).params)]
         return [

@@ -1,9 +1,9 @@
-"""Seconds of several pieces of work, timed in turn: A B C, C B A, A B C, in blocks of many calls each.
+"""Timing of several pieces of work in turn: A B C, C B A, A B C, in blocks of many calls each.
 
-What slows the machine down slows all of them down, and every other round goes backwards, so that a steady drift leaves
-their ratios alone. Rounds end when the relative standard error of each is small enough, or at a cap. A block is timed
-between two CUDA events on a GPU, which the device reaches when it has done what stands between them, and by
-`time.perf_counter` on the CPU. All work is warm: its memory is there, and what fits into a cache may lie in it.
+A slow phase of the machine affects all of them, and every other round has the reverse order, so a steady drift does not
+change their ratios. Rounds end when the relative standard error of each time is small enough, or at a limit. A GPU's
+block is timed between two CUDA events, which the device records when it reaches them; a CPU's block is timed by
+`time.perf_counter`. All work is warm: its memory is allocated, and its data may be in a cache.
 """
 
 import math
@@ -18,20 +18,20 @@ import torch
 from bench.tables.rows import CostRow
 
 Work = Callable[[], object]
-Name = TypeVar("Name", bound=Hashable)  # of what is timed
+Name = TypeVar("Name", bound=Hashable)  # of a piece of work
 
 
 class Rounds(NamedTuple):
-    """When enough has been timed.
+    """The limits of a timing, for each piece of work.
 
     Attributes:
-        most: blocks of each piece of work, at the most.
-        least: and at the least, unless `most` is fewer.
-        block: seconds that a block takes at the least.
-        calls: of a block at the least.
-        warmup: calls before anything is timed, but for those that find the length of a block.
-        error: relative standard error at which it ends.
-        seconds: for each piece of work, after which no further round begins once there are `least`.
+        most: the largest number of blocks.
+        least: the smallest number of blocks, unless `most` is smaller.
+        block: the shortest time of a block, in seconds; 0: a block has `calls` calls.
+        calls: the fewest calls of a block.
+        warmup: calls before the timing, in addition to those that find the length of a block.
+        error: the relative standard error at which the timing ends.
+        seconds: the time after which no further round begins, once there are `least` blocks.
     """
 
     most: int = 20
@@ -44,7 +44,7 @@ class Rounds(NamedTuple):
 
 
 class Timing(NamedTuple):
-    """Of one piece of work: seconds a call, of each block in the order of the rounds, and the calls of a block."""
+    """The times of one piece of work: seconds per call of each block, in the order of the rounds, and calls a block."""
 
     blocks: np.ndarray
     calls: int
@@ -58,20 +58,20 @@ class Timing(NamedTuple):
         return standard_error(self.blocks)
 
     def columns(self) -> CostRow:
-        """Columns of table `cost`."""
+        """The columns of table `cost` that this timing fills."""
         q1, median, q3 = np.quantile(self.blocks, [0.25, 0.5, 0.75]).tolist()
         found: CostRow = {"seconds": median, "seconds_se": self.seconds_se, "seconds_q1": q1, "seconds_q3": q3}
         return found | {"repetitions": len(self.blocks), "calls": self.calls}
 
 
 class Clock(Protocol):
-    """Seconds that so many calls take."""
+    """A function that makes `calls` calls of `work` and returns their total time in seconds."""
 
     def __call__(self, work: Work, calls: int) -> float: ...
 
 
 def host_clock(work: Work, calls: int) -> float:
-    """The host's time."""
+    """A clock that reads the time of the host."""
     start = time.perf_counter()
     for _ in range(calls):
         work()
@@ -79,7 +79,7 @@ def host_clock(work: Work, calls: int) -> float:
 
 
 class EventClock:
-    """The time of a GPU between two events; the device is idle when the first is recorded."""
+    """A clock that reads the time of a GPU between two events. The device is idle when the first is recorded."""
 
     def __init__(self, device: torch.device):
         self.device = device
@@ -102,7 +102,7 @@ def clock_of(device: torch.device) -> Clock:
 def interleaved(
     works: Mapping[Name, Work], clock: Clock, rounds: Rounds, look: Callable[[], object] = lambda: None
 ) -> dict[Name, Timing]:
-    """Time all pieces of work in turn, with a `look` after every round; the same names."""
+    """Time all pieces of work in turn, and call `look` after every round. Returns a timing for each name."""
     calls = {name: _calls(work, clock, rounds) for name, work in works.items()}
     blocks: dict[Name, list[float]] = {name: [] for name in works}
     least, spent = min(rounds.least, rounds.most), 0.0
@@ -118,7 +118,7 @@ def interleaved(
 
 
 def _calls(work: Work, clock: Clock, rounds: Rounds) -> int:
-    """Calls that a block needs, found by calling, so that nothing is timed cold."""
+    """The calls that a block needs to last `rounds.block` seconds. Finding them also warms the work up."""
     for _ in range(rounds.warmup):
         work()
     if not rounds.block:
@@ -139,11 +139,11 @@ def _precise(rounds: Rounds) -> Callable[[list[float]], bool]:
 
 
 def standard_error(values: np.ndarray) -> float | None:
-    """Of the median of values in the order in which they came, each of which may depend on those before; None of one.
+    """The standard error of the median of a time series `[n]`, whose values may depend on each other; None if n is 1.
 
-    For independent values: half the width of an interval between two order statistics, in normal units (Price and
-    Bonett, 2001). A median moves with the signs of the deviations from it, so that the autocorrelation of the signs,
-    summed by Geyer's initial positive sequence (1992), makes up for dependence.
+    For independent values it is half the width of an interval between two order statistics, in normal units (Price and
+    Bonett, 2001). The error of a median depends on the signs of the deviations from it. The autocorrelation of these
+    signs, summed by Geyer's initial positive sequence (1992), corrects for dependence.
     """
     n = len(values)
     if n < 2:
@@ -158,12 +158,12 @@ def standard_error(values: np.ndarray) -> float | None:
 
 
 def dependence(signs: np.ndarray) -> float:
-    """By how much dependence makes the variance of the mean of centred values larger, 1 or more."""
+    """The factor, 1 or more, by which autocorrelation increases the variance of the mean of centred values `[n]`."""
     n, square = len(signs), float(signs @ signs) / len(signs)
     if not square:
         return 1.0
 
-    def correlation(lag: int) -> float:  # 1 / n makes up for the mean, which is taken out
+    def correlation(lag: int) -> float:  # 1 / n corrects for the mean, which was subtracted
         return float(signs[: n - lag] @ signs[lag:]) / (n - lag) / square + 1 / n if lag else 1.0
 
     total = -1.0

@@ -1,4 +1,4 @@
-"""Rows of table `cost`: what a training step and a gradient take, of one estimator or of several timed in turn."""
+"""Rows of table `cost`: time and memory of a training step and of a gradient, for one estimator or several in turn."""
 
 import copy
 import time
@@ -17,17 +17,17 @@ from bench.train.engine import GRAPHS, engine, prepare
 from bench.train.graph import WARM_UP
 from bench.train.trainer import Trainer
 
-PAUSE = 4  # blocks for which the machine is looked at before and after
+PAUSE = 4  # how long the load of the machine is measured before and after the timing, in blocks
 
 
 class Subject:
-    """A trainer that is to be timed, on a copy and inside a stream of noise of its own.
+    """A copy of a trainer that is timed, with a random stream of its own.
 
     Args:
-        trainer: goes on as if nothing had happened.
-        batches: in place of the training's own.
+        trainer: it is not changed.
+        batches: take the place of the training's own.
         name: of the engine.
-        compiling: the seconds that it has spent on that, where it has.
+        compiling: seconds that compilation took, if it is done already.
     """
 
     def __init__(
@@ -51,16 +51,16 @@ class Subject:
         self.about |= {"device": self.device.type, "device_name": device_name(self.device.type)}
 
     def of_size(self, batch_size: int) -> Work:
-        """A gradient of so many examples, by engine eager; those of the batch are repeated where there are fewer."""
+        """The gradient of a batch of this size under engine eager. A smaller batch is repeated to this size."""
         x = self.x[torch.arange(batch_size, device=self.x.device) % len(self.x)]
         return lambda: self.twin.gradient(x)
 
     def rows(self, timed: Mapping[str, CostRow]) -> list[CostRow]:
-        """Of what was timed of it."""
+        """The rows of table `cost` for the pieces of work in `timed`, which holds the columns of their times."""
         rows: list[CostRow] = []
         for what, columns in timed.items():
             row: CostRow = {"what": what, "engine": self.name, "batch_size": len(self.x)}
-            # Warm, since what is allocated once is there; a graph holds its memory all the time.
+            # The work is warm, so memory that is allocated once does not count; a graph always holds its memory.
             memory = None if self.name in GRAPHS else peak_memory(self.works[what], self.device)
             rows.append(row | self.about | columns | {"peak_memory": memory})
         return rows
@@ -75,15 +75,23 @@ def costs(
     name: str = "eager",
     compiling: float | None = None,
 ) -> list[CostRow]:
-    """Rows for a training step and for a gradient (all of a step but the optimisers and the state), as of `Subject`;
-    `seed` is that of all noise."""
+    """Time a training step and a gradient, which is a step without the optimisers and the estimator's state.
+
+    Args:
+        trainer, batches, name, compiling: as of `Subject`.
+        rounds: the limits of the timing.
+        seed: of all noise.
+
+    Returns:
+        Two rows of table `cost`.
+    """
     with own_stream(seed, "timing"):
         subject = Subject(trainer, batches, name, compiling)
         return subject.rows(in_turn(subject.works, subject.device, rounds))
 
 
 def in_turn(works: Mapping[Name, Work], device: torch.device, rounds: Rounds) -> dict[Name, CostRow]:
-    """Columns of table `cost` that say how long each piece of work takes, and whether anything disturbed that."""
+    """Time all pieces of work in turn: for each, the columns of table `cost` on its time and on disturbances."""
     threads = torch.get_num_threads()
     with Watch(threads, device.type, PAUSE * rounds.block) as watch:
         timings = interleaved(works, clock_of(device), rounds, watch.look)
@@ -102,7 +110,7 @@ def in_turn(works: Mapping[Name, Work], device: torch.device, rounds: Rounds) ->
 
 
 def _total(work: Work, device: torch.device, calls: int) -> float:
-    """Seconds of so many calls."""
+    """The total time of `calls` calls, in seconds."""
     start = time.perf_counter()
     for _ in range(calls):
         work()

@@ -1,4 +1,4 @@
-"""Whether something else had the machine while something was timed: measured before, during and after."""
+"""Whether other processes disturbed a timing: the load of the machine before, during and after it."""
 
 import os
 import resource
@@ -12,18 +12,18 @@ from bench import nvml
 from bench.machine import cores, undisturbed
 from bench.tables.rows import CostRow
 
-SHARE = 0.95  # of the time that who times must have had a core
-SPARE = 0.1  # cores that others may keep busy beyond those that nobody here needs
-PREEMPTED = 25.0  # a second: a process that competes for its core is taken off it some hundred times
+SHARE = 0.95  # the smallest share of the time in which the timing process must have a core
+SPARE = 0.1  # cores that other processes may keep busy in addition to those that the timing does not need
+PREEMPTED = 25.0  # most preemptions per second; a process that competes for its core has some hundred
 IDLE = (3, 4)  # columns of /proc/stat: idle, and waiting for a disk
 
 
 class Counters(NamedTuple):
-    """What the system has counted so far, all but `preempted` in seconds."""
+    """The counters of the system at one moment; all but `preempted` in seconds."""
 
     wall: float
     thread: float  # CPU time of this thread
-    process: float  # and of all threads of this process
+    process: float  # CPU time of all threads of this process
     preempted: int  # how often this process had to give up a core
     machine: float | None  # CPU time of everything on the cores that this process may use; None: not known
 
@@ -45,21 +45,21 @@ def _machine() -> float | None:
 
 
 def load_by_others(start: Counters, end: Counters) -> float | None:
-    """How many cores other processes kept busy in between."""
+    """The mean number of cores that other processes kept busy between two moments; None if it is not known."""
     if start.machine is None or end.machine is None or end.wall <= start.wall:
         return None
     return max(0.0, (end.machine - start.machine - (end.process - start.process)) / (end.wall - start.wall))
 
 
 class Watch:
-    """A context around what is timed; `columns` of table `cost` afterwards.
+    """A context around a timing; afterwards `columns` gives the columns of table `cost` on disturbances.
 
     Args:
-        threads: that the work may use.
+        threads: how many the timed work may use.
         device: cpu or cuda.
-        pause: seconds for which the machine is looked at before and after.
+        pause: seconds for which the load is measured before and after.
         now: reads the counters.
-        rest: waits.
+        rest: waits for a number of seconds.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class Watch:
         return self
 
     def look(self) -> None:
-        """See how the GPU is, while it is busy."""
+        """Record clock, temperature and throttling of the GPU while it is busy."""
         self.states.append(nvml.state(self.device))
 
     def __exit__(self, *_: object) -> None:
@@ -120,5 +120,5 @@ class Watch:
         return undisturbed(self.threads, self.device) and quiet and undelayed and not found["throttled"]
 
     def _coarse(self, spare: float) -> float:
-        """What a short look may show of an idle machine: each core counts in ticks."""
+        """The load up to which a short measurement counts as quiet: each core's time is counted in whole ticks."""
         return spare + cores() / (os.sysconf("SC_CLK_TCK") * self.pause) if self.pause else spare

@@ -1,4 +1,4 @@
-"""What a model is worth: bounds on log p(x) with true samples of q, whatever estimator trained it."""
+"""Evaluation of a model: bounds on log p(x), with samples of q itself, whatever estimator trained the model."""
 
 import math
 
@@ -17,7 +17,7 @@ from bench.streams import own_stream
 from bench.tables.rows import ObjectiveRow
 from estimators import VQ, Categorical, Discrete, Gaussian, Latent
 
-ACTIVE = 0.01  # a unit is active if its posterior mean varies over x by more: Burda et al. 2016, arXiv:1509.00519
+ACTIVE = 0.01  # the least variance over x of an active unit's posterior mean: Burda et al. 2016, arXiv:1509.00519
 ROWS = 2**13  # decoded points at a time
 
 
@@ -28,11 +28,12 @@ def evaluate(
     """The row of table `objective` for examples `x [n, ...]`: means over examples in nats, with standard errors.
 
     Args:
+        model: the model to evaluate, or a problem.
         samples: K of the importance-weighted bound; the ELBO averages over the same samples.
-        prior_samples: points drawn from the prior to estimate log p(x), shared by all examples; 0: left out.
-        seed: of the noise; the surrounding random streams are untouched.
-        prior: whether the objective holds a KL, of a problem whose value is known; else the bound is minus that value.
-        level_bits: what a pixel's density loses where it is to be a probability of levels, as of `bench.data`.
+        prior_samples: points drawn from the prior to estimate log p(x), shared by all examples; 0: no estimate.
+        seed: of the noise; other random streams do not move.
+        prior: for a problem whose value is known, whether its bound includes the KL; else it is minus that value.
+        level_bits: added to `bits_per_dim`, to turn the density of a pixel into a probability of levels (`bench.data`).
     """
     if isinstance(model, Problem):
         return _of_problem(model, x, samples, seed, prior)
@@ -58,7 +59,7 @@ def evaluate(
 
 
 def _of_problem(problem: Problem, x: Tensor, samples: int, seed: int, prior: bool) -> ObjectiveRow:
-    """The bounds alone: -E cost where it is known, else from samples, for all data as one example `x [1, X]`."""
+    """The row of a problem, which has bounds only: -E cost if it is known, else from samples. x is `[1, X]`."""
     if (value := problem.value()) is not None:
         row: ObjectiveRow = {"elbo": -value, "reconstruction": -value}
         if problem.has_prior:
@@ -91,14 +92,14 @@ def _bounds(model: Model, x: Tensor, samples: int) -> tuple[Tensor, Tensor, Tens
 
 
 def _bounds_of_several(model: Hierarchy | RSSM, x: Tensor, samples: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """The same from samples of all layers or steps, the KL too; it is 0 where there is no prior."""
+    """As `_bounds`, for several layers or steps: all from samples, the KL too, which is 0 without a prior."""
     likelihood, ratio = model.walk(x, samples)  # [K, n] each
     weights, reconstruction = likelihood + ratio, likelihood.mean(0)
     return weights.mean(0), reconstruction, -ratio.mean(0), weights.logsumexp(0) - math.log(samples)
 
 
 def _bounds_of_stages(model: Residual, x: Tensor, samples: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """The same from samples of all stages; the KL of each is known, given the codes before."""
+    """As `_bounds`, from samples of all stages. The KL of each stage is exact, given the codes before it."""
     deterministic = model.encode(x[:1]).deterministic
     points, kl, ratio = model.walk(x, 1 if deterministic else samples)
     likelihood = model.log_likelihood(x, points)  # [K, n]
@@ -108,10 +109,10 @@ def _bounds_of_stages(model: Residual, x: Tensor, samples: int) -> tuple[Tensor,
 
 
 def _prior_sampling(model: VAE | Adapted, x: Tensor, samples: int) -> Tensor:
-    """log of the mean of p(x|z) over points from the prior `[n]`: unbiased for p(x), and hopeless in practice, because
-    hardly any point explains a given image."""
+    """log of the mean of p(x|z) over points from the prior, `[n]`. The mean is unbiased for p(x), but its variance is
+    huge, since hardly any point explains a given image."""
     total = model.encode(x[:1]).params.new_full((len(x),), -math.inf)
-    rows = max(1, ROWS // len(x)) if isinstance(model, Adapted) else ROWS  # which is handed each point once for all x
+    rows = max(1, ROWS // len(x)) if isinstance(model, Adapted) else ROWS  # it evaluates each point for all x
     for start in range(0, samples, rows):
         some = min(rows, samples - start)
         if isinstance(model, RSSM):
@@ -123,8 +124,8 @@ def _prior_sampling(model: VAE | Adapted, x: Tensor, samples: int) -> Tensor:
 
 
 def _active_units(q: Latent) -> int | None:
-    """Latent units whose posterior mean varies over the examples; a categorical unit's variance is the sum over its
-    categories. None for a deterministic posterior, or one image."""
+    """The number of latent units whose posterior mean varies over the examples; None for a deterministic posterior or
+    one example. A categorical unit's variance is the sum over its categories."""
     if isinstance(q, Gaussian):
         mean = q.mean
     elif isinstance(q, Discrete) and not q.deterministic:

@@ -1,11 +1,13 @@
 """The gradient's variance as papers have reported it: exponential moving averages along the training.
 
-For every parameter, averages of g and of g^2 with decay 0.999, g the gradient of a step's mean loss, divided by
-1 - 0.999^t because they start at zero; the variance is that of g^2 less the square of that of g, and its mean over
-parameters is reported. So Tucker et al. 2017 (REBAR, arXiv:1703.07370), who take the log and every parameter, Dong,
-Mnih & Tucker 2020 (DisARM, arXiv:2006.10680) and Shi et al. 2022 (RODEO, arXiv:2202.09497), who take the encoder's and
-sum over the batch. The noise of the minibatch and the drift of the parameters are in it, and it is a mean over
-coordinates: `variance` of the table is a trace. After few steps it is too small, by the sum of the squared weights.
+g is the gradient of a step's mean loss. For every parameter there are averages of g and of g^2 with decay 0.999, each
+divided by 1 - 0.999^t because it starts at zero. The variance is the average of g^2 minus the squared average of g; its
+mean over parameters is reported. Tucker et al. 2017 (REBAR, arXiv:1703.07370) report its log over all parameters. Dong,
+Mnih & Tucker 2020 (DisARM, arXiv:2006.10680) and Shi et al. 2022 (RODEO, arXiv:2202.09497) report it for the encoder,
+with g summed over the batch.
+
+This variance includes the noise of the minibatch and the drift of the parameters. It is a mean over coordinates; the
+table's `variance` is a trace. After few steps it is too small, by the sum of the squared weights.
 """
 
 import math
@@ -21,7 +23,7 @@ DECAY = 0.999
 
 
 class MovingState(TypedDict):
-    """Where the averages stand."""
+    """The averages, and the number of steps in them."""
 
     means: list[Tensor]
     squares: list[Tensor]
@@ -29,11 +31,11 @@ class MovingState(TypedDict):
 
 
 class MovingMoments:
-    """Averages of the gradients that a training leaves in `.grad`; it reads them and touches nothing.
+    """Moving averages of the gradients that a training step leaves in `.grad`, which are only read.
 
     Args:
         model: its parameters under `encoder.` are the encoder's, all others the decoder's.
-        batch_size: B, which makes the gradient of a sum of that of a mean.
+        batch_size: B, the factor from the gradient of a mean to that of a sum.
     """
 
     def __init__(self, model: nn.Module, batch_size: int):
@@ -46,7 +48,7 @@ class MovingMoments:
 
     @torch.no_grad()
     def update(self) -> None:
-        """Take in the gradient of a step."""
+        """Add the gradient of a step to the averages."""
         grads = [torch.zeros_like(p) if p.grad is None else p.grad for p in self.parameters]
         torch._foreach_lerp_(self.means, grads, 1 - DECAY)
         torch._foreach_mul_(self.squares, DECAY)
@@ -54,7 +56,7 @@ class MovingMoments:
         self.steps += 1
 
     def state_dict(self) -> MovingState:
-        """What `load_state_dict` continues from."""
+        """The state from which `load_state_dict` continues."""
         return {"means": self.means, "squares": self.squares, "steps": self.steps}
 
     def load_state_dict(self, state: MovingState) -> None:
@@ -64,7 +66,7 @@ class MovingMoments:
         self.steps = state["steps"]
 
     def columns(self, part: str) -> GradientRow:
-        """The columns `ema_*` of a row for this part; none for other parts, or before the first step."""
+        """The columns `ema_*` for the part encoder or decoder; empty for other parts or before the first step."""
         if not self.steps or part not in ("encoder", "decoder"):
             return {}
         sums = [self._variances(m, s) for m, s in zip(self.means, self.squares, strict=True)]

@@ -1,4 +1,4 @@
-"""Estimators compared on anyone's own cost."""
+"""Comparison of estimators on a cost that the user writes: `bench.compare`."""
 
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
@@ -42,31 +42,31 @@ def compare(
 ) -> "pd.DataFrame":
     """One row per estimator of the gradient of the mean over the batch of E cost(z), z ~ q, with respect to q.params.
 
-    Columns: `variance` (the trace of the covariance), `bias_sq` (squared distance of the mean from the reference, less
-    the noise of both, hence around 0 for an unbiased estimator; it may be negative), each with its standard error,
-    `reference`, `tuning_steps` (of the estimator's own parameters and state: 0 is an untrained baseline or control
-    variate, missing where there is nothing to train), `evaluations` of the cost per example and gradient and how many
-    of them go backward to z, the `microseconds` of a gradient of the batch with their standard error, timed in turn
-    with all other estimators, and `reason`: why an estimator cannot differentiate this q, in which case the numbers
-    are missing.
+    Columns: `variance` is the trace of the covariance. `bias_sq` is the squared distance of the mean from the
+    reference, minus the noise of both; it is 0 on average for an unbiased estimator and may be negative. Both have
+    a standard error. `reference` names the reference. `tuning_steps` counts the steps that trained the estimator's own
+    parameters and state; it is missing where there are none. `evaluations` counts the calls of the cost per example
+    and gradient, `evaluations_backward` those that go backward to z. `microseconds` is the time of a gradient of the
+    batch, with its standard error, timed in turn with all other estimators. `reason` says why an estimator cannot
+    differentiate this q; then the numbers are missing.
 
     Args:
         cost: points `z [K, B, *]` -> `[K, B]`; differentiable in z for the estimators that use its slope.
         q: `Bernoulli(logits [B, D])`, `Gaussian(params [B, 2 D])`, `Categorical(logits [B, D, C])`, `VQ(...)` or
             `Sequence(logits [B, N, V])`.
-        estimators: names, or estimators from `bench.estimator("rloo", k=8)`, or a dict of labels to the latter.
+        estimators: names, or estimators from `bench.estimator("rloo", k=8)`, or a dict from labels to the latter.
         draws: gradients drawn for the variance.
-        reference: auto, which is exact where the states can be enumerated, quadrature for a Gaussian where more nodes
-            change nothing, and else a gradient sampled by rloo, which holds for costs that jump too; or the name of an
-            unbiased estimator.
+        reference: the name of an unbiased estimator, or auto: exact where the states can be enumerated, quadrature for
+            a Gaussian where it has converged, and else a gradient sampled by rloo, which is right for costs with
+            jumps too.
         reference_draws: gradients drawn for a sampled reference.
-        tuning_steps: steps of Adam, at 1e-3, that train an estimator's own parameters and state at this q first.
-        repetitions: blocks that are timed, at the most; 0: nothing is timed.
-        seed: of all noise; the surrounding random stream is left alone.
+        tuning_steps: steps of Adam, at 1e-3, that first train an estimator's own parameters and state at this q.
+        repetitions: the most blocks that are timed; 0: no times.
+        seed: of all noise; PyTorch's random stream does not move.
 
     Raises:
-        ValueError: estimators that are no list, an unknown estimator or reference, q without exactly one batch axis,
-            fewer than two draws, or a cost of the wrong shape.
+        ValueError: estimators is not a list, an estimator or the reference is unknown, q does not have exactly one
+            batch axis, there are fewer than two draws, or the cost has the wrong shape.
     """
     import pandas as pd
 
@@ -116,7 +116,7 @@ def _auto(q: Latent) -> str:
 
 
 def labelled(estimators: Sequence[str | Estimator] | Mapping[str, Estimator]) -> Mapping[str, str | Estimator]:
-    """Label -> name or estimator. Raises BadInput where there is another thing, none, or one label for two."""
+    """The estimators by their labels. An empty list, another type or a label that occurs twice raises BadInput."""
     several = isinstance(estimators, Mapping | Sequence) and not isinstance(estimators, str)
     entries = list(estimators.values() if isinstance(estimators, Mapping) else estimators) if several else []
     if not several or not entries or not all(isinstance(entry, str | Estimator) for entry in entries):
@@ -134,7 +134,7 @@ def labelled(estimators: Sequence[str | Estimator] | Mapping[str, Estimator]) ->
 
 
 def _objective(problem: OwnCost, made: Estimator, x: Tensor) -> Objective:
-    """E cost alone, under this estimator, whose lazy layers have their size."""
+    """The objective E cost, without a KL, under this estimator, whose lazy layers are materialised."""
     objective = Objective(problem, made.to(x.device, x.dtype), beta=0.0)
     q = problem.encode(x)
     if objective.impossible(q) is None:
@@ -143,7 +143,7 @@ def _objective(problem: OwnCost, made: Estimator, x: Tensor) -> Objective:
 
 
 def _tune(objective: Objective, x: Tensor, steps: int, seed: int) -> int | None:
-    """Train the estimator's own parameters and state at this q; the steps, or None where it has neither."""
+    """Train the estimator's own parameters and state at this q. Returns the steps, or None if it has neither."""
     made, q = objective.estimator, objective.model.encode(x).detach()
     learned = [p for p in made.parameters() if p.requires_grad]
     if not learned and type(made).update is Estimator.update:
@@ -190,7 +190,7 @@ def _gradient(objective: Objective, x: Tensor) -> Work:
 
 
 def _times(works: dict[str, Work], device: torch.device, repetitions: int, seed: int) -> dict[str, dict[str, Any]]:
-    """Of all gradients in turn, by label."""
+    """The columns of the times of all gradients, timed in turn, by label."""
     if not works or not repetitions:
         return {}
     with noise(seed, "timing"):

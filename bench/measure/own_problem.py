@@ -1,4 +1,4 @@
-"""Anyone's own cost as a problem."""
+"""A cost that the user writes, as a problem."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -11,11 +11,11 @@ from estimators import Latent
 if TYPE_CHECKING:
     pass
 
-LOOKED_AT = 1024  # samples
+LOOKED_AT = 1024  # samples at which the sign of the cost is tested
 
 
 class OwnCost(Problem):
-    """A cost of anyone's own. Its parameters, if it has any, are left alone: q's are what is differentiated."""
+    """A problem with the user's cost. Gradients are those of q's parameters; the cost's own are left alone."""
 
     name = "your cost"
 
@@ -29,10 +29,10 @@ class OwnCost(Problem):
 
     @property
     def rewards(self) -> bool:  # type: ignore[override]
-        """Whether any of a few samples costs less than nothing."""
+        """Whether the cost of any of `LOOKED_AT` samples is negative, as that of a reward is."""
         return bool((self.call(self.q.sample(LOOKED_AT)) < 0).any())
 
     def cost(self, x: Tensor, z: Tensor) -> Tensor:
-        """Of `z [..., B or 1, *]`; the cost itself is handed `[K, B, *]`."""
+        """The costs `[..., B]` of `z [..., B or 1, *]`. The user's function gets one leading axis: `[K, B, *]`."""
         leading, point = z.shape[: z.ndim - self.points], z.shape[z.ndim - self.points + 1 :]
         return self.call(z.expand(*leading, len(x), *point).reshape(-1, len(x), *point)).reshape(*leading, len(x))

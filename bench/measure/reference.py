@@ -1,4 +1,4 @@
-"""What a bias is a distance from: the same objective under an estimator without one."""
+"""The reference of a bias: the same objective under an unbiased estimator."""
 
 from bench.config.plugins import estimator
 from bench.errors import Impossible
@@ -9,14 +9,16 @@ from estimators import Estimator, Gaussian, Latent
 
 
 def reference_of(objective: Objective, q: Latent, config: Config) -> Objective | None:
-    """The reference that `measure.reference` asks for; `auto` is exact where that is possible, and what a problem knows
-    of itself is exact.
+    """The objective under the estimator that `measure.reference` names; `auto` takes exact where that is possible.
 
-    None where none is asked for, and where the estimator optimises another bound, from whose gradient a difference
-    would be no bias.
+    A problem that knows its own gradient gives that as exact.
+
+    Returns:
+        None if no reference is asked for, or if the estimator optimises another bound than the reference, since their
+        difference would not be a bias.
 
     Raises:
-        Impossible: the one that is named cannot be had for this model.
+        Impossible: the named reference cannot be computed for this model.
     """
     name, model = config["measure"]["reference"], objective.model
     if name == "none":
@@ -37,7 +39,7 @@ def reference_of(objective: Objective, q: Latent, config: Config) -> Objective |
 
 
 def unbiased(q: Latent) -> str:
-    """The estimator to compare with: exact where there are few enough points, else one that samples."""
+    """The name of the reference for q: exact if there are few enough states or nodes, else an unbiased estimator."""
     if estimator("exact").refuses(q) is None:
         return "exact"
     return "reparam" if isinstance(q, Gaussian) else "rloo"

@@ -38,8 +38,8 @@ class _Counted(torch.autograd.Function):
 
 
 def evaluations(objective: Objective, q: Latent, x: Tensor) -> tuple[int, int]:
-    """Evaluations of the cost per example for one gradient: forward, and backward to z. Of several layers or
-    steps, the sums."""
+    """Evaluations of the cost per example for one gradient: forward, and backward to z. Several layers or
+    steps are summed."""
     forward: list[int] = []
     backward: list[int] = []
 
@@ -62,14 +62,18 @@ def evaluations(objective: Objective, q: Latent, x: Tensor) -> tuple[int, int]:
 
 
 def compare(ours: Work, plain: Work, device: torch.device, rounds: Rounds) -> dict[str, Any]:
-    """Median seconds of `ours` and of the `reference`, timed in turn, with their standard errors; median, standard
-    error and quartiles over the rounds of `ratio` = reference / ours."""
+    """Time our work and a reference in turn.
+
+    Returns:
+        Median seconds `ours` and `reference`, and the median over rounds `ratio` of reference / ours, each with a
+        standard error `*_se`; the quartiles `q1` and `q3` of the ratio.
+    """
     found = interleaved({"ours": ours, "reference": plain}, clock_of(device), rounds)
     return against(found["ours"], found["reference"])
 
 
 def against(ours: Timing, reference: Timing) -> dict[str, Any]:
-    """The same of two pieces of work that were timed in turn, with others or without."""
+    """As `compare`, from two timings that were taken in turn."""
     row: dict[str, Any] = {"ours": ours.seconds, "ours_se": ours.seconds_se}
     row |= {"reference": reference.seconds, "reference_se": reference.seconds_se}
     ratios = reference.blocks / ours.blocks
@@ -78,8 +82,8 @@ def against(ours: Timing, reference: Timing) -> dict[str, Any]:
 
 
 def kernels(work: Work, device: torch.device, calls: int = 3) -> CostRow:
-    """Columns `seconds_device` and `launches` of one call on a GPU: the time of its kernels and copies, which leave out
-    what the device waits for, and how many there are; both null on the CPU."""
+    """Columns `seconds_device` and `launches` of one call on a GPU: the summed time of its kernels and copies, without
+    the time in which the device is idle, and their number. Both are null on the CPU."""
     if device.type != "cuda":
         return {"seconds_device": None, "launches": None}
     torch.cuda.synchronize(device)
@@ -96,9 +100,11 @@ def kernels(work: Work, device: torch.device, calls: int = 3) -> CostRow:
 
 
 def peak_memory(work: Callable[[], object], device: torch.device, before_it: Callable[[], object] | None = None) -> int:
-    """Bytes of tensors that `work` holds at its peak beyond those held before it. On the CPU `before_it` is run first,
-    by default `work` itself: the profiler sees only the end of blocks whose beginning it saw, such as gradients left by
-    the last call."""
+    """The peak memory of tensors during `work`, in bytes, minus the memory held before it.
+
+    On the CPU `before_it`, by default `work` itself, runs first under the profiler: the profiler counts the release of
+    a block, such as a gradient of the last call, only if it has seen its allocation.
+    """
     if device.type == "cuda":
         torch.cuda.synchronize()
         before = torch.cuda.memory_allocated()
@@ -124,7 +130,7 @@ def peak_memory(work: Callable[[], object], device: torch.device, before_it: Cal
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Silence the profiler, which writes to the process's standard error behind Python's back."""
+    """Silence the profiler, which writes to the process's standard error and not to `sys.stderr`."""
     sys.stderr.flush()
     kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)

@@ -1,4 +1,4 @@
-"""Per-draw gradients of convolutions through which the rows of many draws went as one batch."""
+"""Per-draw gradients of convolutions, computed from one batch that holds the rows of many draws."""
 
 import torch
 from torch import Tensor
@@ -9,8 +9,10 @@ __all__ = ["CONVOLUTIONS", "convolved"]
 
 
 def convolved(call: Call, cotangent: Tensor, draws: int) -> dict[str, Tensor]:
-    """Gradients `[r, P]` of a convolution's parameters, by their names in the model. Draws are groups of channels of
-    one convolution, so that a few kernels do all."""
+    """Gradients `[r, P]` of a convolution's parameters, by their names in the model.
+
+    The draws become groups of channels of one convolution, so that few kernels are needed.
+    """
     layer = call.convolution
     assert isinstance(layer, CONVOLUTIONS)
     sides, weight = len(layer.kernel_size), layer.weight.detach()

@@ -1,4 +1,4 @@
-"""One batched computation from r draws of the noise to the cotangents of q.params and the decoder's gradients."""
+"""r draws of the noise, and with them the cotangents of q.params and the decoder's gradients, as one batch."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -23,14 +23,14 @@ from estimators import Latent
 
 
 class Generative:
-    """The parameters of a model outside its encoder, or outside layer 1 of several: which of them sit in linear layers,
-    and which are loose.
+    """The parameters of a model outside its encoder, or outside layer 1 of several. Those outside linear layers are
+    called loose.
 
-    Where convolutions fold, many draws pass through them as one batch, and their parameters are not loose.
+    With `folds`, many draws pass through a convolution as one batch, and its parameters are not loose.
 
     Attributes:
-        measured: whether they get a gradient at all.
-        plain: whether each draw takes a backward pass of its own to all of them.
+        measured: whether their gradient is measured.
+        plain: whether each draw takes a backward pass of its own.
     """
 
     def __init__(self, model: Model, measured: bool, folds: bool = False):
@@ -40,7 +40,7 @@ class Generative:
         known = (nn.Linear, *CONVOLUTIONS) if folds else (nn.Linear,)
         self.loose = [n for n, _ in self.named if not isinstance(self._owner(n), known)]
         self.dense = [p for n, p in self.named if n not in self.loose]
-        self.one_by_one = any(p.ndim > 3 for n, p in self.named if n in self.loose)  # a convolution sees one draw
+        self.one_by_one = any(p.ndim > 3 for n, p in self.named if n in self.loose)  # convolutions take one draw each
         if isinstance(model, Adapted):  # whose layers need not know what a draw's own copy of a parameter is
             self.one_by_one = bool(self.loose) or not model.separates
 
@@ -48,7 +48,7 @@ class Generative:
         return self.model.get_submodule(name.rpartition(".")[0])
 
     def fixed(self, loss: Tensor) -> dict[str, Tensor]:
-        """Gradient `[P]` of a loss without noise, by block, laid out as the draws' gradients are."""
+        """Gradients `[P]` of a loss without noise, by block, in the layout of the draws' gradients."""
         grads = torch.autograd.grad(loss, [p for _, p in self.named], retain_graph=True, allow_unused=True)
         zeroed = (torch.zeros_like(p) if g is None else g for (_, p), g in zip(self.named, grads, strict=True))
         by_name = dict(zip((n for n, _ in self.named), zeroed, strict=True))
@@ -64,7 +64,7 @@ class Generative:
 
     @contextmanager
     def prepared(self, draws: int) -> Iterator[dict[str, Tensor]]:
-        """What `draws` draws at once need of these parameters: copies of the loose ones, or no gradient at all."""
+        """Prepare the model for `draws` draws at once: copies of loose parameters, or no gradient if not measured."""
         if self.measured:
             with self._replicated(draws) as copies:
                 yield copies
@@ -99,15 +99,15 @@ class Generative:
 
 
 class GradientDraws:
-    """r draws of the gradient at `q`, for images `x [B, X]`.
+    """r draws of the gradient at `q`, for examples `x [B, X]`.
 
     Attributes:
         cotangents: `[r, B, *]` of q.params.
-        shifted: the same of each shift of the objective.
-        blocks: their names.
+        shifted: cotangents of each shift of the objective.
+        blocks: the names of the shifts.
         calls: the decoder's uses of linear layers, each with its cotangent.
-        loose: gradients `[r, P]` of its other parameters; of all, where draws are plain.
-        separable: whether the draws' shares of the decoder's gradient can be told apart.
+        loose: gradients `[r, P]` of the loose parameters, by name; of all parameters, if draws are plain.
+        separable: whether the decoder's gradient can be computed for each draw.
     """
 
     def __init__(self, objective: Objective, q: Latent, x: Tensor, draws: int, generative: Generative):
@@ -118,7 +118,7 @@ class GradientDraws:
             self.blocks = objective.shifted
             loss = objective.estimate(of_leaf, x, shifts).loss  # [r, B]
         self.loss, self.generative = loss, generative
-        self.recorded = [c._replace(output=x.new_empty(0)) for c in calls]  # what passed is not held beyond its use
+        self.recorded = [c._replace(output=x.new_empty(0)) for c in calls]  # release the outputs
         calls.clear()
         wanted: list[Any] = [leaf, *shifts, *(c.made for c in self.recorded), *copies.values()]
         total = loss.mean(-1).sum()
@@ -142,13 +142,13 @@ class GradientDraws:
             self.calls, self.loose = [], {n: g[None] for n, g in generative.fixed(total).items()}
 
     def first_order(self) -> bool:
-        """Whether linear layers enter the loss by their outputs alone. They do not where an estimator differentiates a
-        derivative of the cost; then the cotangents of the outputs are not the whole gradient."""
+        """Whether the loss depends on the linear layers through their outputs alone. It does not where an estimator
+        differentiates a derivative of the cost; then the outputs' cotangents do not give the whole gradient."""
         return not (self.generative.measured and reached(self.loss, self.recorded, self.generative.dense))
 
     def tally(self, block: Callable[[str], Tally], groups: Tensor, on_host: Tensor, memory: float) -> None:
-        """Add the gradients of all but the encoder to the tallies `block(name)`; `groups [r]` of the draws, sorted, and
-        the same on the host; `memory` in MiB of a chunk."""
+        """Add all gradients but the encoder's to the tallies `block(name)`. `groups [r]` are the draws' groups, sorted,
+        `on_host` the same on the host; `memory` is that of a chunk, in MiB."""
         plan = PLANS[groups.device.type]
         for name, grad in zip(self.blocks, self.shifted, strict=True):
             block(name).add_vectors(groups, grad.flatten(1))
@@ -172,7 +172,7 @@ class GradientDraws:
 
 
 def _merged(call: Call) -> Call:
-    """With one axis of samples in front: of codes there are several for an example."""
+    """The call with all axes before `[r, B]`, or before `[r, B, codes]` in a codebook, made into one."""
     own = 3 if call.layer.startswith("codebook.") else 2
     return call._replace(lead=(math.prod(call.lead[:-own]), *call.lead[-own:]))
 

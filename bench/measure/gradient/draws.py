@@ -1,7 +1,7 @@
 """Many draws of one estimator's gradient at fixed parameters on one probe batch.
 
 The encoder runs once. All draws of a chunk are one batched computation along a replica axis, up to the cotangents of
-`q.params`; from there the gradient is linear in them, and linear layers need no gradient formed per draw (`layers`).
+`q.params`. The encoder's gradient is linear in these, and linear layers need no explicit gradient per draw (`layers`).
 """
 
 import torch
@@ -24,10 +24,10 @@ LATENT = "latent"  # the block of q.params
 def take(
     objective: Objective, x: Tensor, draws: int, *, encoder: bool = True, decoder: bool = True, memory: float = 256
 ) -> dict[str, Tally]:
-    """Tallies of the gradient of the mean loss over `x [B, X]`, by block of coordinates.
+    """Draw gradients of the mean loss over `x [B, X]`. Returns a tally for each block of coordinates.
 
-    Blocks are `latent` (q.params), the encoder's layers and the decoder's layers and loose parameters. An estimator
-    without noise is drawn once, and so is one whose only noise is a posterior that has none.
+    Blocks are `latent` (q.params), the encoder's layers, and the decoder's layers and loose parameters. One draw is
+    taken if the estimator has no noise at this q.
 
     Args:
         objective: model and estimator; neither is changed.
@@ -47,7 +47,7 @@ def take(
     if objective.noiseless(pull.q):
         draws = 1
     groups = torch.arange(draws) * min(draws, GROUPS if draws >= GROUPS else max(2, draws // 2)) // draws
-    on_device = groups.to(x.device)  # once: what a chunk needs of them is there
+    on_device = groups.to(x.device)  # copied once, for all chunks
     tallies: dict[str, Tally] = {}
 
     def block(name: str) -> Tally:
@@ -66,13 +66,13 @@ def take(
             block(name).constant = grad
 
     q = pull.q.detach()
-    through_q = decoder and objective.estimator.learns_codes  # which copies of the codebook for each draw would not see
+    through_q = decoder and objective.estimator.learns_codes  # copies of the codebook would not get this gradient
     generative.plain = through_q or any(not encodes(objective.model, names[0]) for names in shared)
     alone = generative.plain or (decoder and generative.one_by_one)
     with counted_outputs() as outputs, unmoved(objective.model):
         drawn = GradientDraws(objective, q, x, 1 if alone else min(2, draws), generative)
     held = outputs.kept if plan.kept else outputs.all
-    values = held // len(drawn.cotangents) + 4 * q.params.numel()  # held per draw, about
+    values = held // len(drawn.cotangents) + 4 * q.params.numel()  # held per draw, approximately
     first_order = generative.plain or drawn.first_order()
     if not (first_order and (alone or drawn.separable)):
         alone, generative.plain = True, not first_order
@@ -83,10 +83,10 @@ def take(
         return max(1, int(plan.room(memory) * 2**20 / (2 * values * x.element_size())))
 
     chunk = 1 if alone else fitting(values)
-    most = values + outputs.passing // len(drawn.cotangents)  # as if all that is not kept grew with the draws
+    most = values + outputs.passing // len(drawn.cotangents)  # if all that is not kept grew with the draws
     unknown = (
         plan.kept and not alone and fitting(most) < min(chunk, draws - len(drawn.cotangents))
-    )  # by how much it does
+    )  # how much of it grows
     start = 0
     while True:
         stop = start + len(drawn.cotangents)
@@ -98,7 +98,7 @@ def take(
         start = stop
         if start == draws:
             break
-        del drawn, cotangents  # of two chunks only one is held
+        del drawn, cotangents  # hold one chunk at a time
         with counted_outputs() as of_one:
             drawn = GradientDraws(objective, q, x, 1 if unknown else min(chunk, draws - start), generative)
         if unknown:

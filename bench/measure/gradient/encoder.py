@@ -1,4 +1,4 @@
-"""From cotangents of q.params to gradients of the encoder, which are linear in them."""
+"""Gradients of the encoder from cotangents of q.params, in which they are linear."""
 
 import warnings
 from collections.abc import Callable, Collection
@@ -16,11 +16,11 @@ from bench.model.vae import Model
 
 
 class EncoderPull:
-    """Runs the encoder, or layer 1 of several, once on `x [B, ...]` and pulls any number of cotangents `[r, B, *]` of
-    `q.params` through it.
+    """Runs the encoder, or layer 1 of several, once on `x [B, ...]` and backpropagates any number of cotangents
+    `[r, B, *]` of `q.params`.
 
-    Blocks are named after layers. Linear layers are never given a gradient per draw; other layers are, and so are those
-    that hold a parameter of `shared` names, whose gradient is not that of one layer's outputs.
+    Blocks are named after layers. Linear layers need no explicit gradient per draw. Other layers do, and so do layers
+    with a parameter in `shared`, since its gradient does not follow from the outputs of one layer.
     """
 
     def __init__(self, model: Model, x: Tensor, shared: Collection[str] = ()):
@@ -28,7 +28,7 @@ class EncoderPull:
             self.q = model.encode(x)
         named = [(n, p) for n, p in model.named_parameters() if p.requires_grad and encodes(model, n)]
         self.calls = self._linear(model, calls, {name.rpartition(".")[0] for name in shared}, named)
-        self.uses: dict[str, list[int]] = {}  # layer -> its calls, of which all rows are those of one layer
+        self.uses: dict[str, list[int]] = {}  # layer -> numbers of its calls, whose rows are counted together
         for number, c in enumerate(self.calls):
             self.uses.setdefault(c.layer, []).append(number)
         self.others = [(n, p) for n, p in named if n.rpartition(".")[0] not in self.uses]
@@ -40,7 +40,7 @@ class EncoderPull:
     def _linear(
         self, model: Model, calls: list[Call], shared: set[str], named: list[tuple[str, torch.nn.Parameter]]
     ) -> list[Call]:
-        """The uses of linear layers from whose cotangents the gradient of their parameters follows."""
+        """The calls of linear layers whose cotangents determine the gradient of the layers' parameters."""
         nodes = behind([self.q.params.grad_fn])
         found = [c for c in calls if encodes(model, c.layer) and c.layer not in shared and c.made.node in nodes]
         layers = {c.layer for c in found}
@@ -62,8 +62,8 @@ class EncoderPull:
             return torch.autograd.grad(self.q.params, wanted, cotangents, retain_graph=True, **batched)
 
         def at_once() -> tuple[Tensor, ...]:
-            # A processor is no faster where a convolution's gradients are those of one with many groups, which round
-            # anew.
+            # On a CPU, vmap turns the gradients of a convolution into one with many groups, which is no faster and
+            # rounds differently.
             loops = bool(self.others) and not self.plan.folds
             return pulled(cotangents, is_grads_batched=True) if loops else torch.func.vmap(pulled)(cotangents)
 
@@ -75,7 +75,7 @@ class EncoderPull:
         return list(grads[: len(self.calls)]), {name: grad.flatten(1) for (name, _), grad in rest}
 
     def _batched(self, at_once: Callable[[], tuple[Tensor, ...]]) -> tuple[Tensor, ...] | None:
-        """What it gives, or None where some layer cannot."""
+        """The result of `at_once`, or None if some layer does not support a batch of cotangents."""
         if not self.others:
             return at_once()
         try:
@@ -88,13 +88,13 @@ class EncoderPull:
             return None
 
     def _by_layer(self, cotangents: list[Tensor]) -> list[Tensor]:
-        """Of each layer the cotangents `[r, n, out]` of the rows of all its calls."""
+        """The cotangents `[r, n, out]` of each layer, for the rows of all its calls."""
         found = [[cotangents[i].flatten(1, -2) for i in uses] for uses in self.uses.values()]
         return [each[0] if len(each) == 1 else torch.cat(each, 1) for each in found]
 
     def tally(self, block: Callable[[str], Tally], groups: Tensor, cotangents: Tensor, memory: float) -> None:
-        """Add draws of the encoder's gradient to the tallies `block(name)`; `groups [r]` of the draws, `memory` in MiB
-        of the gradients that are formed at once."""
+        """Add draws of the encoder's gradient to the tallies `block(name)`. `groups [r]` are the groups; `memory`
+        is for the gradients formed at once, in MiB."""
         size = sum(p.numel() * p.element_size() for _, p in self.others)
         at_once = max(1, int(memory * 2**20 / size)) if size else len(groups)
         for start in range(0, len(groups), at_once):
@@ -111,7 +111,7 @@ class EncoderPull:
             block(name).add_vectors(groups, grad)
 
     def constant(self, block: Callable[[str], Tally], cotangent: Tensor) -> None:
-        """Give the tallies their constant: what `cotangent [B, *]` contributes to every draw."""
+        """Set the constant of the tallies: the part of every draw's gradient that comes from `cotangent [B, *]`."""
         layers, others = self.pulled_through(cotangent[None])
         for layer, inputs, d in zip(self.uses, self.inputs, self._by_layer(layers), strict=True):
             tally = block(layer)

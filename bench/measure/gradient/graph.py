@@ -1,4 +1,4 @@
-"""What autograd will do with a tensor, read off its graph."""
+"""Searches of autograd's graph."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -9,15 +9,15 @@ from bench.measure.gradient.layers import Call
 
 
 def reached(loss: Tensor, calls: list[Call], parameters: Iterable[Tensor]) -> bool:
-    """Whether the loss, or what goes into one of the calls, depends on any of the parameters otherwise than through the
-    outputs of the calls."""
+    """Whether the loss, or the input of a call, depends on any of the parameters by a path that does not pass through
+    the output of a call."""
     wanted = {id(p) for p in parameters}
     nodes = behind([loss.grad_fn, *(call.before for call in calls)], (call.made.node for call in calls))
     return any(id(getattr(node, "variable", None)) in wanted for node in nodes)
 
 
 def behind(ahead: list[Any], ends: Iterable[Any] = ()) -> set[Any]:
-    """These nodes of the graph and all that they came out of, without what the `ends` came out of."""
+    """The nodes `ahead` and all nodes that they depend on. The search does not go beyond the nodes `ends`."""
     seen: set[Any] = set()
     ahead, stop = [*ahead], {*ends}
     while ahead:

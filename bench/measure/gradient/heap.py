@@ -1,4 +1,4 @@
-"""The C library's heap, which decides whether memory that was freed a moment ago is at hand."""
+"""A setting of the C library's heap, with which freed memory is used again without page faults."""
 
 from functools import cache
 
@@ -9,10 +9,10 @@ LARGEST = 31 * 2**20  # bytes; glibc does not raise its thresholds to blocks of 
 
 @cache
 def keep_freed_blocks() -> None:
-    """From now on, keep what is freed for the next allocation, where the C library is glibc; elsewhere, nothing.
+    """Make glibc keep freed blocks for the next allocation, from now on. Another C library is not affected.
 
-    glibc hands large blocks back to the system when they are freed, and each new one then costs a page fault every
-    4 KiB: a fifth of the time of gradient draws on a processor. What is large it learns from the largest block freed
-    so far. This frees one, of memory that was never touched; twice its size at most stays with the process.
+    glibc returns a large block to the system when it is freed, so that each new one costs a page fault every 4 KiB: a
+    fifth of the time of gradient draws on a CPU. glibc takes as large what exceeds the largest block freed so far. This
+    function frees a large block that was never written. At most twice its size stays with the process.
     """
     torch.empty(LARGEST, dtype=torch.uint8)

@@ -1,8 +1,8 @@
-"""Per-draw gradients of linear layers without forming them.
+"""Squared norms and sums of per-draw gradients of linear layers, without computing each gradient.
 
-A linear layer that saw inputs A [n, in] and receives cotangents D [n, out] has the weight gradient A'D and the bias
-gradient 1'D. The squared norm of both is the sum of (A A' + 1) o (D D'), an n x n computation, and a sum of gradients
-over draws is one matrix product. Both are exact. Goodfellow, Efficient Per-Example Gradient Computations, 2015,
+A linear layer with inputs A [n, in] and cotangents D [n, out] of its outputs has the weight gradient A'D and the bias
+gradient 1'D. Their squared norm is the sum of (A A' + 1) o (D D'), an n x n computation, and a sum of gradients over
+draws is one matrix product. Both are exact. Goodfellow, Efficient Per-Example Gradient Computations, 2015,
 arXiv:1510.01799, gives the same identity for n = 1.
 """
 
@@ -28,10 +28,10 @@ class Call(NamedTuple):
     layer: str  # the path of the module in the model
     bias: bool
     inputs: Tensor  # [..., n, in], or [rows, channels, height, width]
-    output: Tensor  # [..., n, out], which an activation in place may have written on
-    made: GradientEdge  # where its cotangent arrives
-    before: Any  # the node of the graph that the inputs came out of, or None
-    lead: tuple[int, ...]  # the axes that its rows have in the network, also where they are one axis inside
+    output: Tensor  # [..., n, out]; an in-place activation may have overwritten it
+    made: GradientEdge  # the edge of the graph at which the output's cotangent arrives
+    before: Any  # the node of the graph that made the inputs, or None
+    lead: tuple[int, ...]  # the axes of the rows outside the network, which may merge them into one
     convolution: nn.Module | None = None
 
 
@@ -41,7 +41,7 @@ def recorded(module: nn.Module, convolutions: bool = False) -> Iterator[list[Cal
     `convolutions`, those of convolutions too."""
     calls: list[Call] = []
     handles = []
-    leads: list[tuple[int, ...]] = [()]  # of the network that runs, where it makes one axis of them
+    leads: list[tuple[int, ...]] = [()]  # the leading axes of the networks that run now, before they merge them
 
     def enter(network: nn.Module, args: tuple[Tensor, ...]) -> None:
         own = network.lead(*args) if isinstance(network, Adapted) else tuple(args[0].shape[:-1])
@@ -64,7 +64,7 @@ def recorded(module: nn.Module, convolutions: bool = False) -> Iterator[list[Cal
                 convolution: nn.Module | None = layer if convolves else None,
             ) -> None:
                 output = outermost(output)
-                if output.requires_grad:  # not where an estimator asks for a cost without gradient
+                if output.requires_grad:  # it does not where an estimator evaluates the cost without gradient
                     inputs, outer = outermost(args[0]), tuple(output.shape[: -3 if convolution else -1])
                     before = get_gradient_edge(inputs).node if inputs.requires_grad else None
                     made, lead = get_gradient_edge(output), _unfolded(outer, leads[-1])
@@ -80,8 +80,10 @@ def recorded(module: nn.Module, convolutions: bool = False) -> Iterator[list[Cal
 
 
 def as_written(layer: nn.Module) -> bool:
-    """Whether a linear layer or a convolution is the product of its input with its own weight, both that and its bias
-    learn, and nothing comes between: no subclass, no weight made of others, no hook, no padding by other than zeros."""
+    """Whether a linear layer or a convolution computes the standard product with its own trainable weight and bias.
+
+    It does not with another `forward`, a reparametrised weight, a hook, or a padding other than zeros.
+    """
     kinds, held = (nn.Linear, *CONVOLUTIONS), layer._parameters
     weight, bias = held.get("weight"), held.get("bias")
     return (
@@ -98,7 +100,7 @@ def as_written(layer: nn.Module) -> bool:
 
 
 def _unfolded(own: tuple[int, ...], lead: tuple[int, ...]) -> tuple[int, ...]:
-    """The axes of a layer's rows, of which the first are `lead` made one or several others; or as they are."""
+    """The axes `own` of a layer's rows; if the first ones have as many elements as `lead`, `lead` replaces them."""
     for number in range(1, len(own) + 1) if lead else ():
         if math.prod(own[:number]) == math.prod(lead):
             return lead + own[number:]
@@ -106,44 +108,50 @@ def _unfolded(own: tuple[int, ...], lead: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def by_draw(rows: Tensor, lead: tuple[int, ...], draws: int, width: int = 1) -> Tensor:
-    """Rows `[K, r, B, *]`, or those axes as one, by draw: `[r, n, *]`, where * are `width` axes."""
+    """Rows `[*lead, *]`, or with `lead` merged into one axis, by draw: `[r, n, *]`. `lead` is `(K, r, B, ...)`; * are
+    `width` axes."""
     values = rows.shape[rows.ndim - width :]
     rows = rows.reshape(*lead, *values)
     return (rows[None] if draws == 1 else rows.movedim(1, 0)).reshape(draws, -1, *values)
 
 
 def gram_pays(inputs: Tensor, cotangents: Tensor) -> bool:
-    """Whether the n x n computation costs fewer operations than forming the gradients."""
+    """Whether the n x n computation needs fewer operations than the explicit gradients."""
     n, width_in, width_out = cotangents.shape[-2], inputs.shape[-1], cotangents.shape[-1]
     shared = inputs.ndim == 2
     return n * (width_out + (0 if shared else width_in)) < width_in * width_out
 
 
 def squared_norms(inputs: Tensor, cotangents: Tensor, bias: bool) -> Tensor:
-    """Squared norm of each draw's gradient `[r]`, from `inputs [n, in]` (shared by the draws) or `[r, n, in]`, and
-    `cotangents [r, n, out]`; by whichever of the two exact ways costs fewer operations."""
+    """The squared norm of each draw's gradient, `[r]`, computed in the cheaper of two exact ways.
+
+    Args:
+        inputs: `[n, in]`, shared by the draws, or `[r, n, in]`.
+        cotangents: `[r, n, out]`.
+        bias: whether the layer has a bias.
+    """
     if not gram_pays(inputs, cotangents):
         return squared_length(gradients(inputs, cotangents, bias))
     return norms_by_gram(inputs @ inputs.mT + float(bias), cotangents)
 
 
 def norms_by_gram(gram: Tensor, cotangents: Tensor) -> Tensor:
-    """The same from A A' + 1, `[n, n]` or `[r, n, n]`."""
+    """As `squared_norms`, from A A' + 1, `[n, n]` or `[r, n, n]`."""
     return ((cotangents @ cotangents.mT) * gram).sum((-2, -1), dtype=torch.float64)
 
 
 def gradients(inputs: Tensor, cotangents: Tensor, bias: bool) -> Tensor:
-    """The gradients themselves, flattened `[g, (in + bias) out]`, from `inputs [n, in]` or `[g, n, in]`."""
+    """The explicit gradients, flattened `[g, (in + bias) out]`, from `inputs [n, in]` or `[g, n, in]`."""
     return form(with_ones(inputs) if bias else inputs, cotangents)
 
 
 def with_ones(inputs: Tensor) -> Tensor:
-    """The bias as one more input."""
+    """The inputs with a column of ones, which stands for the bias."""
     return torch.cat([inputs, torch.ones_like(inputs[..., :1])], -1)
 
 
 def form(inputs: Tensor, cotangents: Tensor) -> Tensor:
-    """`[g, in out]` from `inputs [n, in]` or `[g, n, in]`, where a bias is among the inputs."""
+    """The explicit gradients `[g, in out]` from `inputs [n, in]` or `[g, n, in]`, which include a bias's ones."""
     return (inputs.mT @ cotangents).flatten(1)
 
 

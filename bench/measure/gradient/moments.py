@@ -1,14 +1,14 @@
-"""From sums over draws to the statistics of design: variances, norm, bias, cosine, and their standard errors.
+"""Statistics of a gradient from sums over draws: variances, norm, bias, cosine, and their standard errors.
 
-Everything is computed from inner products of a few vectors, so a delete-one-group jackknife costs no more than the
-estimate itself. Draws are independent across probe batches and of the reference's draws, so the jackknife is
-stratified: the gradient and the reference of each probe batch are a stratum each, and one of G groups contributes
-(G - 1) / G sum_j (T_j - mean_j T_j)^2, where T_j leaves out its group j.
+All are computed from inner products of a few vectors, so a delete-one-group jackknife costs no more than the estimate
+itself. The draws of the probe batches and of the reference are independent, so the jackknife is stratified: the
+gradient and the reference of each probe batch are a stratum each. A stratum of G groups contributes
+(G - 1) / G sum_j (T_j - mean_j T_j)^2 to the variance, where T_j leaves out its group j.
 
-An interval of bias_sq holds where the bias is well above its noise. At a bias of 0 the jackknife doubles its variance,
-and 95 % intervals of gradients with many coordinates cover 95 to 98 %; with a few coordinates the square is skewed, its
-standard error is small where the estimate is, they cover 85 to 90 %, and what they miss are truths above them. Either
-way a bias is not claimed more often than it should be. `tests/support/error_bars.py` measures all this.
+The interval of bias_sq is right where the bias is well above its noise. At a bias of 0 the jackknife doubles the
+variance, and 95 % intervals of gradients with many coordinates cover 95 to 98 %. With few coordinates the square is
+skewed and its standard error is small where the estimate is small: intervals cover 85 to 90 %, and they miss only
+truths above them. So a bias is never claimed too often. `tests/support/error_bars.py` measures this.
 """
 
 from collections.abc import Iterator
@@ -25,8 +25,8 @@ NO_ROWS = np.zeros(0)
 
 
 class BatchSums(NamedTuple):
-    """What is kept of one probe batch, for one part. The rows are S_1..S_G (sums over groups of draws) and the
-    constant, then the same of the reference where there is one."""
+    """The sums of one probe batch for one part. Rows are the sums S_1..S_G over groups of draws and the constant, then
+    those of the reference, if there is one."""
 
     counts: np.ndarray  # [G] draws
     squares: np.ndarray  # [G] sums of squared norms, without the constant
@@ -36,7 +36,7 @@ class BatchSums(NamedTuple):
 
 
 def noise_of(counts: np.ndarray, squares: np.ndarray, products: np.ndarray) -> float:
-    """Trace of the covariance of a draw, from the sums over some groups and their inner products `[g, g]`."""
+    """Trace of the covariance of a draw, from the sums over g groups and their inner products `[g, g]`."""
     n = counts.sum()
     if n < 2:
         return 0.0
@@ -46,8 +46,8 @@ def noise_of(counts: np.ndarray, squares: np.ndarray, products: np.ndarray) -> f
 
 
 def _one_batch(sums: BatchSums, chosen: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Of the groups kept, `chosen [G]` and the reference's `other [H]`: variance_noise, norm_sq, bias_sq, inner product
-    with the reference, and the reference's squared norm, less its noise."""
+    """variance_noise, norm_sq, bias_sq, inner product with the reference, and the reference's squared norm minus its
+    noise, from the groups marked in `chosen [G]` and, of the reference, in `other [H]`."""
     groups, products = len(chosen), sums.products
     n = sums.counts[chosen].sum()
     noise = noise_of(sums.counts[chosen], sums.squares[chosen], products[:groups, :groups][np.ix_(chosen, chosen)])
@@ -68,7 +68,7 @@ def _one_batch(sums: BatchSums, chosen: np.ndarray, other: np.ndarray) -> np.nda
 
 
 def _without_one(sums: BatchSums) -> Iterator[list[np.ndarray]]:
-    """For the gradient's draws and for the reference's: `_one_batch` without each of their groups in turn."""
+    """`_one_batch` with one group left out at a time: first for the gradient's groups, then for the reference's."""
     chosen, other = np.ones(len(sums.counts), bool), np.ones(len(sums.reference_counts), bool)
     if len(chosen) > 1:
         yield [_one_batch(sums, np.arange(len(chosen)) != j, other) for j in range(len(chosen))]
@@ -80,9 +80,9 @@ def kurtosis(batches: list[BatchSums]) -> float:
     """E d^4 / (E d^2)^2 of a draw's distance d from the mean gradient: 3 for one Gaussian coordinate, near 1 for many.
 
     The squared relative standard error of variance_noise is about (kurtosis - 1) / (M R), and R / kurtosis is the
-    number of draws that the variance really rests on. Groups of n draws are enough to tell: the sum of n independent
-    d^2 has n times their variance. With several probe batches, 1 + the mean of Var d^2 over the mean of (E d^2)^2. It
-    cannot exceed about R, and where it comes near, one draw outweighs all others and the true value is larger.
+    effective number of draws behind the variance. Sums over groups of n draws are enough to estimate it, since a sum of
+    n independent d^2 has n times their variance. With several probe batches it is 1 + the mean of Var d^2 over the mean
+    of (E d^2)^2. It cannot exceed about R; near R, one draw outweighs all others and the true value is larger.
     """
     spread, level = 0.0, 0.0
     for sums in batches:
@@ -98,7 +98,7 @@ def kurtosis(batches: list[BatchSums]) -> float:
 
 
 def _combine(batches: np.ndarray) -> np.ndarray:
-    """[M, 5] -> the statistics that need no comparison between probe batches."""
+    """The statistics that do not compare probe batches, from the results `[M, 5]` of `_one_batch`."""
     noise, norm, bias, inner, length = batches.mean(0)
     with np.errstate(invalid="ignore", divide="ignore"):
         cosine = inner / np.sqrt(norm * length) if (known := min(norm, length) > 0) else np.nan
@@ -108,21 +108,21 @@ def _combine(batches: np.ndarray) -> np.ndarray:
 
 
 def _data_variance(means: np.ndarray, noise: np.ndarray) -> float:
-    """Trace of the covariance over probe batches of the mean gradients, whose inner products are `means [M, M]` and
-    whose chosen noise is `noise [M]`, which is subtracted."""
+    """Trace of the covariance over probe batches of the mean gradients, from their inner products `means [M, M]`; the
+    noise of each mean, `noise [M]`, is subtracted."""
     m = len(means)
     return float((np.trace(means) - means.sum() / m) / (m - 1) - noise.mean())
 
 
 def statistics(batches: list[BatchSums], means: np.ndarray | None, errors: np.ndarray | None = None) -> GradientRow:
-    """Every statistic and its standard error, `<name>` and `<name>_se`, with `kurtosis` and `reference_norm_sq`; NaN
-    where it is not defined, or where the draws are too few to tell.
+    """Every statistic `<name>` with its standard error `<name>_se`, `kurtosis` and `reference_norm_sq`. A value is NaN
+    where it is not defined or the draws are too few.
 
     Args:
         batches: one entry per probe batch.
-        means: `[M, M]` inner products of the mean gradients of the probe batches, or None where the coordinates of
-            different batches are not the same ones (q's parameters).
-        errors: the same of the mean gradients less those of the reference, where there is one.
+        means: `[M, M]` inner products of the mean gradients of the probe batches, or None for q's parameters, whose
+            coordinates are not the same in different batches.
+        errors: `[M, M]` inner products of the mean gradients minus those of the reference, or None without one.
     """
     whole = np.stack(
         [_one_batch(b, np.ones(len(b.counts), bool), np.ones(len(b.reference_counts), bool)) for b in batches]
@@ -147,14 +147,14 @@ def statistics(batches: list[BatchSums], means: np.ndarray | None, errors: np.nd
 
 
 def _too_few(counts: np.ndarray) -> bool:
-    """Whether fewer than two draws are left without one of the groups, whose variance a jackknife would take for 0."""
+    """Whether fewer than two draws are left without some group; the jackknife would take their variance for 0."""
     return int(counts.sum()) > 1 and int(counts.sum() - counts.max()) < 2
 
 
 def _of_all_data(noise: float, means: np.ndarray | None, errors: np.ndarray | None) -> dict[str, float]:
-    """`norm_sq`, `snr` and squared bias of the gradient of all data: products of different probe batches alone, in
-    which neither the noise of the draws nor the choice of the examples has a square. Standard errors by leaving out one
-    probe batch at a time; with fewer than three there are none."""
+    """`norm_sq`, `snr` and squared bias of the gradient of all data, from products of different probe batches, which
+    the noise of the draws and the choice of examples do not bias. Standard errors leave out one probe batch at a time;
+    with fewer than three they are NaN."""
     found = {key: float("nan") for name in OF_ALL_DATA for key in (name, f"{name}_se")}
     for name, products in (("norm_sq_data", means), ("bias_sq_data", errors)):
         if products is None or (m := len(products)) < 2:
@@ -175,8 +175,8 @@ def _between(products: np.ndarray) -> float:
 
 
 def _over_batches(whole: np.ndarray, means: np.ndarray | None, draws: list[int]) -> dict[str, float]:
-    """`variance_data` and `variance`; standard errors by leaving out one probe batch at a time, because which examples
-    were drawn is what they are uncertain about."""
+    """`variance_data` and `variance`. Standard errors leave out one probe batch at a time, because the choice of the
+    examples is their main uncertainty."""
     found = dict.fromkeys(("variance_data", "variance_data_se", "variance", "variance_se"), float("nan"))
     if means is None or len(means) < 2:
         return found

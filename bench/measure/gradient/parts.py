@@ -1,4 +1,4 @@
-"""From tallies of blocks to the sums of a part, such as the encoder: what the statistics are computed from."""
+"""Sums over the blocks of a part, such as the encoder, from which the statistics are computed."""
 
 import numpy as np
 import torch
@@ -6,7 +6,7 @@ import torch
 from bench.measure.gradient.moments import NO_ROWS, BatchSums, noise_of
 from bench.measure.gradient.tally import Tally
 
-STAGE = "stage."  # before the number of one of residual quantisation
+STAGE = "stage."  # the prefix of a part that is one stage of residual quantisation; its number follows
 Tallies = dict[str, Tally]  # by block, of one probe batch
 
 
@@ -27,7 +27,7 @@ def parts(tallies: Tallies, layers: bool) -> dict[str, list[str]]:
 
 
 def batch_sums(taken: Tallies, blocks: list[str], reference: Tallies | None = None) -> BatchSums:
-    """Squares and inner products of one probe batch, summed over the blocks of a part."""
+    """The sums of one probe batch over the blocks of a part, with those of the reference if there is one."""
     squares, products, theirs = torch.zeros(()), torch.zeros(()), torch.zeros(())
     for name in blocks:
         rows = taken[name].rows().double()
@@ -43,7 +43,7 @@ def batch_sums(taken: Tallies, blocks: list[str], reference: Tallies | None = No
 
 
 def mean_products(taken: list[Tallies], blocks: list[str], reference: list[Tallies] | None = None) -> np.ndarray:
-    """Inner products `[M, M]` of the probe batches' mean gradients, or of their distances from those of a reference."""
+    """Inner products `[M, M]` of the probe batches' mean gradients, or of their differences from the reference's."""
     products = torch.zeros(())
     for name in blocks:
         means = torch.stack([t[name].mean().double() for t in taken])
@@ -54,11 +54,11 @@ def mean_products(taken: list[Tallies], blocks: list[str], reference: list[Talli
 
 
 def noise_alone(taken: Tallies, blocks: list[str]) -> float:
-    """variance_noise of one probe batch without its standard error, for which the sum over all draws is enough."""
+    """variance_noise of one probe batch. Without its standard error, the sum over all draws is enough."""
     squares = products = 0.0
     for name in blocks:
         total = taken[name].squares.new_zeros(1, taken[name].sums.shape[1])
-        for group in taken[name].sums:  # ten times as fast as a sum over groups that is told its dtype
+        for group in taken[name].sums:  # ten times as fast as sum(0, dtype=...)
             total += group
         products += float(total @ taken[name].weighed(total).mT)
         squares += float(taken[name].squares.sum())

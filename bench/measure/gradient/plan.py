@@ -1,4 +1,4 @@
-"""How many draws are taken at once, and what of them: by the kind of the device."""
+"""How many draws are computed at once on each kind of device, and in which way."""
 
 from typing import NamedTuple
 
@@ -6,14 +6,16 @@ import torch
 
 
 class Plan(NamedTuple):
-    """What pays on one kind of device. Noise is drawn by the chunk, so a plan is part of the numbers: it depends on the
-    kind of device alone, and never on how much memory is free.
+    """The fastest way to compute on one kind of device.
+
+    Noise is drawn chunk by chunk, so a plan affects the numbers. It depends on the kind of device alone, and never on
+    the free memory.
 
     Attributes:
-        cache: MiB beyond which more draws at once are computed no faster; None where they always are.
-        formed: gradients of a layer formed at a time; None: as many as an eighth of the memory holds.
-        folds: whether a convolution sees many draws as one batch, or each draw alone.
-        kept: whether a chunk is sized by what draws keep, or by all that passes through layers.
+        cache: MiB of a chunk beyond which larger chunks are no faster; None: larger ones are always faster.
+        formed: explicit gradients of a layer computed at a time; None: as many as an eighth of the memory holds.
+        folds: whether a convolution takes many draws as one batch, or one draw at a time.
+        kept: whether a chunk's size follows from what the backward pass keeps, or from the outputs of all layers.
     """
 
     cache: float | None
@@ -31,6 +33,6 @@ class Plan(NamedTuple):
 
 
 PLANS = {
-    "cpu": Plan(cache=48, formed=8, folds=False, kept=False),  # a few gradients at a time stay in the cache
-    "cuda": Plan(cache=None, formed=None, folds=True, kept=True),  # every launch costs, whatever its size
+    "cpu": Plan(cache=48, formed=8, folds=False, kept=False),  # few gradients at a time fit into the cache
+    "cuda": Plan(cache=None, formed=None, folds=True, kept=True),  # every launch costs the same, whatever its size
 }

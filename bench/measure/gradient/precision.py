@@ -1,4 +1,4 @@
-"""As many draws as it takes to know the variance to a given relative standard error."""
+"""Drawing until the variance is known to a given relative standard error."""
 
 import math
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from bench.measure.gradient.moments import kurtosis, statistics
 from bench.measure.gradient.parts import Tallies, batch_sums, parts
 
 PART = "encoder"  # whose variance_noise is to be known
-FEWEST = 4096  # draws over all probe batches: an event that fewer have not met may hold most of the variance
+FEWEST = 4096  # draws over all probe batches; a rarer event may cause most of the variance
 SPREAD = 2.0  # combined standard errors by which two independent halves may differ
 
 
@@ -15,18 +15,21 @@ def until_precise(
     take_more: Callable[[int], list[Tallies]], draws: int, precision: float, max_draws: int
 ) -> tuple[list[Tallies], str | None]:
     """Double the draws of every probe batch until the relative standard error of the encoder's variance_noise is at
-    most `precision`, or there are `max_draws`: the tallies, and a sentence where the precision was not reached.
+    most `precision`, or there are `max_draws`.
 
-    To stop where the variance looks well known favours samples that have not met their outliers yet. So there are at
-    least `FEWEST` draws, and what was reached counts only when as many further draws, which had no say in it, are as
-    precise and agree within `SPREAD` standard errors. `tests/support/stopping.py` measures how often that holds. How
-    many are drawn depends on nothing but the draws themselves, so a seed repeats it.
+    Stopping when the variance looks well known favours samples without outliers. So there are at least `FEWEST` draws,
+    and the precision counts as reached only if as many further, independent draws are as precise and agree within
+    `SPREAD` standard errors. `tests/support/stopping.py` measures how often that is right. The number of draws depends
+    on the draws alone, so a seed repeats it.
 
     Args:
-        take_more: takes a number of draws per probe batch and gives the tallies of each batch.
-        draws: of the first round.
+        take_more: takes a number of draws per probe batch and returns the tallies of each batch.
+        draws: of the first round, per probe batch.
         precision: above 0.
         max_draws: per probe batch.
+
+    Returns:
+        The tallies, and a sentence if the precision was not reached, else None.
     """
     taken = take_more(draws)
     while True:
@@ -49,7 +52,7 @@ def until_precise(
 
 
 def known(taken: list[Tallies]) -> tuple[float, float]:
-    """The encoder's variance_noise, and its standard error as a fraction of it: infinite where it cannot be had."""
+    """The encoder's variance_noise, and its relative standard error, which is infinite if it cannot be computed."""
     found = statistics([batch_sums(tallies, parts(tallies, False)[PART]) for tallies in taken], None)
     value = found["variance_noise"]
     error = found["variance_noise_se"] / value if value else 0.0

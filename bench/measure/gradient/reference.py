@@ -1,4 +1,4 @@
-"""The gradients that a bias is a distance from: enumerated, integrated to a known error, or drawn."""
+"""The reference gradients of a bias: enumerated, integrated to a known error, or drawn."""
 
 from typing import NamedTuple
 
@@ -15,12 +15,12 @@ from estimators.reparam import Reparam
 from estimators.rloo import RLOO
 
 QUADRATURE = "quadrature"
-TOLERANCE = 2e-3  # of the encoder's gradient, by norm: beyond it quadrature is no reference
-FLOOR = 1e-6  # nats, of a gradient that is 0
+TOLERANCE = 2e-3  # the largest error of quadrature, relative to the norm of the encoder's gradient
+FLOOR = 1e-6  # nats; the largest error where the gradient is 0
 
 
 class Reference(NamedTuple):
-    """A reference's gradients on the probe batches, drawn once and for all that is compared with them.
+    """The gradients of a reference on the probe batches, computed once for all estimators compared with it.
 
     Attributes:
         name: exact (enumerated, or known), quadrature, or the estimator that was drawn.
@@ -36,11 +36,12 @@ class Reference(NamedTuple):
 
 
 def draw_reference(objective: Objective, probe: Tensor, draws: int, *, memory: float = 256) -> Reference:
-    """A reference on `probe [M, B, X]`; its noise is from the present random stream.
+    """Compute a reference on `probe [M, B, X]`, with noise from PyTorch's current random stream.
 
-    `exact` of a Gaussian is quadrature: nodes are doubled until the encoder's gradient stays within `TOLERANCE`. Where
-    that takes more points than the estimator's limit, as with kinks in more than one coordinate, the reference is drawn
-    instead: by `reparam` of a VAE or a module of anyone's own, by `rloo` of any other cost, which may jump.
+    `exact` of a Gaussian is quadrature: the nodes are doubled until the encoder's gradient changes by less than
+    `TOLERANCE`. Where that takes more points than the estimator's limit, as with kinks in several coordinates, the
+    reference is drawn instead: by `reparam` for a VAE or a user's module, by `rloo` for any other cost, which may have
+    jumps. `draws` are per probe batch; `memory` is that of a chunk, in MiB.
     """
     estimator = objective.estimator
     q = objective.model.encode(probe[0])
@@ -54,7 +55,7 @@ def draw_reference(objective: Objective, probe: Tensor, draws: int, *, memory: f
 
 
 class Scored(Estimator[Gaussian]):
-    """Quadrature of cost(z) d log q(z) at fixed nodes, which holds for costs with jumps too."""
+    """Quadrature of the score-function gradient, cost(z) d log q(z), at fixed nodes; right for costs with jumps too."""
 
     latents = (Gaussian,)
     unbiased = True
@@ -76,7 +77,7 @@ class Scored(Estimator[Gaussian]):
 
 
 def _integrated(objective: Objective, exact: Exact, probe: Tensor, memory: float) -> Reference | None:
-    """By quadrature to the tolerance, or None."""
+    """The reference by quadrature, or None if its error exceeds the tolerance or the cost has jumps."""
     q, nodes, coarse = objective.model.encode(probe[0]), max(exact.nodes // 2, 2), None
     while (finer := Exact(exact.limit, nodes)).refuses(q) is None:
         fine = [take(objective.under(finer), x, 1, memory=memory) for x in probe]
@@ -92,14 +93,14 @@ def _integrated(objective: Objective, exact: Exact, probe: Tensor, memory: float
 
 
 def _continuous(objective: Objective, exact: Exact, x: Tensor, path: Tallies) -> bool:
-    """Whether the score gives the same as the path derivative, which a cost does not have where it jumps."""
+    """Whether score-function and pathwise gradient agree; they do not for a cost with jumps."""
     score = take(objective.under(Scored(exact)), x, 1, decoder=False)
     return _distance_sq(path, score, "latent") <= (5 * TOLERANCE) ** 2 * _norm_sq(score, "latent") + FLOOR**2
 
 
 def _errors(fine: list[Tallies], coarse: list[Tallies]) -> dict[str, float]:
-    """Part or block -> squared error of the finer one, mean over the probe batches. The error is taken for twice their
-    distance, since at kinks it falls no faster than the number of nodes rises, and not evenly."""
+    """The squared error of the finer quadrature by part or block, mean over the probe batches. The error is taken as
+    twice the distance of the two, since at kinks it falls only as fast as the number of nodes rises, and unevenly."""
     return {
         part: 4
         * sum(_distance_sq(a, b, name) for a, b in zip(fine, coarse, strict=True) for name in blocks)

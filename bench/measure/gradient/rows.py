@@ -1,4 +1,4 @@
-"""Gradient draws of an objective on probe batches, as rows of the table `gradient`."""
+"""Measurement of an objective's gradient on probe batches, as rows of the table `gradient`."""
 
 from collections.abc import Collection, Mapping
 
@@ -28,20 +28,22 @@ def measure(
     max_draws: int = 16384,
     named: Mapping[str, Collection[str]] | None = None,
 ) -> list[GradientRow]:
-    """One row of statistics per part: `latent`, `encoder`, `decoder`; of several layers also `latent.1`,
-    `encoder.1` and so on; and each block of coordinates with `layers`.
+    """Measure the gradient's statistics: one row for each of the parts `latent`, `encoder` and `decoder`.
+
+    With several layers there are also `latent.1`, `encoder.1` and so on.
 
     Args:
-        objective: what is measured, left as it is.
+        objective: the objective to measure; it is not changed.
         probe: `[M, B, ...]` probe batches.
-        draws: R, independent draws per probe batch; where `precision` is given, the fewest.
+        draws: R, independent draws per probe batch; with `precision`, the fewest.
         seed: of the draws' noise.
         memory: MiB that one chunk of draws may take.
-        reference: the same objective under an unbiased estimator, for bias and cosine; or what was drawn of it.
-        reference_draws: its draws per probe batch.
+        layers: add a row for every block of coordinates, such as a layer.
+        reference: the same objective under an unbiased estimator, for bias and cosine; or its gradients.
+        reference_draws: draws of the reference per probe batch.
         precision: relative standard error of the encoder's variance_noise at which drawing stops.
-        max_draws: per probe batch, where `precision` is given. Where they are too few, the encoder's row has a `note`.
-        named: blocks of further parts, by their names; of those that have a gradient.
+        max_draws: per probe batch, with `precision`. If they are too few, the encoder's row has a `note`.
+        named: names of further parts, each with its blocks; blocks without a gradient are left out.
     """
 
     def take_more(number: int) -> list[Tallies]:
@@ -62,7 +64,7 @@ def measure(
     ).items():
         sums = [batch_sums(t, blocks, reference.tallies[m] if reference else None) for m, t in enumerate(taken)]
         means = errors = None
-        if part.partition(".")[0] not in ("latent", "stage"):  # whose coordinates are those of its batch
+        if part.partition(".")[0] not in ("latent", "stage"):  # theirs differ from batch to batch
             means = mean_products(taken, blocks)
             errors = mean_products(taken, blocks, reference.tallies) if reference else None
         rows.append({"part": part, **statistics(sums, means, errors)})

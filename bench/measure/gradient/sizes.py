@@ -1,4 +1,4 @@
-"""What a computation holds, about: the sizes of the outputs of all its modules, the estimator's own included."""
+"""An estimate of the memory of a computation: the sizes of the outputs of all modules, the estimator's included."""
 
 import weakref
 from collections.abc import Iterator
@@ -8,12 +8,12 @@ from torch import Tensor, nn
 
 
 class Outputs:
-    """Elements of the outputs of every module.
+    """Counts of the elements of the outputs of every module.
 
     Attributes:
-        all: their sum; a tensor counts once for every module that it comes out of.
-        kept: the sum of those that a backward pass needs; a tensor counts once.
-        passing: the largest that none needs, which is gone when the next is there.
+        all: the sum over all outputs; a tensor counts once for every module that returns it.
+        kept: the sum over outputs that a backward pass needs; a tensor counts once.
+        passing: the largest output that no backward pass needs; it is released before the next.
     """
 
     def __init__(self) -> None:
@@ -27,14 +27,14 @@ class Outputs:
         self.all += output.numel()
         if not output.requires_grad:
             self.passing = max(self.passing, output.numel())
-        elif self._last is None or self._last() is not output:  # else what holds the module gives it on
+        elif self._last is None or self._last() is not output:  # else the enclosing module returns the same tensor
             self.kept += output.numel()
         self._last = weakref.ref(output)
 
 
 @contextmanager
 def counted_outputs() -> Iterator[Outputs]:
-    """The sizes of the outputs of all modules that run inside."""
+    """A context that counts the sizes of the outputs of all modules that run inside."""
     outputs = Outputs()
     handle = nn.modules.module.register_module_forward_hook(lambda module, args, output: outputs.note(output))
     try:

@@ -1,4 +1,4 @@
-"""Running sums over draws, from which every statistic of a gradient follows. Memory does not grow with the draws."""
+"""Running sums over draws, from which all statistics of a gradient follow. Memory does not grow with the draws."""
 
 import torch
 from torch import Tensor
@@ -7,21 +7,21 @@ from bench.measure.gradient.layers import form, squared_length
 
 
 class Tally:
-    """Sums over the draws of one block of coordinates, kept apart for G groups of consecutive draws.
+    """Sums over the draws of one block of coordinates, one for each of G groups of consecutive draws.
 
     Attributes:
         counts: `[G]` draws in each group.
         squares: `[G]` sum of the squared norms of each group's gradients, in float64.
-        sums: `[G, W]` sum of each group's gradients; or, of a linear layer whose `inputs` all draws share, of the
-            cotangents `[n, out]` of which the gradients are a linear function.
-        constant: `[W]` what belongs to every gradient and was left out of both: the part without noise, and a shift
-            near the mean that keeps precision.
-        inputs: `[n, in]` of that layer, with a column of ones where it has a bias; else None.
+        sums: `[G, W]` sum of each group's gradients. For a linear layer whose `inputs` all draws share, the sum of the
+            cotangents `[n, out]`, of which the gradients are a linear function.
+        constant: `[W]` the part of every gradient that squares and sums leave out: the part without noise, and a shift
+            near the mean, which keeps precision.
+        inputs: `[n, in]` the shared inputs of a linear layer, with a column of ones for a bias; else None.
     """
 
     def __init__(self, counts: Tensor, device: torch.device):
         self.counts = counts
-        self.single = int(counts.max()) == 1  # every group is one draw, whose gradient may as well be formed
+        self.single = int(counts.max()) == 1  # every group is one draw: its explicit gradient costs no more
         self.inputs: Tensor | None = None
         self.squares = torch.zeros(len(counts), dtype=torch.float64, device=device)
         self.sums = torch.zeros(len(counts), 0, device=device)
@@ -52,7 +52,7 @@ class Tally:
         return self.sums
 
     def merge(self, other: "Tally") -> None:
-        """Add further, independent draws of the same block, by groups; its constant may be another."""
+        """Add another tally of the same block: further independent draws, perhaps with another constant."""
         into = torch.arange(len(other.counts)) * len(self.counts) // len(other.counts)
         mine, theirs, counts = self.rows(), other.rows().double(), other.counts.to(self.squares.device)
         on_device, shift = into.to(self.squares.device), theirs[-1] - mine[-1].double()
@@ -65,26 +65,26 @@ class Tally:
         self.single = False
 
     def rows(self) -> Tensor:
-        """`[G + 1, W]`: the sums of the groups, then the constant, as they are held."""
+        """`[G + 1, W]`: the sums of the groups, then the constant, both as they are stored."""
         width = max(self.sums.shape[1], len(self.constant))
         sums = self.sums if self.sums.numel() else self.squares.new_zeros(len(self.counts), width)
         constant = self.constant if len(self.constant) else sums.new_zeros(width)
         return torch.cat([sums, constant[None].to(sums.dtype)])
 
     def weighed(self, rows: Tensor) -> Tensor:
-        """Rows `[g, W]` such that `rows @ weighed(rows).mT` are the inner products of gradients, which need not be
-        formed for that: <A'D, A'E> = <D, A A' E>."""
+        """Rows `[g, W]` such that `rows @ weighed(rows).mT` holds the gradients' inner products, without the explicit
+        gradients: <A'D, A'E> = <D, A A' E>."""
         if self.inputs is None:
             return rows
         inputs = self.inputs.to(rows.dtype)
         return (inputs @ inputs.mT @ rows.unflatten(1, (len(inputs), -1))).flatten(1)
 
     def vectors(self) -> Tensor:
-        """`[G + 1, P]`: the gradients that the rows stand for."""
+        """`[G + 1, P]`: the explicit gradients of the rows."""
         return self._formed(self.rows())
 
     def mean(self) -> Tensor:
-        """The mean gradient `[P]` over all draws, with everything in it."""
+        """The mean gradient `[P]` over all draws, the constant included."""
         rows = self.rows()
         return self._formed((rows[:-1].sum(0) / self.counts.sum() + rows[-1])[None])[0]
 

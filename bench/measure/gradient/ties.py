@@ -1,4 +1,4 @@
-"""What of a model does not fit the fast way of measuring: weights of several layers, and layers that training moves."""
+"""Models that the fast measurement must treat apart or refuse: shared weights, and layers in training mode."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,14 +14,15 @@ MEND = "call .eval() on it before measuring"
 
 
 def shown(name: str) -> str:
-    """What the owner of a model calls this layer."""
+    """The name of a layer in the user's model."""
     return name.removeprefix(OWN) or "the model"
 
 
 def tied(model: nn.Module) -> list[list[str]]:
-    """The names of each parameter that several modules hold, of which autograd has one gradient and not several.
+    """The names of every parameter that several modules share. Autograd gives one gradient for all of its uses.
 
-    Raises Impossible where the encoder shares one with the rest: it would be a part of both.
+    Raises:
+        Impossible: encoder and decoder share a parameter, which would belong to both parts.
     """
     places: dict[int, dict[int, str]] = {}  # parameter -> module -> name
     for name, parameter in model.named_parameters(remove_duplicate=False):
@@ -39,8 +40,12 @@ def tied(model: nn.Module) -> list[list[str]]:
 
 @contextmanager
 def unmoved(model: nn.Module) -> Iterator[None]:
-    """Raise Impossible where a forward pass inside depends on its batch, has noise of its own, or moves a buffer, which
-    is put back."""
+    """A context for forward passes that must not change the model or mix examples.
+
+    Raises:
+        Impossible: a layer in training mode normalises by its batch or drops out, or a forward pass has changed a
+            buffer, which is restored.
+    """
     for name, module in model.named_modules():
         if module.training and isinstance(module, _BatchNorm):
             raise Impossible(f"{shown(name)} normalises by its batch in training mode, so that examples meet: {MEND}.")
