@@ -8,11 +8,25 @@ from bench.called import FUNCTIONS
 from bench.version import __version__
 from estimator_bench import hidden
 
-__all__ = ["Model", "__version__", "compare", "estimator", "load", "measure", "run", "sweep", "train"]
+__all__ = [
+    "Dataset",
+    "Model",
+    "Problem",
+    "__version__",
+    "compare",
+    "estimator",
+    "load",
+    "measure",
+    "run",
+    "sweep",
+    "train",
+]
 
 # Name -> the module that it comes from when it is first asked for.
 LATE = {
+    "Dataset": "bench.data.base",
     "Model": "bench.model.adapted",
+    "Problem": "bench.problems.base",
     "compare": "bench.measure.own_cost",
     "estimator": "bench.config.plugins",
     "load": "bench.report.frames",
@@ -20,11 +34,13 @@ LATE = {
 
 if TYPE_CHECKING:
     from bench.config.plugins import estimator
+    from bench.data.base import Dataset
     from bench.measure.own_cost import compare
     from bench.model.adapted import Model
     from bench.own.measure import measure
     from bench.own.notebook import run, sweep
     from bench.own.train import train
+    from bench.problems.base import Problem
     from bench.report.frames import load
 else:
 

@@ -1,15 +1,25 @@
-"""`python -m bench.list [--markdown]`: every estimator option, what it is for and where it comes from."""
+"""`python -m bench.list [--kind KIND] [--markdown]`: every option of a kind, what it is for and where it comes from."""
 
+import inspect
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import Field, fields
+from typing import Any
 
-from bench.config import plugins
+from omegaconf import MISSING
+
+from bench.config import parts, plugins
+from bench.config.kinds import KINDS
+from bench.config.nodes import node
+from bench.config.sources import presets
 from bench.errors import BadInput
+from bench.files import CONF
 from bench.interface import declared
 from bench.terminal import Parser, cell, to_its_end
 from estimators import FAMILIES, Estimator
 
 COLUMNS = ("name", "families", "unbiased", "bound", "F / B", "learns", "state", "paper", "source")
+PART_COLUMNS = ("name", "arguments", "what it is", "source")
 LEGEND = (
     f"families: {', '.join(f'{f[0].upper()} {f}' for f in FAMILIES)}. "
     "unbiased: for the gradient of the bound, which is the elbo, or the K-sample bound iwae. "
@@ -39,29 +49,56 @@ def markdown() -> str:
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the table; returns the exit status."""
     parser = Parser(prog="python -m bench.list", description=__doc__)
+    parser.add_argument("--kind", choices=KINDS, default="estimator", help="what to list; by default estimators")
     parser.add_argument("--markdown", action="store_true", help="the page docs/estimators.md")
     options = parser.parse_args(argv)
     try:
+        if options.markdown and options.kind != "estimator":
+            raise BadInput("--markdown is the page of the estimators; leave out --kind.")
         if options.markdown:
             print(markdown())
+        elif options.kind == "estimator":
+            _show(COLUMNS, rows(), ("name", "families", "source"), LEGEND)
         else:
-            _show()
+            _show(PART_COLUMNS, part_rows(options.kind), ("name", "source"), f"Choose one with {options.kind}=<name>.")
     except BadInput as error:
         print(error, file=sys.stderr)
         return 2
     return 0
 
 
-def _show() -> None:
+def part_rows(group: str) -> Iterator[tuple[str, ...]]:
+    """The cells of `PART_COLUMNS` of every option of a group: the suite's own, and those of packages."""
+    for name in presets(group):
+        head = [line[2:] for line in (CONF / group / f"{name}.yaml").read_text().splitlines() if line.startswith("# ")]
+        yield name, "", _first(" ".join(line for line in head if not line.startswith("@"))), f"conf/{group}"
+    for name, (cls, source) in parts.registry(group).items():
+        hidden = {"_target_", *(key for key, *_ in KINDS[group].shared)}
+        keys = [field for field in fields(node(cls, group)) if field.name not in hidden]
+        yield name, ", ".join(map(_argument, keys)), _first(inspect.getdoc(cls) or ""), source
+
+
+def _argument(field: "Field[Any]") -> str:
+    kind = getattr(field.type, "__name__", str(field.type))
+    default = field.default_factory() if callable(field.default_factory) else field.default
+    return f"{field.name}: {kind}" + ("" if default == MISSING else f" = {default}")
+
+
+def _first(text: str) -> str:
+    """The first sentence."""
+    return " ".join(text.split("\n\n")[0].split()).partition(". ")[0].removesuffix(".")
+
+
+def _show(columns: Sequence[str], lines: Iterable[tuple[str, ...]], whole: tuple[str, ...], legend: str) -> None:
     from rich.console import Console
     from rich.table import Column, Table
 
-    table = Table(*(Column(name, no_wrap=name in ("name", "families", "source")) for name in COLUMNS), box=None)
-    for row in rows():
+    table = Table(*(Column(name, no_wrap=name in whole) for name in columns), box=None)
+    for row in lines:
         table.add_row(*map(cell, row))
     console = Console(width=None if sys.stdout.isatty() else 160)
     console.print(table)
-    console.print(f"\n{table.row_count} options. {LEGEND}", highlight=False)
+    console.print(f"\n{table.row_count} options. {legend}", highlight=False)
 
 
 def _row(name: str, cls: type[Estimator], source: str) -> tuple[str, ...]:

@@ -15,9 +15,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, Protocol
 from torch import Tensor, nn
 from typing_extensions import TypeVar  # which torch brings; typing's has a default from Python 3.13 on
 
-from estimators.latents import Latent
+from estimators.latents import FAMILIES, Enumerable, Latent
 
 Q = TypeVar("Q", bound=Latent, contravariant=True, default=Any)
+
+
+def snake(name: str) -> str:
+    """A class's name as that of an option: RelaxedBits is relaxed_bits."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
 
 
 class Cost(Protocol):
@@ -88,7 +93,7 @@ class Estimator(nn.Module, ABC, Generic[Q]):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if "name" not in cls.__dict__:
-            cls.name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", cls.__name__).lower()
+            cls.name = snake(cls.__name__)
 
     @abstractmethod
     def forward(self, q: Q, cost: Cost, x: Tensor) -> Estimate:
@@ -101,9 +106,17 @@ class Estimator(nn.Module, ABC, Generic[Q]):
     def update(self, estimate: Estimate) -> None:
         """Move the state (running means, schedules) after a training step. The only place where state moves."""
 
+    def takes(self, q: Latent) -> bool:
+        """Whether q is of `latents`. A family from elsewhere is, where all of the suite's families are, or all with
+        finitely many states if it is such a one: what holds for each of them needs no more of q than they share."""
+        general = Enumerable if isinstance(q, Enumerable) else Latent
+        return isinstance(q, self.latents) or all(
+            issubclass(family, self.latents) for family in FAMILIES.values() if issubclass(family, general)
+        )
+
     def refuses(self, q: Latent) -> str | None:
         """One sentence saying why this estimator cannot differentiate this `q`, or None. Extend by calling super."""
-        if not isinstance(q, self.latents):
+        if not self.takes(q):
             families = ", ".join(f.family for f in self.latents)
             return f"{self.name} does not differentiate {q.family} latents; it is made for {families}."
         if q.deterministic and not self.deterministic:

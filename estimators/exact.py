@@ -65,6 +65,8 @@ class Exact(Estimator):
     def refuses(self, q: Latent) -> str | None:
         if reason := super().refuses(q):
             return reason
+        if not isinstance(q, Enumerable | Gaussian):
+            return f"{self.name} sums over states or integrates a Gaussian, and {q.family} latents are neither."
         if (points := self.points(q)) > self.limit:
             return (
                 f"{self.name} would sum over {Decimal(points):.3g} points of this {q.family} latent, more than "

@@ -8,7 +8,7 @@
 from torch import Tensor
 
 from estimators.base import Cost, Estimate, Estimator
-from estimators.latents import Gaussian
+from estimators.latents import Enumerable, Gaussian, Latent
 
 
 class Reparam(Estimator[Gaussian]):
@@ -33,6 +33,10 @@ class Reparam(Estimator[Gaussian]):
         if k < 1:
             raise ValueError(f"Reparam needs k >= 1 samples; got k={k}.")
         self.k = k
+
+    def takes(self, q: Latent) -> bool:
+        """A Gaussian, or a family from elsewhere with `rsample(k)`, whose samples have a gradient to the parameters."""
+        return super().takes(q) or (callable(getattr(q, "rsample", None)) and not isinstance(q, Enumerable))
 
     def forward(self, q: Gaussian, cost: Cost, x: Tensor) -> Estimate:
         c = cost(q.rsample(self.k), q)  # [K, ..., B]

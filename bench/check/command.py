@@ -1,4 +1,5 @@
-"""`python -m bench.check [NAME ...]`: check estimators against the contract; without names, all options and presets."""
+"""`python -m bench.check [NAME ...]`: check estimators against the contract, and latents and models of packages against
+theirs; without names, all options and presets of estimators."""
 
 import argparse
 import sys
@@ -10,7 +11,11 @@ from bench.errors import BadInput, nearest
 from bench.terminal import Parser, to_its_end
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from bench.check.brought import Part
     from bench.check.subject import Subject
+    from bench.check.verdict import Verdict
 
 STYLES = {"ok": "green", "FAILED": "bold red", "info": "cyan", "skipped": "dim"}
 
@@ -18,7 +23,7 @@ STYLES = {"ok": "green", "FAILED": "bold red", "info": "cyan", "skipped": "dim"}
 @to_its_end
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command. Returns the exit status: 0, 1 if a check fails, 2 if a name is unknown."""
-    from bench.check.subject import names, subject
+    from bench.check.subject import names
     from estimators import FAMILIES
 
     parser = Parser(prog="python -m bench.check", description=__doc__)
@@ -31,24 +36,38 @@ def main(argv: Sequence[str] | None = None) -> int:
         for family in options.family:
             if family not in FAMILIES:
                 raise BadInput(f"There is no latent family {family}: {nearest(family, FAMILIES)}")
-        subjects = [subject(name) for name in options.names or names()]
+        subjects = [_asked(name) for name in options.names or names()]
     except BadInput as error:
         print(error, file=sys.stderr)
         return 2
     return _show(subjects, options)
 
 
-def _show(subjects: "list[Subject]", options: argparse.Namespace) -> int:
+def _asked(name: str) -> "Subject | Part":
+    """An estimator of this name, else latents or a model of a package. Raises BadInput where there is none."""
+    from bench.check.brought import part
+    from bench.check.subject import names, subject
+
+    return (None if name in names() else part(name)) or subject(name)
+
+
+def _show(subjects: "Sequence[Subject | Part]", options: argparse.Namespace) -> int:
     from rich.console import Console
     from rich.text import Text
 
+    from bench.check.brought import Part, part_verdicts
     from bench.check.kit import verdicts
+
+    def every(one: "Subject | Part") -> "Iterable[Verdict]":
+        if isinstance(one, Part):
+            return part_verdicts(one)
+        return verdicts(one, options.family, options.quick, options.compile)
 
     console = Console(highlight=False, soft_wrap=True)
     failed: dict[str, int] = {}
     for subject in subjects:
         start = time.perf_counter()
-        for found in verdicts(subject, options.family, options.quick, options.compile):
+        for found in every(subject):
             line = f"{subject.name:24} {found.family:12} {found.rule:17} "
             rest = f" {found.number}" + (f"  {found.reason}" if found.reason and found.status != "FAILED" else "")
             console.print(Text.assemble(line, (f"{found.status:7}", STYLES[found.status]), rest))

@@ -1,25 +1,31 @@
 """The code that a run's numbers depend on, as a digest of its sources that neither comments nor layout change.
 
 It is that of the estimator and of every module that computes a number: what `NUMERIC` holds of the suite, as far as a
-run imports it. Of an estimator from elsewhere it is its module too, with what that imports from its own package, or
-from beside it, and the name and version of its distribution. The configuration is the run's identity; PyTorch's version
-and the suite's have columns of their own; neither is part of the digest. Nothing is imported for it, and each source is
-read once a process.
+run imports it. Of an estimator, data, a model, latents or a problem from elsewhere it is its module too, with what that
+imports from its own package, or from beside it, and the name and version of its distribution. The configuration is the
+run's identity; PyTorch's version and the suite's have columns of their own; neither is part of the digest. Nothing is
+imported for it, and each source is read once a process.
 """
 
-import ast
 import hashlib
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from bench.config.named import found_at
+from bench.config.statements import content, source_of
 
-GROUP = "estimator_bench.estimators"  # of entry points
+GROUPS = {  # group of the configuration -> that of the entry points which bring an option of it
+    "estimator": "estimator_bench.estimators",
+    "data": "estimator_bench.data",
+    "model": "estimator_bench.models",
+    "latent": "estimator_bench.latents",
+    "problem": "estimator_bench.problems",
+}
 NUMERIC = ("estimators", "bench.streams", "bench.data", "bench.problems", "bench.model", "bench.train", "bench.measure",
            "bench.run.device", "bench.run.experiment", "bench.run.together", "bench.run.rows", "bench.run.loop",
            "bench.probe.shared", "bench.probe.timing")  # fmt: skip
@@ -27,43 +33,42 @@ TRAINING = tuple(name for name in NUMERIC if name.startswith("bench.run."))  # w
 PROBING = tuple(name for name in NUMERIC if name.startswith("bench.probe."))
 COMMON = ("estimators.base", "estimators.latents")  # of the estimators, what is no estimator's own
 REFERENCES = ("estimators.exact", "estimators.reparam", "estimators.rloo")  # what `auto` and `exact` choose among
-SILENT = ("ctx", "kind", "type_comment")  # fields of a syntax tree without a meaning of their own
-
-
-class Source(NamedTuple):
-    """What a module says: a digest of its statements, and the names that it imports."""
-
-    digest: str
-    imports: tuple[str, ...]
 
 
 def made_by(config: Mapping[str, Any]) -> str | None:
-    """12 hexadecimal digits of the code behind a run's numbers; None where the estimator's module has no source.
+    """12 hexadecimal digits of the code behind a run's numbers; None where the module of a `_target_` has no source.
 
     Args:
-        config: of the run: `estimator._target_`, `measure.reference`, and `probe` where it is a measurement.
+        config: of the run: each `_target_`, `measure.reference`, and `probe` where it is a measurement.
     """
-    return _made_by(str(config["estimator"]["_target_"]), str(config["measure"]["reference"]), "probe" in config)
+    return _made_by(tuple(targets(config).values()), str(config["measure"]["reference"]), "probe" in config)
+
+
+def targets(config: Mapping[str, Any]) -> dict[str, str]:
+    """Group -> the `_target_` of its option, of the groups that hold a class."""
+    groups = ((group, config.get(group) or {}) for group in GROUPS)
+    return {group: str(held["_target_"]) for group, held in groups if "_target_" in held}
 
 
 @cache
-def _made_by(target: str, reference: str, probed: bool) -> str | None:
+def _made_by(targets: tuple[str, ...], reference: str, probed: bool) -> str | None:
     remember()
-    own = target.rpartition(".")[0]
-    if file_of(own) is None:
+    own = [target.rpartition(".")[0] for target in targets]
+    if None in map(file_of, own):
         return None
-    roots = [own, *(PROBING if probed else TRAINING)]
+    roots = [*own, *(PROBING if probed else TRAINING)]
     if reference != "none":
         roots += [*REFERENCES, *([] if reference == "auto" else _modules_of(reference))]
     found = _closure(roots)
-    text = "\n".join([*(f"{name} {found[name]}" for name in sorted(found)), distribution(target) or ""])
+    packages = (distribution(target) or "" for target in targets)
+    text = "\n".join([*(f"{name} {found[name]}" for name in sorted(found)), *packages])
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 @cache
 def distribution(target: str) -> str | None:
     """Name and version of the installed package that offers this class; None of a class of the suite or of a file."""
-    for point in entry_points(group=GROUP):
+    for point in (point for group in GROUPS.values() for point in entry_points(group=group)):
         if point.dist and _top(point.value) == _top(target):
             return f"{point.dist.name} {point.dist.version}"
     return None
@@ -74,7 +79,7 @@ def remember() -> None:
     for name in [*sys.modules]:
         if _numeric(name) and (file := file_of(name)):
             with suppress(OSError):
-                _content(file)
+                content(file)
 
 
 def file_of(module: str) -> Path | None:
@@ -120,67 +125,11 @@ def _home(module: str, file: Path) -> Path:
 
 
 @cache
-def source_of(file: Path, module: str) -> Source:
-    """The module in this file, which is not imported. Raises OSError where there is none."""
-    words: list[str] = []
-    try:
-        tree = ast.parse(_content(file))
-        _say(tree, words.append)
-        said = "\n".join(words).encode("utf-8", "surrogatepass")
-    except (SyntaxError, ValueError, RecursionError):  # of a later Python, or very deep
-        tree, said = ast.Module([], []), _content(file)
-    digest = hashlib.sha256(said).hexdigest()
-    package = module if file.name == "__init__.py" else module.rpartition(".")[0]
-    return Source(digest, tuple(dict.fromkeys(_imports(tree, package))))
-
-
-@cache
-def _content(file: Path) -> bytes:
-    return file.read_bytes()
-
-
-def _say(node: Any, say: Callable[[str], object]) -> None:
-    """The syntax tree in words that are the same in every version of Python. Text that is a statement, as a docstring
-    is, does nothing and is left out."""
-    if isinstance(node, ast.AST):
-        say(type(node).__name__)
-        for field in node._fields:
-            value = getattr(node, field, None)
-            if isinstance(node, ast.JoinedStr):
-                value = [part for part in node.values if not _is_text(part, "")]  # 3.12 has empty ones
-            if value is not None and value != [] and field not in SILENT:
-                say(field)
-                _say(value, say)
-        say(")")
-    elif isinstance(node, list):
-        for item in node:
-            if not (isinstance(item, ast.Expr) and _is_text(item.value)):
-                _say(item, say)
-        say("]")
-    else:
-        say(repr(node))
-
-
-def _is_text(node: ast.AST, only: str | None = None) -> bool:
-    return isinstance(node, ast.Constant) and isinstance(node.value, str) and only in (None, node.value)
-
-
-def _imports(tree: ast.AST, package: str) -> Iterator[str]:
-    """Every name that may be a module; `from a import b` gives a and a.b."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
-            base = ".".join([*above, *([node.module] if node.module else [])])
-            yield base
-            yield from (f"{base}.{alias.name}" for alias in node.names)
-
-
-@cache
 def _modules_of(option: str) -> list[str]:
     """The module of a reference: an entry point's, or the file of its name; else every module of the estimators."""
-    points = [point.value.partition(":")[0] for point in entry_points(group=GROUP) if point.name == option]
+    points = [
+        point.value.partition(":")[0] for point in entry_points(group=GROUPS["estimator"]) if point.name == option
+    ]
     own = file_of(f"estimators.{option}")
     package = file_of("estimators")
     if points or own or package is None:

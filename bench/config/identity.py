@@ -16,8 +16,7 @@ NUMBERS = 4  # raise whenever the same configuration gives other numbers than be
 
 
 # Where files lie, what a run is called and what of it is drawn, not what it computes:
-LABELS = ("option", "name", "output", "data.root", "data.path", "data.download",
-          "evaluate.images",
+LABELS = ("option", "name", "output", "evaluate.images",
           "sweep.retry", "sweep.fail_fast", "sweep.time_limit", "sweep.checkpoint_seconds")  # fmt: skip
 
 
@@ -30,12 +29,18 @@ def flatten(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
             yield f"{prefix}{key}", value
 
 
+def places(config: Mapping[str, Any]) -> tuple[str, ...]:
+    """Keys of the data group that say where files lie; of a class `root` alone, whose other arguments say anything."""
+    return ("root",) if "_target_" in (config.get("data") or {}) else ("root", "path", "download")
+
+
 def identity(config: Described) -> str:
     """12 hexadecimal digits that depend on every value that may change a number, and on nothing else."""
+    labels = {*LABELS, *(f"data.{key}" for key in places(config))}
     content = {
         key: value
         for key, value in flatten(typed(config))
-        if key not in LABELS and not key.startswith("hydra.") and not (key in LATER and value == LATER[key])
+        if key not in labels and not key.startswith("hydra.") and not (key in LATER and value == LATER[key])
     }
     try:
         text = json.dumps([SCHEMA, NUMBERS, content], sort_keys=True, allow_nan=False)

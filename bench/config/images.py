@@ -11,7 +11,8 @@ def check_images(leaves: Mapping[str, Any]) -> None:
     if leaves.get("data.path", "") is None:
         raise BadInput("data=file needs data.path=<a file .npz, .npy or .pt, or a folder of PNGs>.")
     likelihood, binarisation = leaves.get("model.likelihood"), leaves.get("data.binarisation")
-    if leaves.get("data.dequantise") and (likelihood, binarisation) != ("gaussian", "none"):
+    possible = [("gaussian", "none"), (None, "none")]  # of a model that is a class nothing is known
+    if leaves.get("data.dequantise") and (likelihood, binarisation) not in possible:
         raise BadInput(
             "data.dequantise=true is for the density of grey levels: set model.likelihood=gaussian and "
             f"data.binarisation=none; got {likelihood} and {binarisation}."

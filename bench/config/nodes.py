@@ -1,4 +1,4 @@
-"""A typed configuration node, generated from the constructor of an estimator."""
+"""A typed configuration node, generated from the constructor of what is brought as an option."""
 
 import inspect
 from dataclasses import field, make_dataclass
@@ -7,9 +7,14 @@ from typing import Any, get_type_hints
 
 from omegaconf import MISSING, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from torch import nn
 
+from bench.config.kinds import KINDS
 from bench.errors import BadInput
-from estimators import Estimator
+from estimators import FAMILIES, Estimator
+from estimators.base import snake
+
+INHERITED = (object.__init__, nn.Module.__init__, Estimator.__init__)  # by a class without arguments of its own
 
 
 def path(cls: type) -> str:
@@ -17,31 +22,51 @@ def path(cls: type) -> str:
 
 
 @cache
-def node(cls: type[Estimator]) -> type:
-    """A dataclass with the constructor's hyper-parameters as typed fields, and `_target_`.
+def node(cls: type, group: str = "estimator") -> type:
+    """A dataclass with the constructor's hyper-parameters as typed fields, `_target_`, and what the group has besides.
 
     Raises BadInput, naming the file and the argument, where the signature cannot be made an option.
     """
-    where = f"{inspect.getsourcefile(cls)}, {cls.__name__}.__init__"
+    arguments = "sizes" if group == "latent" else "__init__"  # which of its methods has the option's keys
+    where = f"{inspect.getsourcefile(cls)}, {cls.__name__}.{arguments}"
+    constructor: Any = getattr(cls, arguments)
+    if group == "latent" and FAMILIES.get(cls.family, cls) is not cls:  # type: ignore[attr-defined]
+        raise BadInput(f"{where}: the suite has a family {cls.family}; give another name.")  # type: ignore[attr-defined]
     try:
-        hints = get_type_hints(cls.__init__)
+        hints = get_type_hints(constructor)
     except NameError as error:
         raise BadInput(f"{where}: a type cannot be found: {error}.") from error
     fields: list[Any] = [("_target_", str, field(default=path(cls)))]
-    for name, argument in list(inspect.signature(cls.__init__).parameters.items())[1:]:
+    taken = {"_target_"}
+    for name, kind, default in KINDS[group].shared:
+        fields.append((name, kind, _default(_own_name(cls, name) or default)))
+        taken.add(name)
+    own = list(inspect.signature(constructor).parameters.items())
+    for name, argument in own if inspect.ismethod(constructor) else own[1:]:
         if argument.kind in (argument.VAR_POSITIONAL, argument.VAR_KEYWORD, argument.POSITIONAL_ONLY):
-            if cls.__init__ is Estimator.__init__:
+            if constructor in INHERITED:
                 continue  # a class without a constructor of its own has no hyper-parameters
             raise BadInput(f"{where}: {argument} cannot be an option; name every hyper-parameter.")
+        if name in KINDS[group].given:
+            continue
+        if name in taken:
+            raise BadInput(f"{where}: argument {name} is a key of every {group}; give it another name.")
         if name not in hints:
             raise BadInput(f"{where}: argument {name} has no type; write it as {name}: int, float, bool or str.")
         fields.append((name, hints[name], _default(argument.default)))
-    made = make_dataclass(cls.__name__, fields)
+    made = make_dataclass(cls.__name__, fields, namespace={"_group_": group})
     try:
         OmegaConf.structured(made)
     except OmegaConfBaseException as error:
         raise BadInput(f"{where}: {str(error).splitlines()[0]}.") from error
     return made
+
+
+def _own_name(cls: Any, key: str) -> str | None:
+    """What a class is called where nobody says: `name` of data and of a problem, `family` of latents."""
+    if key == "family":
+        return str(cls.family)
+    return str(getattr(cls, "name", None) or snake(cls.__name__)) if key == "name" else None
 
 
 def _default(value: Any) -> Any:

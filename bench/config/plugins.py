@@ -4,7 +4,6 @@ In the tree, a class in `estimators/*.py` is enough. Out of the tree, an entry p
 `estimator_bench.estimators` names a class of any installed package; the option has the entry point's name.
 """
 
-from dataclasses import fields
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -14,12 +13,13 @@ from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
-from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 
-from bench.config.named import named
+from bench.config import parts
+from bench.config.classes import PARTS
 from bench.config.nodes import node, path
 from bench.config.sentences import sentence
-from bench.config.sources import Registered, found, require_estimator, tell, why
+from bench.config.sources import Registered, found, tell, why
+from bench.config.sources import presets as yaml_of
 from bench.errors import BadInput, nearest
 from bench.files import CONF
 from bench.interface import undeclared
@@ -51,7 +51,7 @@ def presets() -> dict[str, type[Estimator]]:
 
 
 def register() -> None:
-    """Store each registered class as a typed node of the group `estimator`.
+    """Store each registered class as a typed node of the group `estimator`, and the other parts of packages in theirs.
 
     Raises BadInput where a YAML in `conf/estimator` has the name of a class: it would silently win.
     """
@@ -62,18 +62,22 @@ def register() -> None:
             )
     for name, entry in registry().items():
         _store(name, entry.cls)
+    parts.register()
 
 
 def check_folder(folder: Path) -> None:
-    """Raise BadInput where a YAML of the user's own is no text, or has the name of an estimator of the suite."""
+    """Raise BadInput where a YAML of the user's own is no text, or has the name of an option of the suite."""
     for file in sorted([*folder.glob("*.yaml"), *folder.glob("*/*.yaml")]):
         try:
             if file.is_file():
                 file.read_bytes().decode()
         except UnicodeDecodeError as error:
             raise BadInput(f"{file} is not UTF-8 text: {error.reason} at byte {error.start}.") from error
-        if file.parent == folder / "estimator" and file.stem in registry() | presets():
+        group = file.parent.name if file.parent.parent == folder else ""
+        if group == "estimator" and file.stem in registry() | presets():
             raise BadInput(f"{file} has the name of an estimator of the suite; give it another name.")
+        if group in PARTS and file.stem in {*yaml_of(group), *parts.registry(group)}:
+            raise BadInput(f"{file} has the name of an option of {group}; give it another name.")
 
 
 def estimator(name: str, **hyper: Any) -> Estimator:
@@ -105,25 +109,13 @@ def complete(config: EstimatorGroup | None) -> EstimatorGroup:
     """The node with every hyper-parameter, each of the type that the constructor declares."""
     if not config or "_target_" not in config:
         raise BadInput("The configuration has no estimator; choose one with estimator=<name>.")
-    cls = target(config["_target_"])
-    try:
-        merged = OmegaConf.merge(OmegaConf.structured(node(cls)), config)
-        return OmegaConf.to_container(merged, resolve=True, throw_on_missing=True)  # type: ignore[return-value]
-    except ConfigKeyError as error:
-        names = [f.name for f in fields(node(cls)) if f.name != "_target_"]
-        unknown = str(error.key)
-        raise BadInput(f"{cls.name} has no hyper-parameter {unknown}: {nearest(unknown, names)}") from error
-    except OmegaConfBaseException as error:
-        raise BadInput(f"estimator.{error.full_key} of {cls.name}: {str(error.msg).splitlines()[0]}.") from error
+    return parts.complete("estimator", config)
 
 
 def target(dotted: Any) -> type[Estimator]:
     """The class of a `_target_`. Raises BadInput unless it is an Estimator: nothing else is ever called."""
-    try:
-        cls = named(dotted)
-    except (Exception, SystemExit) as error:  # whatever a module does on import is no traceback of this suite
-        raise BadInput(f"_target_ {dotted} cannot be imported: {why(error)}.") from error
-    return require_estimator(cls, f"_target_ {dotted}")
+    cls: type[Estimator] = parts.target("estimator", dotted)
+    return cls
 
 
 @cache

@@ -3,11 +3,12 @@
 The estimator's hyper-parameters are checked by its constructor's signature (`bench.plugins`), all else by `RULES`.
 """
 
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
+from bench.config.classes import OF_CLASSES, PARTS, SHARED
+from bench.config.combined import check_precision, check_reference, check_training
 from bench.config.engines import check_engine
 from bench.config.identity import finite, flatten, typed
 from bench.config.images import check_images
@@ -18,7 +19,6 @@ from bench.settings import Config
 
 EXACT_BELOW = 2**53  # whole numbers below are exact in every format that holds them, and seeds of every generator
 MEMORY = {"cpu": 256, "cuda": 4096}  # MiB; fixed, since noise is drawn by the chunk
-LEAST_KURTOSIS = 1e-3  # less 1, of a gradient with thousands of independent coordinates: no fewer draws will ever do
 
 
 def prepare(config: Mapping[str, Any]) -> Config:
@@ -26,12 +26,14 @@ def prepare(config: Mapping[str, Any]) -> Config:
 
     Raises BadInput where `check` does.
     """
-    from bench.config import plugins
+    from bench.config import parts, plugins
 
     prepared = typed(config) | {"estimator": plugins.complete(config.get("estimator"))}
+    prepared |= {group: parts.complete(group, prepared[group]) for group in parts.brought(prepared)}
     check(prepared)
-    if "path" in prepared.get("data", {}):
-        prepared["data"] = _found(prepared["data"])
+    data, latent = ({} if "_target_" in (held := prepared.get(g, {})) else held for g in ("data", "latent"))
+    if "path" in data:
+        prepared["data"] = _found(data)
     if prepared["device"] == "auto":
         prepared["device"] = "cuda" if has_cuda() else "cpu"
     if prepared["precision"] != "highest" and prepared["device"] == "cpu":
@@ -39,10 +41,10 @@ def prepare(config: Mapping[str, Any]) -> Config:
             f"precision={prepared['precision']} is of a GPU's float32 products, and this run is on the CPU; "
             "precision=highest runs."
         )
-    if layers := prepared.get("latent", {}).get("layers"):  # one layer is a latent of that size
-        prepared["latent"] |= {"dim": layers[0], "layers": layers if len(layers) > 1 else None}
-    if prepared.get("latent", {}).get("stages") == 1:  # which leaves nothing to a second
-        prepared["latent"] |= {"residual_detach": True}
+    if layers := latent.get("layers"):  # one layer is a latent of that size
+        latent |= {"dim": layers[0], "layers": layers if len(layers) > 1 else None}
+    if latent.get("stages") == 1:  # which leaves nothing to a second
+        latent |= {"residual_detach": True}
     return on_device(cast(Config, prepared), prepared["device"])
 
 
@@ -63,9 +65,14 @@ def on_device(config: Config, device: str) -> Config:
 
 def check(config: Mapping[str, Any]) -> None:
     """Raise BadInput, with one sentence, at the first key that is unknown, missing, or holds what it cannot."""
-    leaves = {key: value for key, value in flatten(config) if not key.startswith("estimator.")}
-    check_keys(leaves, RULES)
-    for key, value in flatten({"estimator": config["estimator"]}):
+    classes = ["estimator", *(group for group in PARTS if "_target_" in (config.get(group) or {}))]
+    every, rules = {**dict(flatten(config))}, {**RULES}
+    for group in classes:  # whose other keys are those of a constructor, and of the type it declares
+        rules = {k: r for k, r in rules.items() if k in SHARED or not k.startswith(f"{group}.")}
+        rules |= {k: r for k, r in OF_CLASSES.items() if k.startswith(f"{group}.")}
+    leaves = {k: value for k, value in every.items() if k in rules or k.partition(".")[0] not in classes}
+    check_keys(leaves, rules)
+    for key, value in ((k, value) for k, value in every.items() if k not in leaves):
         for number in value if isinstance(value, list) else [value]:
             if isinstance(number, int | float) and (not finite(number) or abs(number) >= EXACT_BELOW):
                 raise BadInput(f"{key} needs a finite number below {EXACT_BELOW}; got {value!r}.")
@@ -78,10 +85,10 @@ def check(config: Mapping[str, Any]) -> None:
             raise BadInput(
                 f"replicas={leaves['replicas']} would take {key} up to {last}, which must be below {EXACT_BELOW}."
             )
-    _check_training(leaves)
+    check_training(leaves)
     check_images(leaves)
-    _check_reference(leaves["measure.reference"])
-    _check_precision(leaves)
+    check_reference(leaves["measure.reference"])
+    check_precision(leaves)
     if leaves["device"] == "cuda" and not has_cuda():
         raise BadInput("device=cuda was asked for and this machine has no CUDA device; device=cpu or device=auto runs.")
     engine = leaves["engine"]
@@ -124,44 +131,6 @@ def _check_value(key: str, value: Any, rule: Rule) -> None:
 def text(value: str) -> bool:
     """Whether files and tables can hold it."""
     return "\0" not in value and not any("\ud800" <= character <= "\udfff" for character in value)
-
-
-def _check_training(leaves: Mapping[str, Any]) -> None:
-    betas, optimiser, momentum = (leaves[f"train.{key}"] for key in ("betas", "optimiser", "momentum"))
-    if len(betas) != 2 or max(betas) >= 1:
-        raise BadInput(f"train.betas needs two numbers from 0 to below 1; got {betas}.")
-    if leaves["train.nesterov"] and not (optimiser == "sgd" and momentum > 0):
-        raise BadInput(
-            f"train.nesterov=true looks ahead along the momentum of sgd; got train.optimiser={optimiser} with "
-            f"train.momentum={momentum:g}."
-        )
-    if (warmup := leaves["train.warmup"]) and warmup >= (steps := leaves["train.steps"]):
-        raise BadInput(f"train.warmup={warmup} must end before the training does, which has train.steps={steps}.")
-
-
-def _check_reference(name: str) -> None:
-    from bench.config import plugins
-
-    unbiased = {option for option, entry in plugins.registry().items() if getattr(entry.cls, "unbiased", True)}
-    if name not in {"none", "auto", "exact"} | unbiased:
-        options = {"none", "auto", "exact", *unbiased}
-        raise BadInput(f"measure.reference={name} is not an unbiased estimator: {nearest(name, options)}")
-
-
-def _check_precision(leaves: Mapping[str, Any]) -> None:
-    precision, draws, most = (leaves[f"measure.{key}"] for key in ("precision", "draws", "max_draws"))
-    if precision is None:
-        return
-    if draws > most:
-        raise BadInput(f"measure.precision begins with measure.draws={draws}; measure.max_draws={most} allows fewer.")
-    all_draws = leaves["measure.batches"] * most
-    if precision * precision * all_draws < LEAST_KURTOSIS:
-        needed = math.ceil(LEAST_KURTOSIS / max(precision, 1e-100) ** 2 / leaves["measure.batches"])
-        least = math.sqrt(LEAST_KURTOSIS / all_draws)
-        raise BadInput(
-            f"measure.precision={precision:g} cannot be reached with measure.max_draws={most}: even the mildest tails "
-            f"need {needed:.12g} draws; ask for {least:.1g} or more, or allow more draws."
-        )
 
 
 def has_cuda() -> bool:

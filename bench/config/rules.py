@@ -162,7 +162,7 @@ RULES: dict[str, Rule] = {
     "measure.batches": _whole(1, MANY),
     "measure.batch_size": _whole(1, MANY),
     "measure.layers": FLAG,
-    "measure.reference": TEXT,  # none, auto, exact or an unbiased estimator: see `_check_reference`
+    "measure.reference": TEXT,  # none, auto, exact or an unbiased estimator: see `check_reference`
     "measure.reference_draws": _whole(2, MANY),
     "measure.memory": _whole(1, MANY, optional=True),
     "measure.precision": _real(0, above=True, optional=True),

@@ -1,10 +1,9 @@
-"""Where estimators come from: the files of this tree, and the entry points of installed packages.
+"""Where estimators and other parts come from: the files of this tree, and the entry points of installed packages.
 
 What cannot be used is left out, in one line on standard error that names it, and stops none of the others.
 """
 
 import importlib
-import inspect
 import pkgutil
 import sys
 import traceback
@@ -14,32 +13,42 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import estimators
-from bench.config.code import GROUP
+from bench.config.code import GROUPS
+from bench.config.kinds import KINDS
 from bench.config.nodes import node
 from bench.errors import BadInput
+from bench.files import CONF
 from bench.terminal import plain
-from estimators import Estimator
 
 
 class Registered(NamedTuple):
-    """An estimator class and where it comes from: a path in the tree, or the name of a distribution."""
+    """A class and where it comes from: a path in the tree, or the name of a distribution."""
 
-    cls: type[Estimator]
+    cls: Any
     source: str
 
 
-def found() -> dict[str, Registered]:
-    """Option name -> class and source, sorted by name. Raises BadInput where two have one name."""
+def found(group: str = "estimator") -> dict[str, Registered]:
+    """Option name -> class and source, sorted by name. Raises BadInput where two have one name; the suite's own options
+    of the other groups are YAML."""
     left_out: dict[str, list[str]] = {}  # reason -> what, since a broken file breaks those that import it
     claims: dict[str, list[Registered]] = {}
-    for name, entry in [*_in_tree(left_out), *_installed(left_out)]:
+    in_tree = _in_tree(left_out) if group == "estimator" else ()
+    for name, entry in [*in_tree, *_installed(group, left_out)]:
         claims.setdefault(name, []).append(entry)
+    own = () if group == "estimator" else presets(group)
     for name, entries in claims.items():
-        if len(entries) > 1:
-            homes = " and ".join(entry.source for entry in entries)
-            raise BadInput(f"Two estimators are called {name}: {homes}; rename one.")
+        homes = [*([f"conf/{group}/{name}.yaml"] if name in own else []), *(entry.source for entry in entries)]
+        if len(homes) > 1:
+            kind = "estimators" if group == "estimator" else f"options of {group}"
+            raise BadInput(f"Two {kind} are called {name}: {' and '.join(homes)}; rename one.")
     tell(left_out)
     return {name: entries[0] for name, entries in sorted(claims.items())}
+
+
+def presets(group: str) -> list[str]:
+    """The name of each YAML in `conf/<group>`."""
+    return sorted(file.stem for file in (CONF / group).glob("*.yaml"))
 
 
 def tell(left_out: dict[str, list[str]]) -> None:
@@ -51,10 +60,10 @@ def tell(left_out: dict[str, list[str]]) -> None:
         )
 
 
-def require_estimator(cls: Any, what: str) -> type[Estimator]:
-    """The class; raises BadInput unless it is a concrete estimator."""
-    if not _is_estimator(cls):
-        raise BadInput(f"{what} is not a concrete subclass of estimators.Estimator.")
+def required(group: str, cls: Any, what: str) -> Any:
+    """The class; raises BadInput unless it is what the group needs."""
+    if not KINDS[group].fits(cls):
+        raise BadInput(f"{what} is not {KINDS[group].needed}.")
     return cls
 
 
@@ -79,7 +88,7 @@ def _in_tree(left_out: dict[str, list[str]]) -> Iterator[tuple[str, Registered]]
             left_out.setdefault(why(error), []).append(source)
             continue
         for cls in list(vars(module).values()):
-            if _is_estimator(cls) and cls.__module__ == module.__name__ and not cls.__name__.startswith("_"):
+            if KINDS["estimator"].fits(cls) and cls.__module__ == module.__name__ and not cls.__name__.startswith("_"):
                 try:
                     node(cls)
                 except Exception as error:
@@ -88,17 +97,13 @@ def _in_tree(left_out: dict[str, list[str]]) -> Iterator[tuple[str, Registered]]
                     yield cls.name, Registered(cls, source)
 
 
-def _installed(left_out: dict[str, list[str]]) -> Iterator[tuple[str, Registered]]:
-    for point in entry_points(group=GROUP):
+def _installed(group: str, left_out: dict[str, list[str]]) -> Iterator[tuple[str, Registered]]:
+    for point in entry_points(group=GROUPS[group]):
         source = point.dist.name if point.dist else point.value
         try:
-            cls = require_estimator(point.load(), point.value)
-            node(cls)
+            cls = required(group, point.load(), point.value)
+            node(cls, group)
         except (Exception, SystemExit) as error:
-            left_out.setdefault(why(error), []).append(f"Estimator {point.name} of {source}")
+            left_out.setdefault(why(error), []).append(f"{KINDS[group].word} {point.name} of {source}")
         else:
             yield point.name, Registered(cls, source)
-
-
-def _is_estimator(cls: Any) -> bool:
-    return isinstance(cls, type) and issubclass(cls, Estimator) and not inspect.isabstract(cls)

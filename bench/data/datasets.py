@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from bench.data.own import Stored
 from bench.data.splits import DRAWN, FACTS, OWN, read_splits
 from bench.errors import DataError
 from bench.streams import generator
@@ -114,30 +115,46 @@ def load_dataset(
     dequantise: bool = False,
     **own: Any,
 ) -> Data:
-    """Read a data set, fetching its files if they are missing and `download` is true.
+    """What `made_of` makes of a data set, whose files are fetched if they are missing and `download` is true.
 
     Args:
         name: of `FACTS` or `DRAWN`, or file.
         root: the folder under which files are looked for and put.
+        own: of file, `path` below `root` and the arguments of `read_own`; of `DRAWN`, how many and what of.
+
+    Raises DataError where an argument is out of range, or a file is missing, is corrupt, or cannot be fetched.
+    """
+    if name not in (names := (*FACTS, *DRAWN, OWN)):
+        raise DataError(f"There is no data set {name!r}; there are {', '.join(names)}.")
+    stored, name = read_splits(name, Path(root).expanduser(), download, own), own.get("path", name)
+    return made_of(stored, name, binarisation, train_size, device, dtype, seed, dequantise)
+
+
+def made_of(
+    stored: Stored,
+    name: str,
+    binarisation: str,
+    train_size: int | None,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype = torch.float32,
+    seed: int = 0,
+    dequantise: bool = False,
+) -> Data:
+    """The data that these splits become. Raises DataError where an argument is out of range.
+
+    Args:
         binarisation: dynamic (kept grey here, drawn per batch), static (drawn once from `seed`), threshold (x > 0.5)
             or none (grey). All are the identity on static_mnist.
         train_size: the first so many images of train and validation together are train, and what is left of
             validation remains; None: all of train and none of validation.
         dequantise: whether batches have uniform noise of one level added.
-        own: of file, `path` below `root` and the arguments of `read_own`; of `DRAWN`, how many and what of.
-
-    Raises:
-        DataError: an argument is out of range; or a file is missing, is corrupt, or cannot be fetched.
     """
-    if name not in (names := (*FACTS, *DRAWN, OWN)):
-        raise DataError(f"There is no data set {name!r}; there are {', '.join(names)}.")
     if binarisation not in BINARISATIONS:
         raise DataError(f"There is no binarisation {binarisation!r}; there are {', '.join(BINARISATIONS)}.")
-    stored = read_splits(name, Path(root).expanduser(), download, own)
     shape, levels, valid = stored.train.shape[1:], stored.levels, 0 if stored.valid is None else len(stored.valid)
     splits = (x for x in (stored.train, stored.valid) if x is not None)
     training, test = (torch.tensor(x, device=device).flatten(1) for x in (np.concatenate([*splits]), stored.test))
-    cut, name = len(training) - valid, own.get("path", name)
+    cut = len(training) - valid
     if dequantise and not levels:
         raise DataError(f"data.dequantise=true is of whole-number images, and {name} holds real numbers.")
     n = cut if train_size is None else train_size
@@ -165,7 +182,7 @@ def load_dataset(
         binarisation=binarisation,
         shape=shape,
         train=x[:n],
-        valid=x[max(n, cut) :] if n < len(x) else None,
+        valid=x[max(n, cut) :] if max(n, cut) < len(x) else None,
         test=pixels(test),
         mean=((mean * levels + 0.5) / (levels + 1) if dequantise and levels else mean).to(dtype),
         levels=levels if binarisation == "none" else 1,

@@ -4,7 +4,7 @@ Nothing that a file holds is run: pickled objects are refused, and so is whateve
 """
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -53,12 +53,20 @@ def read_own(
         raise DataError(
             f"{path} has changed: SHA-256 {digest} was expected, {content.digest()} was found; start the command anew."
         )
-    found = {split: _images(f"{path} ({split})", array, layout, levels) for split, array in arrays.items()}
-    _agree(path, found)
+    return checked(path, arrays, layout, levels, test_size, split_seed)
+
+
+def checked(
+    place: Any, arrays: Mapping[str, np.ndarray], layout: str, levels: int | None, test_size: float, split_seed: int
+) -> Stored:
+    """The splits that these arrays are, or are made to; `place` says where they are from, the rest is of `read_own`.
+    DataError where one holds what is no image."""
+    found = {split: _images(f"{place} ({split})", array, layout, levels) for split, array in arrays.items()}
+    _agree(place, found)
     if sum(map(len, found.values())) < 2 or len(found["train"]) < 1 + ("test" not in found):
-        raise DataError(f"{path} holds one image; there must be two at least, to train and to test.")
+        raise DataError(f"{place} holds one image; there must be two at least, to train and to test.")
     if "test" not in found:
-        found["train"], found["test"] = _split(path, found["train"], test_size, split_seed)
+        found["train"], found["test"] = _split(place, found["train"], test_size, split_seed)
     highest = None if found["train"].dtype.kind == "f" else 1 if found["train"].dtype == bool else levels or 255
     return Stored(found["train"], found.get("validation"), found["test"], highest)
 
@@ -166,7 +174,7 @@ def _refusals(array: np.ndarray, levels: int | None) -> Iterator[str]:
         yield f"has values from {low:g} to {high:g}, which must be from 0 to {top}"
 
 
-def _agree(path: Path, found: dict[str, np.ndarray]) -> None:
+def _agree(path: Any, found: dict[str, np.ndarray]) -> None:
     """DataError unless all splits are of one kind."""
     train = found["train"]
     for split, array in found.items():
@@ -177,7 +185,7 @@ def _agree(path: Path, found: dict[str, np.ndarray]) -> None:
             )
 
 
-def _split(path: Path, images: np.ndarray, test_size: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def _split(path: Any, images: np.ndarray, test_size: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Those to train with and those to test with, in an order drawn from the seed."""
     n = round(len(images) * test_size)
     if not 0 < n < len(images):

@@ -37,6 +37,7 @@ class Adapted(nn.Module):
     Attributes:
         separates: whether the rows of linear layers stand in the order of K, draws and B, so that many draws may pass
             through the module as one batch. What is not known to is passed through one draw at a time.
+        shape: of an example as the module takes it, where x has rows; None: as x has it.
     """
 
     codebook = None
@@ -44,6 +45,7 @@ class Adapted(nn.Module):
     def __init__(self, module: nn.Module, x: Tensor):
         super().__init__()
         self.module, self.separates = module, False
+        self.shape: tuple[int, ...] | None = None
         own: Any = module
         q: Latent = own.encode(x)
         self.point_ndim = q.point_ndim
@@ -57,9 +59,12 @@ class Adapted(nn.Module):
     def _optional(self, name: str) -> Any:
         return getattr(self.module, name, None)
 
+    def _seen(self, x: Tensor) -> Tensor:
+        return x if self.shape is None else x.unflatten(-1, self.shape)
+
     def encode(self, x: Tensor) -> Latent:
         """`x [B, ...]` -> q with `params [B, *]`."""
-        return self.module.encode(x)  # type: ignore[operator]
+        return self.module.encode(self._seen(x))  # type: ignore[operator]
 
     def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
         """log p(x|z): `x [B, ...]`, `z [K, ..., B or 1, *]` -> `[K, ..., B]`."""
@@ -69,7 +74,7 @@ class Adapted(nn.Module):
         """The same; the module is handed `[K, B, *]`."""
         lead, point = self.lead(x, z), z.shape[z.ndim - self.point_ndim :]
         rows = z.expand(*lead, *point).reshape(-1, len(x), *point)
-        return self.module.log_likelihood(x, rows).reshape(lead)  # type: ignore[operator]
+        return self.module.log_likelihood(self._seen(x), rows).reshape(lead)  # type: ignore[operator]
 
     def lead(self, x: Tensor, z: Tensor) -> tuple[int, ...]:
         """`[K, ..., B]`."""

@@ -79,6 +79,11 @@ def vae(latent: LatentGroup, model: ModelGroup, shape: tuple[int, int, int], mea
         raise ValueError(
             "model.task=structured has no codebook: take latent=gaussian, bernoulli or categorical, not vq."
         )
+    if "_target_" in latent:
+        if (task := model["task"]) != "generative" or model["decoder"] == "experts":
+            what = f"task={task}" if task != "generative" else "decoder=experts"
+            raise ValueError(f"model.{what} is for the latents of the suite.")
+        return VAE(latent, model, shape, mean)
     cls: type[VAE] = VAE
     if model["decoder"] == "experts":
         cls = Experts

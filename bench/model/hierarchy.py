@@ -6,9 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from bench.model.adapted import Adapted
+from bench.model.latents import units
 from bench.model.networks import Trunk
 from bench.model.residual import Residual
-from bench.model.vae import VAE, units
+from bench.model.vae import VAE
 from bench.settings import LatentGroup, ModelGroup
 from estimators import FAMILIES, Latent
 

@@ -10,8 +10,9 @@ import math
 import torch
 from torch import Tensor, nn
 
+from bench.model.latents import units
 from bench.model.networks import Trunk
-from bench.model.vae import VAE, output_level, units
+from bench.model.vae import VAE, output_level
 from bench.settings import LatentGroup, ModelGroup
 from estimators import VQ, Categorical, Latent
 

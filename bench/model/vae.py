@@ -7,26 +7,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench.model.adapted import Adapted
+from bench.model.latents import Maker, maker, point_ndim, units
 from bench.model.levels import categorical256
 from bench.model.networks import Trunk
 from bench.model.stages import codebook
 from bench.problems import Problem
 from bench.settings import LatentGroup, ModelGroup
-from estimators import FAMILIES, VQ, Bernoulli, Categorical, Latent
-
-
-def units(latent: LatentGroup) -> tuple[tuple[int, ...], int]:
-    """Shape of q.params after the batch, and the number of values the decoder reads, for a latent config."""
-    match latent["family"]:
-        case "gaussian":
-            return (2 * latent["dim"],), latent["dim"]
-        case "bernoulli":
-            return (latent["dim"],), latent["dim"]
-        case "categorical":
-            return (latent["dim"], latent["categories"]), latent["dim"] * latent["categories"]
-        case "vq":
-            return (latent["positions"], latent["dim"]), latent["positions"] * latent["dim"]
-    raise ValueError(f"There is no latent family {latent['family']!r}; there are {', '.join(FAMILIES)}.")
+from estimators import VQ, Bernoulli, Categorical, Latent
 
 
 def output_level(model: ModelGroup, mean: Tensor) -> Tensor:
@@ -53,8 +40,10 @@ class VAE(nn.Module):
         super().__init__()
         self.latent, self.config = latent, model
         self.params_shape, inputs = units(latent)
+        self.family = maker(latent)
         self.encoder = Trunk(model, shape, math.prod(self.params_shape), to_image=False)
         self.decoder = decoder = Trunk(model, shape, inputs, to_image=True)
+        self.point_ndim = point_ndim(latent)
         self.codebook = codebook(latent) if latent["family"] == "vq" else None
         learned = model["prior"] == "learned"
         self.prior_params = nn.Parameter(self._prior_start()) if learned else None
@@ -79,13 +68,13 @@ class VAE(nn.Module):
         """The latent distribution with these parameters `[..., B, *]`."""
         if self.codebook is not None:
             return VQ(params, self.codebook.codes, self.latent["temperature"], self.codebook.embed)
-        return FAMILIES[self.latent["family"]](params)
+        return self.family(params)
 
     def prior(self) -> Latent | None:
         """The learned prior, or None for the family's standard one."""
         if self.prior_params is None:
             return None
-        family = Categorical if self.codebook is not None else FAMILIES[self.latent["family"]]
+        family: Maker = Categorical if self.codebook is not None else self.family
         return family(self.prior_params)
 
     def decode(self, z: Tensor) -> Tensor:
@@ -96,8 +85,8 @@ class VAE(nn.Module):
         """What a network sees at points `z [..., *]`: `[..., inputs]`."""
         if self.codebook is not None:
             z = self.codebook(z)
-        if self.latent["family"] in ("categorical", "vq"):
-            z = z.flatten(-2)
+        if self.point_ndim > 1:
+            z = z.flatten(-self.point_ndim)
         return 2 * z - 1 if self.latent["family"] == Bernoulli.family and self.config["signed_latent"] else z
 
     def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ from bench.config.prepare import MEMORY
 from bench.errors import BadInput
 from bench.measure.gradient.reference import Reference, draw_reference
 from bench.measure.gradient.rows import measure as measured
+from bench.measure.look import adapted
 from bench.measure.own_cost import labelled
 from bench.measure.reference import reference_of
 from bench.model.adapted import Adapted, Model
@@ -20,7 +21,6 @@ from bench.model.objective import Objective
 from bench.own.arguments import kl_of
 from bench.own.costs import COSTS, costs
 from bench.own.defaults import train_group
-from bench.own.look import adapted
 from bench.own.names import blocks_of
 from bench.settings import Config
 from bench.streams import own_stream

@@ -14,11 +14,11 @@ from bench.data.batches import Batches
 from bench.data.datasets import Data
 from bench.errors import BadInput, DataError, Impossible, nearest
 from bench.measure.evaluate import evaluate
+from bench.measure.look import adapted
 from bench.model.adapted import Adapted, Model
 from bench.model.objective import Objective
 from bench.own.arguments import kl_of
 from bench.own.defaults import train_group
-from bench.own.look import adapted
 from bench.run.clock import TrainingClock
 from bench.streams import TRAINING, own_stream
 from bench.terminal import progress_bar, watched

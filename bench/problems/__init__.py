@@ -7,9 +7,8 @@ from bench.problems.bits import BernoulliBits, BernoulliCoupled
 from bench.problems.gaussian import GaussianCosine, GaussianExp, GaussianQuadratic
 from bench.problems.logistic import LogisticRegression
 from bench.problems.tokens import Tokens
-from bench.settings import Described
 
-__all__ = ["PROBLEMS", "VAE", "Known", "NoData", "Problem", "family", "problem"]
+__all__ = ["PROBLEMS", "VAE", "Known", "NoData", "Problem", "problem"]
 
 VAE = "vae"  # the name of the problem that is none of these
 PROBLEMS: dict[str, type[Problem]] = {
@@ -29,9 +28,3 @@ PROBLEMS: dict[str, type[Problem]] = {
 def problem(name: str, **parameters: Any) -> Problem:
     """The problem of the `problem` group of a config, in float64. Raises ValueError where a parameter cannot be."""
     return PROBLEMS[name](**parameters).double()
-
-
-def family(config: Described) -> str:
-    """The latent family of a run."""
-    name = config["problem"]["name"]
-    return config["latent"]["family"] if name == VAE else PROBLEMS[name].family.family

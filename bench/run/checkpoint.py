@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from torch import Tensor
 
 from bench import foreign
-from bench.config.identity import flatten
+from bench.config.identity import flatten, places
 from bench.errors import BadInput
 from bench.files import replace
 from bench.model.vae import Model
@@ -42,7 +42,7 @@ class Checkpoint(NamedTuple):
     def origin(self) -> dict[str, Any]:
         """What a run's configuration says about the checkpoint it was measured at."""
         trajectory = {group: dict(self.config[group]) for group in TRAJECTORY if group in self.config}
-        for place in ("root", "path", "download"):
+        for place in places(self.config):
             trajectory.get("data", {}).pop(place, None)
         trained_with = self.config["option"]
         return {"trained_with": trained_with, "step": self.step, "digest": self.digest, "trajectory": trajectory}

@@ -5,21 +5,25 @@ import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from itertools import repeat
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from bench import problems
+from bench.config import parts
 from bench.config.plugins import build
 from bench.data import datasets
 from bench.data.batches import Batches
 from bench.errors import BadInput, Impossible
 from bench.interface import misreturned, undetached
 from bench.measure.clock import Rounds
+from bench.measure.look import adapted
 from bench.measure.moving import MovingMoments
 from bench.measure.reference import reference_of
+from bench.model.adapted import Adapted
 from bench.model.experts import vae
 from bench.model.levels import LEVELS
+from bench.model.posterior import Posterior, unlike
 from bench.model.staged import objective
 from bench.model.vae import VAE
 from bench.problems import NoData
@@ -52,12 +56,11 @@ class Experiment:
         self.config, seeds, self.wall = config, config["seeds"], WallClock()
         self.device, dtype = torch.device(config["device"]), getattr(torch, config["dtype"])
         self.clock = TrainingClock(self.device)
-        named = config["problem"]["name"] != problems.VAE
-        problem = problems.problem(**config["problem"]) if named else None
+        problem = parts.problem(config)
         self.data = data or (problem.data(self.device, dtype) if problem else self._images(dtype))
         self.probe = self.data.probe(config["measure"]["batches"], config["measure"]["batch_size"], seeds["data"])
         with own_stream(seeds["model"], "weights"):
-            self.model = (problem or self._vae()).to(self.device, dtype)
+            self.model = (problem or self._network()).to(self.device, dtype)
             made = build(config["estimator"]).to(self.device, dtype)
             self.objective = objective(self.model, made, **config["objective"])
             self.estimator = self.objective.estimator
@@ -83,27 +86,46 @@ class Experiment:
     @property
     def title(self) -> str:
         """Of the progress bar."""
-        return f"{self.config['option']} on {problems.family(self.config)}"
+        return f"{self.config['option']} on {parts.family(self.config)}"
 
     def impossible(self) -> str | None:
         """One sentence saying why these parts do not go together, or None."""
         return self.objective.impossible(self.q)
 
     def _images(self, dtype: torch.dtype) -> datasets.Data:
-        return datasets.load_dataset(
-            **self.config["data"], device=self.device, dtype=dtype, seed=self.config["seeds"]["data"]
-        )
+        data: Any = self.config["data"]
+        where: Any = {"device": self.device, "dtype": dtype, "seed": self.config["seeds"]["data"]}
+        if "_target_" not in data:
+            return datasets.load_dataset(**data, **where)
+        own = {key: data[key] for key in ("name", "binarisation", "train_size", "dequantise")}
+        return datasets.made_of(parts.dataset(data).stored(), **own, **where)
 
-    def _vae(self) -> VAE:
+    def _network(self) -> VAE | Adapted:
         assert isinstance(self.data, datasets.Data)
-        levels = self.data.levels
+        if "_target_" in self.config["model"]:
+            return self._brought(self.data)
+        return self._vae(self.data)
+
+    def _brought(self, data: datasets.Data) -> Adapted:
+        """A model of a class, after the checks of `bench.measure`; it takes images `[B, C, H, W]`."""
+        latent: Any = self.config["latent"]
+        about = {"shape": data.shape, "mean": data.mean.cpu().reshape(data.shape), "latent": Posterior(latent)}
+        module = parts.build("model", self.config["model"], **about).to(self.probe)
+        made = adapted(module, self.probe[0].unflatten(-1, data.shape), self.config["seeds"]["model"])
+        made.shape = data.shape
+        if said := unlike(made.encode(self.probe[0]), latent):
+            raise Impossible(said)
+        return made
+
+    def _vae(self, data: datasets.Data) -> VAE:
+        levels = data.levels
         if self.config["model"]["likelihood"] == "categorical256" and levels != LEVELS:
             held = "real numbers" if levels is None else f"{levels + 1} levels"
             raise Impossible(
-                f"model.likelihood=categorical256 is of 256 levels, and {self.data.name} has {held}: set "
+                f"model.likelihood=categorical256 is of 256 levels, and {data.name} has {held}: set "
                 "model.likelihood=gaussian or bernoulli."
             )
-        return vae(self.config["latent"], self.config["model"], self.data.shape, self.data.mean.cpu())
+        return vae(self.config["latent"], self.config["model"], data.shape, data.mean.cpu())
 
     def _try_estimator(self) -> None:
         """One estimate, and one update of a copy: lazy layers get their size, and it is seen whether the estimator

@@ -32,6 +32,7 @@ HELPS = (  # function of a module -> keys; the first that the error has passed t
     ("bench.problems", "", POSED),
     ("bench.data", "probe", ("measure.batches", "measure.batch_size")),
     ("bench.data", "load_dataset", ("data.train_size",)),
+    ("bench.data", "made_of", ("data.train_size",)),
     ("bench.train.replicas", "__init__", ("replicas", "train.batch_size", *SAMPLES)),
     ("bench.run.together", "__init__", ("replicas",)),
     ("bench.run.guard", "step", ("train.batch_size", "replicas", *SAMPLES)),

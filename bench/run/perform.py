@@ -5,8 +5,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from bench.config.parts import family
 from bench.errors import Impossible
-from bench.problems import family
 from bench.run import attempt
 from bench.run.claim import About
 from bench.run.device import set_up

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from bench.config.code import distribution, made_by
 from bench.config.identity import identity
+from bench.config.parts import family
 from bench.config.plugins import build
-from bench.problems import family
 from bench.run import attempt
 from bench.run.ending import Ending, recorded, wanted
 from bench.run.provenance import provenance

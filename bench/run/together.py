@@ -33,7 +33,10 @@ class Together:
         if reason := first.impossible():
             raise Impossible(reason)
         if not (isinstance(first.data, Data) and isinstance(first.model, VAE)):
-            raise Impossible(f"replicas={len(configs)} trains VAEs; this problem takes seed=0,1,... with --multirun.")
+            what = "model" if isinstance(first.data, Data) else "problem"
+            raise Impossible(
+                f"replicas={len(configs)} trains VAEs of the suite; this {what} takes seed=0,1,... with --multirun."
+            )
         shared = None if first.data.binarisation == "static" else first.data  # static images are of a seed
         self.experiments = [first, *(Experiment(config, shared) for config in configs[1:])]
         self.device, self.example = first.device, first.example()

@@ -28,12 +28,13 @@ class Planned(NamedTuple):
     runs: tuple[str, ...]
     seed: int
     sweep: SweepGroup
-    estimator: str  # its `_target_`
+    targets: dict[str, str]  # group -> the `_target_` of its option, of those that are classes
     reference: str
 
     def config(self) -> Described:
         """As much of it as says which code its runs depend on."""
-        return cast(Described, {"estimator": {"_target_": self.estimator}, "measure": {"reference": self.reference}})
+        classes = {group: {"_target_": target} for group, target in self.targets.items()}
+        return cast(Described, {**classes, "measure": {"reference": self.reference}})
 
 
 class Session:

@@ -6,11 +6,13 @@ Each job is composed and checked before the first one starts.
 import hashlib
 import json
 import shlex
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
+from typing import TYPE_CHECKING, Any, NamedTuple, NotRequired, TypedDict
+from unittest.mock import patch
 
 from bench.files import remove_temporaries, replace
 from bench.foreign import content, parsed
@@ -37,6 +39,15 @@ class Plan(TypedDict):
     jobs: list[PlannedJob]
 
 
+class _Composed(NamedTuple):
+    """A job: its overrides, the folder of its runs, their entries in the plan, and what its launcher is told."""
+
+    overrides: Sequence[str]
+    folder: Path
+    entries: list[PlannedJob]
+    planned: "Planned | None"
+
+
 PATTERN = "sweep_*.json"
 
 
@@ -49,44 +60,43 @@ def kept(arguments: list[str], session: "Session", *, written: bool) -> Iterator
         session: told how many jobs there are, batch by batch, and which runs each of them is.
         written: whether to write the plan beside the runs, which takes jobs that are runs.
     """
+    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
     from hydra.plugins.sweeper import Sweeper
 
-    plain = Sweeper.validate_batch_is_legal
+    plain, split = Sweeper.validate_batch_is_legal, BasicSweeper.split_arguments
     folders: dict[Path, list[PlannedJob]] = {}  # of this sweep, which may come in batches
+    ahead: deque[list[_Composed]] = deque()  # of each batch that is still to come
 
-    def compose(sweeper: Any, batch: Sequence[Sequence[str]]) -> None:
+    def compose(sweeper: Any, batch: Sequence[Sequence[str]]) -> list[_Composed]:
+        return list(_compose(sweeper, batch)) if written else plain(sweeper, batch) or []
+
+    def batches(sweeper: Any, *of: Any) -> list[list[list[str]]]:  # after them Hydra writes a file of the sweep
+        found = split(*of)
+        ahead.extend(compose(sweeper, batch) for batch in found)
+        return found
+
+    def plan(sweeper: Any, batch: Sequence[Sequence[str]]) -> None:
         session.expect(len(batch))
-        if not written:
-            return plain(sweeper, batch)
-        if not batch:
-            return None
-        for overrides, folder, entries, planned in _compose(sweeper, batch):
+        for overrides, folder, entries, planned in ahead.popleft() if ahead else compose(sweeper, batch):
             folders.setdefault(folder, []).extend(entries)
             if planned:
                 session.planned[tuple(overrides)] = planned
-        for folder, jobs in folders.items():
+        for folder, jobs in folders.items() if batch else ():
             with suppress(OSError):  # each job says so itself
                 _write(folder, arguments, jobs)
-        return None
 
-    Sweeper.validate_batch_is_legal = compose  # type: ignore[method-assign,assignment]
-    try:
+    with patch.object(Sweeper, "validate_batch_is_legal", plan), patch.object(BasicSweeper, "split_arguments", batches):
         yield
-    finally:
-        Sweeper.validate_batch_is_legal = plain  # type: ignore[method-assign]
 
 
-def _compose(
-    sweeper: Any, batch: Sequence[Sequence[str]]
-) -> Iterator[tuple[Sequence[str], Path, list[PlannedJob], "Planned | None"]]:
-    """For each job its overrides, the folder of its runs, their entries in the plan, and what its launcher is told."""
+def _compose(sweeper: Any, batch: Sequence[Sequence[str]]) -> "Iterator[_Composed]":
     common = set.intersection(*map(set, batch)) if len(batch) > 1 else set()
     with slow_bar("checking jobs", len(batch)) as advance:
         for done, overrides in enumerate(batch, 1):
             cfg = sweeper.hydra_context.config_loader.load_sweep_config(sweeper.config, list(overrides))
             folder, (entries, planned) = Path(cfg.output) / cfg.name, runs_of(cfg)
             own = [o for o in overrides if o not in common]
-            yield overrides, folder, [{**entry, "overrides": own} for entry in entries], planned
+            yield _Composed(overrides, folder, [{**entry, "overrides": own} for entry in entries], planned)
             advance(done)
 
 
@@ -96,6 +106,7 @@ def runs_of(cfg: Any) -> tuple[list[PlannedJob], "Planned | None"]:
     from omegaconf import OmegaConf, open_dict
     from omegaconf.errors import OmegaConfBaseException
 
+    from bench.config.code import targets
     from bench.config.identity import identity, replica
     from bench.config.prepare import on_device, prepare
     from bench.errors import BadInput
@@ -118,8 +129,8 @@ def runs_of(cfg: Any) -> tuple[list[PlannedJob], "Planned | None"]:
         jobs.append(job)
     runs = tuple(str(job["run"]) for job in jobs)
     folder = Path(config["output"]) / config["name"]
-    return jobs, Planned(folder, runs, config["seed"], config["sweep"], config["estimator"]["_target_"],
-                         config["measure"]["reference"])  # fmt: skip
+    reference = config["measure"]["reference"]
+    return jobs, Planned(folder, runs, config["seed"], config["sweep"], targets(config), reference)
 
 
 def _write(folder: Path, arguments: list[str], jobs: list[PlannedJob]) -> None:

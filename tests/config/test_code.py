@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from bench.config import code
+from bench.config import code, statements
 from tests.support.packages import ROOT, done, place
 
 PROGRAM = """
@@ -147,7 +147,7 @@ class C[0]: ...
 
 def test_the_digest_is_the_same_in_every_version_of_python(tmp_path):
     (tmp_path / "snippet.py").write_text(SNIPPET)
-    source = code.source_of(tmp_path / "snippet.py", "package.snippet")
+    source = statements.source_of(tmp_path / "snippet.py", "package.snippet")
     assert source.digest[:12] == "3514afbedd78"
     assert source.imports == ("a.b", "package", "package.d")
 
@@ -158,7 +158,7 @@ def test_what_cannot_be_parsed_counts_by_its_bytes(tmp_path, text):
     for i, end in enumerate(("", "# said\n")):
         file = tmp_path / f"{i}.py"
         file.write_text(text + end)
-        found.append(code.source_of(file, "snippet"))
+        found.append(statements.source_of(file, "snippet"))
     assert found[0].digest != found[1].digest
     assert found[0].imports == ()
 

@@ -1,4 +1,4 @@
-"""An estimator in a package of its own, from its sources to a sweep; packages that do not work; a YAML of one's own."""
+"""A package with one part of each kind, from its sources to a sweep and a report; packages that do not work; a YAML."""
 
 import os
 import re
@@ -63,6 +63,23 @@ def test_the_example_beside_the_installed_suite(environment, tmp_path):
     assert sorted((row["estimator"], row["seed"], row["status"]) for row in runs(tmp_path)) == [
         ("rloo", 1, "done"), ("self_critical", 0, "done"), ("self_critical", 1, "done"),
     ]  # fmt: skip
+
+    for kind, name in {"data": "stripes", "model": "film", "latent": "laplace", "problem": "ising"}.items():
+        [line] = [line for line in estimator_bench("list", "--kind", kind).splitlines() if line.split()[:1] == [name]]
+        assert line.split()[-1] == "self-critical"
+
+    rest = [word for word in TINY if not word.startswith(("latent=", "model."))]
+    parts = ("data=stripes", "model=film,mlp", "latent=laplace", "data.side=4", "latent.dim=2")
+    estimator_bench("-m", "estimator=rloo,reparam", *parts, "name=parts", *rest)
+    rest = [word for word in rest if not word.startswith("data.")]
+    estimator_bench("-m", "estimator=rloo,disarm", "problem=ising", "measure.reference=auto", "name=ising", *rest)
+    folder = tmp_path / "out"
+    assert [(r["status"], r["family"]) for r in runs(folder / "parts")] == 4 * [("done", "laplace")]
+    assert [(r["status"], r["family"]) for r in runs(folder / "ising")] == 2 * [("done", "bernoulli")]
+    assert len({r["code"] for r in runs(folder / "parts")}) == 4
+    estimator_bench("report", folder / "parts")
+    assert "laplace" in (folder / "parts" / "report" / "report.html").read_text()
+    assert estimator_bench("check", "laplace", "film").splitlines()[-1] == "2 checked; every check passed."
 
     shown = estimator_bench("check", "--quick", "--family", "bernoulli", "self_critical")
     assert "every check passed" in shown

@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch import distributions as D
 
+from bench.model.latents import units
 from bench.model.networks import Trunk
-from bench.model.vae import VAE, units
+from bench.model.vae import VAE
 from tests.support.small import LATENTS, MODEL, PIXELS, images, mean_image, vae
 
 NETWORKS = {

@@ -11,7 +11,7 @@ from torch import nn
 import bench
 from bench.errors import BadInput
 from bench.measure.clock import Rounds
-from bench.own.look import adapted
+from bench.measure.look import adapted
 from estimators import Bernoulli
 from tests.support import someones_vae
 from tests.support.bad_calls import CALLS, line, said

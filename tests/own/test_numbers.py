@@ -8,8 +8,8 @@ from bench.measure.gradient.draws import take
 from bench.measure.gradient.plan import PLANS
 from bench.measure.gradient.reference import draw_reference
 from bench.measure.gradient.rows import measure
+from bench.measure.look import adapted
 from bench.model.objective import Objective
-from bench.own.look import adapted
 from estimators.exact import Exact
 from estimators.rebar import Rebar
 from estimators.reparam import Reparam

@@ -7,7 +7,11 @@ import pytest
 import torch
 
 from bench.check import check
+from bench.check.brought import Part, part_verdicts
+from bench.config.prepare import prepare
+from bench.run.experiment import Experiment
 from estimators import Bernoulli
+from tests.support.composed import resolved
 from tests.support.packages import ROOT
 
 PAGE = (ROOT / "CONTRIBUTING.md").read_text()
@@ -63,3 +67,27 @@ def test_by_hand(capsys):
 @pytest.mark.parametrize("command", re.findall(r"^python -m (bench\S*) ", PAGE, re.MULTILINE))
 def test_every_command_of_the_page_exists(command):
     assert importlib.util.find_spec(command)
+
+
+@pytest.mark.parametrize(
+    ("number", "name", "group"), [(3, "Blobs", "data"), (4, "OneLayer", "model"), (5, "Exponential", "latent")]
+)
+def test_a_run_of_the_parts_of_the_page(printed, number, name, group):
+    cls = printed(number, name)
+    small = resolved("device=cpu", "threads=1", "train.batch_size=8", "measure.batches=1", "latent=bernoulli_small")
+    small |= {group: {"_target_": f"{cls.__module__}.{name}"}}
+    experiment = Experiment(prepare(small))
+    experiment.train_step()
+    if group != "data":
+        found = [*part_verdicts(Part(name, group, cls, "here"))]
+        assert {verdict.status for verdict in found} == {"ok"}, found
+
+
+def test_the_problem_of_the_page(printed):
+    cls = printed(6, "Valley")
+    held = {"problem": {"_target_": f"{cls.__module__}.Valley", "dim": 3}}
+    experiment = Experiment(
+        prepare(resolved("device=cpu", "threads=1", "problem=gaussian_quadratic", "measure.reference=none") | held)
+    )
+    experiment.train_step()
+    assert experiment.model.cost(torch.zeros(1, 1), torch.ones(2, 1, 3)).tolist() == [[0.0], [0.0]]

@@ -117,7 +117,10 @@ def test_public_names_are_what_they_are_and_misuse_is_told(tmp_path):
 
 def test_dir_shows_the_public_names():
     assert {*bench.__all__} <= {*dir(bench)}
-    assert bench.__all__ == ["Model", "__version__", "compare", "estimator", "load", "measure", "run", "sweep", "train"]
+    assert bench.__all__ == [
+        *("Dataset", "Model", "Problem", "__version__"),
+        *("compare", "estimator", "load", "measure", "run", "sweep", "train"),
+    ]
 
 
 def test_looking_at_the_names_loads_no_torch():

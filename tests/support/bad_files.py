@@ -30,6 +30,14 @@ PRESETS = {
     "untargeted": b"k: 3\n",
     "empty": b"",
 }
+OWN = "_target_: tests.support.brought."
+OPTIONS = {  # parts of one's own
+    "data": {name.lower(): f"{OWN}{name}" for name in ("Noisy", "Listed", "Target")}
+    | {"coins": f"{OWN}Coins\nside: 4", "shell": "_target_: os.system", "absent": "_target_: nowhere.to.be.Found"},
+    "model": {"coins": f"{OWN}Coins", "fixed": f"{OWN}Fixed", "bits": f"{OWN}Bits\nwidth: 4"},
+    "latent": {"unsized": "_target_: estimators.Gaussian", "die": f"{OWN}Die\nfaces: 6"},
+    "problem": {"target": f"{OWN}Target"},
+}
 
 
 class Code:
@@ -47,6 +55,10 @@ def make(folder: Path) -> None:
         _write(folder / "mine" / "estimator" / f"{name}.yaml", content)
     (folder / "mine" / "estimator" / "a_folder.yaml").mkdir()
     _write(folder / "mine" / "latent" / "coloured.yaml", b"family: bernoulli\ndim: 3\ncolour: red\n")
+    for group, options in OPTIONS.items():
+        for name, content in options.items():
+            _write(folder / "own" / group / f"{name}.yaml", f"{content}\n".encode())
+    _write(folder / "clash" / "data" / "digits.yaml", f"{OWN}Coins\n".encode())
     _write(folder / "latin" / "estimator" / "mine.yaml", "_target_: estimators.rloo.RLOO # ü\n".encode("latin-1"))
     _write(folder / "same" / "estimator" / "rloo.yaml", b"_target_: estimators.rloo.RLOO\n")
     _write(folder / "raising.py", b'raise RuntimeError("this package\\nis broken")\nclass Broken: ...\n')

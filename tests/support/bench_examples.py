@@ -87,6 +87,46 @@ EXAMPLES = {
         frames = bench.sweep({"estimator": ["disarm", "reparam"], **small}, progress=False)
         print(frames.runs[["estimator", "status"]].sort_values("estimator").to_string(index=False))
         """,
+    "bench.Dataset": """
+        import torch
+
+        import bench
+
+
+        class Ramps(bench.Dataset):
+            def __init__(self, side: int = 4):
+                self.side = side
+
+            def arrays(self):
+                return {"train": torch.linspace(0, 1, 10 * self.side**2).reshape(10, self.side, self.side)}
+
+
+        stored = Ramps().stored()
+        print(stored.train.shape, stored.test.shape)
+        """,
+    "bench.Problem": """
+        import torch
+
+        import bench
+        from bench.problems.base import Parameters
+        from estimators import Bernoulli
+
+
+        class Target(bench.Problem):
+            name, family = "target", Bernoulli
+
+            def __init__(self, dim: int = 3, t: float = 0.4):
+                super().__init__(Parameters(logits=torch.zeros(dim)))
+                self.t = t
+
+            def cost(self, x, z):  # [K, ..., B, D] -> [K, ..., B]
+                return (z - self.t).square().mean(-1)
+
+
+        x = torch.zeros(2, 1)  # two examples
+        problem = Target()
+        print(problem.cost(x, problem.encode(x).sample(5)).shape)
+        """,
     "bench.Model": """
         import bench
         from torch import nn

@@ -10,7 +10,8 @@ PACKAGES = ("bench", "estimators")
 FLOORS = """
     called errors files foreign interface settings streams nvml terminal version
     tables data machine
-    config problems report
+    problems
+    config report
     model
     train
     measure

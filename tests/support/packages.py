@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from textwrap import dedent
 
-from bench.config.code import GROUP
+from bench.config.code import GROUPS
 from bench.files import ROOT
 
 
@@ -30,12 +30,12 @@ def build(kind: str, folder: Path, source: Path = ROOT) -> Path:
     return archive
 
 
-def place(site: Path, name: str, source: str, **points: str) -> None:
-    """Put a distribution of one module into the folder, as pip leaves it; `points` are its estimators."""
+def place(site: Path, name: str, source: str, group: str = "estimator", **points: str) -> None:
+    """Put a distribution of one module into the folder, as pip leaves it; `points` are its options of this group."""
     site.mkdir(exist_ok=True)
     (site / f"{name}.py").write_text(dedent(source))
     info = site / f"{name}-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
     lines = [f"{option} = {value}" for option, value in points.items()]
-    (info / "entry_points.txt").write_text("\n".join([f"[{GROUP}]", *lines, ""]))
+    (info / "entry_points.txt").write_text("\n".join([f"[{GROUPS[group]}]", *lines, ""]))

@@ -1,14 +1,16 @@
 """Command lines that are refused: the arguments of each command, one line each."""
 
+from tests.support.refused_parts import PARTS
 from tests.support.refused_runs import RUNS
 from tests.support.refused_sequences import SEQUENCES
 
 LINES = {
-    "bench": RUNS + SEQUENCES.lstrip("\n"),
+    "bench": RUNS.rstrip() + SEQUENCES.rstrip() + PARTS,
     "bench.probe": """
         probe.stepz=3
         probe.at=[]
         probe.at=[2]
+        -m train.stepz=3,4
         probe.tuning_steps=-1
         probe.estimators=[]
         probe.estimators=[rlo]
@@ -72,6 +74,8 @@ LINES = {
     "bench.list": """
         rloo
         --markdwn
+        --kind layers
+        --kind data --markdown
     """,
     "bench.speed.command": """
         --threads 0

@@ -96,6 +96,11 @@ RUNS = """
     hydra.mode=nope
     name=20240101
     output=null
+    -m train.stepz=3,4
+    -m estimator=rlo,rloo
+    -m estimator=rloo,rlo hydra.sweeper.max_batch_size=1
+    -m latent=gausian,bernoulli hydra/launcher=pool
+    -m seed=interval(0,1)
     -m name=20240101 seed=0,1
     -m name=null seed=0,1
     -m name=true seed=0,1

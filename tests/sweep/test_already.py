@@ -104,3 +104,14 @@ def test_the_pool_starts_no_process_for_what_is_there(command, capsys, monkeypat
     monkeypatch.setattr(pool, "Process", None)
     assert command("-m", "train.steps=1", "seed=0,1,2", *POOL) == 0
     assert lines(capsys.readouterr().out) == [f"{n}/3 seed={n - 1}: already done" for n in (1, 2, 3)]
+
+
+def test_runs_with_parts_of_ones_own_are_known_by_all_their_code(command, started, tmp_path):
+    for group, part in (("data", "Coins"), ("latent", "Die")):
+        (tmp_path / "own" / group).mkdir(parents=True)
+        (tmp_path / "own" / group / "mine.yaml").write_text(f"_target_: tests.support.brought.{part}\n")
+    words = ("--config-dir", str(tmp_path / "own"), "-m", "data=mine", "latent=mine", "train.steps=1", "seed=0,1")
+    assert command(*words) == 0
+    started.clear()
+    assert command(*words) == 0
+    assert not started

@@ -6,7 +6,7 @@ from bench.report.collection import labels
 from bench.tables.rows import RunRow
 
 ABOUT = ("estimator", *labels.PROBLEM, "probe", "seed", "seeds")  # what a run is about; the rest is how it was done
-PLACES = ("data.root", "data.path", "data.download", "probe.digest")
+PLACES = ("probe.digest", "data.root", "data.path", "data.download")
 
 
 def fixed(rows: list[RunRow]) -> dict[str, str]:
@@ -31,5 +31,6 @@ def fixed(rows: list[RunRow]) -> dict[str, str]:
 
 def _about(row: RunRow) -> str:
     config = labels.flatten(json.loads(row["config"]))
-    kept = {key: value for key, value in config.items() if labels.under(key, ABOUT) and key not in PLACES}
+    places = PLACES[:2] if "data._target_" in config else PLACES  # the arguments of a class may say anything
+    kept = {key: value for key, value in config.items() if labels.under(key, ABOUT) and key not in places}
     return json.dumps([row["estimator"], row["family"], row["objective"], kept], sort_keys=True)

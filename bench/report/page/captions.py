@@ -27,8 +27,8 @@ TITLES = {
 BOUNDS = ("elbo_vs_step", "elbo_vs_seconds", "final_elbo")  # of table `objective`; all others of `gradient`
 STATED = (
     "problem.name", "data.name", "data.path", "data.binarisation", "latent.dim", "latent.categories",
-    "latent.positions", "latent.codes", "model.arch", "model.hidden", "objective.kl", "train.steps", "train.batch_size",
-    "train.lr",
+    "latent.positions", "latent.codes", "model.arch", "model.name", "model.hidden", "objective.kl",
+    "train.steps", "train.batch_size", "train.lr",
 )  # fmt: skip
 
 
@@ -77,7 +77,11 @@ def setting(collection: Collection) -> str:
 def _values(key: str, configs: list[labels.FlatConfig]) -> str:
     found = sorted({str(c[key]) for c in configs if c.get(key) is not None}, key=lambda v: (len(v), v))
     found = [name for name in found if key != "problem.name" or name != "vae"]
-    word = "" if key in ("problem.name", "data.name", "model.arch") else f"{key.rpartition('.')[2].replace('_', ' ')} "
+    word = (
+        ""
+        if key in ("problem.name", "data.name", "model.arch", "model.name")
+        else f"{key.rpartition('.')[2].replace('_', ' ')} "
+    )
     return f"{word}{' | '.join(found)}" if found else ""
 
 
