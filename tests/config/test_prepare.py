@@ -8,7 +8,7 @@ import pytest
 
 from bench.config.identity import NUMBERS, flatten, identity
 from bench.config.prepare import check, prepare
-from bench.config.rules import RULES
+from bench.config.rules import RULES, VQ
 from bench.errors import BadInput
 from bench.files import CONF, ROOT
 from bench.settings.later import LATER
@@ -72,7 +72,7 @@ def test_the_identity_changes_with_the_versions(monkeypatch):
 
 @pytest.mark.parametrize("key", LATER)
 def test_keys_that_came_later_leave_the_identity_of_earlier_runs_alone(key):
-    config = prepare(resolved("device=cpu"))
+    config = prepare(resolved("device=cpu", *(["latent=vq"] if RULES[key].only == VQ else [])))
     *group, leaf = key.split(".")
     node = config[group[0]] if group else config
     found = identity(config)
