@@ -1,7 +1,7 @@
 """`python -m bench.published NAME...`: run what is missing of published numbers, and write them beside ours.
 
-The runs are ordinary ones, so that the same command goes on where an earlier one ended; words with `=` are overrides of
-all of them, as `data.root=data`, or `estimator=disarm` for some of them. Without a NAME the page alone is written.
+The runs are ordinary ones, so that the same command goes on where an earlier one ended. Words with `=` say where they
+are made, as `data.root=data`, or which are, as `estimator=disarm`. Without a NAME the page alone is written.
 """
 
 import argparse
@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.errors import BadInput
+from bench.published.choice import chosen
 from bench.published.expected import FORMS, TIMED, Published, names, read
 from bench.published.results import place
 from bench.tables.store import SchemaError
@@ -22,7 +23,10 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     """The parsed command line."""
     parser = Parser(prog="python -m bench.published", description=(__doc__ or "").partition(": ")[2].partition("\n")[0])
     parser.add_argument(
-        "words", nargs="*", metavar="NAME", help="of conf/published; KEY=VALUE is an override of all runs"
+        "words",
+        nargs="*",
+        metavar="NAME",
+        help="of conf/published; KEY=VALUE chooses among its runs, or is data.root, device and such",
     )
     form = parser.add_mutually_exclusive_group()
     short, timed = "the short forms, for two cores", "a step of every run: what the full forms would cost here"
@@ -69,8 +73,8 @@ def published(options: argparse.Namespace) -> int:
         show(wanted or [read(name) for name in names()], options.results)
         return 0
     status, form = 0, options.form
-    for each in wanted:
-        for words in commands(each, form, overrides, options.jobs, replicas(options.replicas, overrides)):
+    for each, left in [chosen(each, form, overrides) for each in wanted]:
+        for words in commands(each, form, left, options.jobs, replicas(options.replicas, left)):
             print(f"python -m bench {' '.join(words)}")
             if not options.dry_run:
                 status = max(status, cli.main(words))

@@ -2,7 +2,7 @@
 
     title: what it is, and the paper
     experiment: a file of conf/experiment
-    runs:                       # each a sweep over these overrides; left out: the experiment's own sweep
+    runs:                       # each a sweep over these overrides, by which a command may choose among them
     - [estimator=disarm]
     - ["estimator=rodeo,double_cv", "estimator.k=2,3"]
     full: {steps: 1000000, seeds: [1, 2, 3, 4, 5], overrides: []}     # as the paper has it
@@ -79,10 +79,10 @@ class Published(NamedTuple):
     name: str
     title: str
     experiment: str
+    runs: tuple[tuple[str, ...], ...]
     rows: tuple[Row, ...]
     full: Form
     short: Form
-    runs: tuple[tuple[str, ...], ...] = ((),)
     differs: tuple[str, ...] = ()
     found: tuple[str, ...] = ()
 
@@ -105,8 +105,7 @@ def read(name: str, folder: Path = FOLDER) -> Published:
     try:
         given = dict(yaml.safe_load((folder / f"{name}.yaml").read_text()))
         given |= {key: tuple(given[key]) for key in ("differs", "found") if key in given}
-        if "runs" in given:
-            given["runs"] = tuple(tuple(each) for each in given["runs"])
+        given["runs"] = tuple(tuple(each) for each in given["runs"])
         given |= {key: _form(given[key]) for key in FORMS}
         given["rows"] = tuple(_row(row) for row in given["rows"])
         found = Published(name=name, **given)

@@ -1,13 +1,13 @@
 """The page `docs/published.md`: every published number beside ours, from the tables alone."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from bench.published import verdict
 from bench.published.expected import FORMS, Expected, Published
 from bench.published.measured import Measured
-from bench.published.results import Cell, cells
+from bench.published.results import NOT_RUN, Cell, cells
 
 HEAD = """# Published numbers, and ours
 
@@ -23,7 +23,9 @@ python -m bench.published reinmax_8x4 data.root=data estimator=reinmax     # som
 ```
 
 Every section has two forms. The full one is as long as the paper's; the short one fits on two cores, and what is
-expected of it is an exact value, or our own longer run at the step at which the short form ends.
+expected of it is an exact value, or our own longer run at the step at which the short form ends: a short form that is
+reproduced reproduces that, and no published number. A word with `=` chooses among the runs, or says where they are
+made; one that would change the protocol is refused.
 
 ## The rule
 
@@ -35,6 +37,7 @@ time of a training step, as `--time` or the other form measured it, times steps 
 COLUMNS = (
     "| | expected | ours | difference | errors | verdict | seconds, on | commit |\n|---|---|---|---|---|---|---|---|"
 )
+ALONE = "nothing to compare"
 TITLES = {"full": "As published", "short": "Short form"}
 
 
@@ -42,15 +45,22 @@ def page(every: Iterable[Published], root: Path) -> str:
     """The whole page; `root` is the folder `results/published`."""
     rule = (verdict.__doc__ or "").partition("\n\n")[2]
     found = [(published, {form: cells(published, root, form) for form in FORMS}) for published in every]
-    parts = [HEAD.format(rule=rule), _summary([cell for _, forms in found for form in forms.values() for cell in form])]
+    parts = [HEAD.format(rule=rule), *_summary(found)]
     return "\n".join([*parts, *(_section(published, forms) for published, forms in found)])
 
 
-def _summary(every: list[Cell]) -> str:
-    verdicts = [cell.compared.verdict for cell in every if cell.compared]
-    kinds = (verdict.AGREES, verdict.ORDERED, verdict.DISAGREES, verdict.UNJUDGED)
-    said = ", ".join(f"{verdicts.count(kind)} {kind}" for kind in kinds if kind in verdicts) or "none"
-    return f"So far, of {len(every)} numbers {len(verdicts)} are compared: {said}.\n"
+def _summary(found: Sequence[tuple[Published, dict[str, list[Cell]]]]) -> list[str]:
+    """A line for each form with how many rows have which verdict."""
+    every = [
+        (published.name, form, [_verdict(c) for c in of]) for published, forms in found for form, of in forms.items()
+    ]
+    kinds = (verdict.REPRODUCED, verdict.ORDERED, verdict.MISSED, verdict.UNJUDGED, ALONE, NOT_RUN)
+    kinds = tuple(kind for kind in kinds if any(kind in said for _, _, said in every))
+    lines = [f"| | form | rows | {' | '.join(kinds)} |", "|---|---|---|" + "---|" * len(kinds)]
+    for name, form, said in every:
+        counts = " | ".join(str(said.count(kind) or "") for kind in kinds)
+        lines.append(f"| [{name}](#{name}) | {form} | {len(said)} | {counts} |")
+    return [*lines, ""]
 
 
 def _section(published: Published, forms: dict[str, list[Cell]]) -> str:
@@ -61,7 +71,11 @@ def _section(published: Published, forms: dict[str, list[Cell]]) -> str:
         lines += [
             f"**{TITLES[form]}**: {of.steps:,} steps, {seeds}, `python -m bench.published {published.name}{flag}`"
         ]
-        lines += ["", COLUMNS, *(row(cell, form) for cell in found), ""]
+        if any(cell.expected or cell.ours or cell.cost for cell in found):
+            lines += ["", COLUMNS, *(row(cell, form) for cell in found), ""]
+        else:
+            lines[-1] += f". {len(found)} rows, not run, nor is our longer run, which says what is expected of them."
+            lines.append("")
     for title, sentences in (("The protocol differs", published.differs), ("What was found", published.found)):
         lines += [f"{title}:", "", *(f"* {sentence}" for sentence in sentences), ""] if sentences else []
     return "\n".join(lines)
@@ -71,18 +85,20 @@ def row(cell: Cell, form: str) -> str:
     """A line of the table."""
     columns = [cell.row.what, _expected(cell.expected, form)]
     if cell.ours is None or cell.run is None:
-        columns += [cell.reason, "", "", "", _cost(cell), ""]
+        columns += ["" if cell.reason == NOT_RUN else cell.reason, "", "", NOT_RUN, _cost(cell), ""]
     else:
-        found, spread = cell.compared, cell.ours.half
+        found = cell.compared
         difference = "" if found is None else f"{found.difference:+.{_digits(found.half)}g}"
         errors = "" if found is None or math.isnan(found.errors) else f"{found.errors:+.1f}"
-        columns += [_ours(cell.ours), difference, errors, found.verdict if found else _known(spread)]
+        columns += [_ours(cell.ours), difference, errors, _verdict(cell)]
         columns += [f"{cell.run.seconds:,.0f}, {cell.run.device}", ", ".join(cell.run.commits)]
     return f"| {' | '.join(text.replace('|', chr(92) + '|') for text in columns)} |"
 
 
-def _known(spread: float) -> str:
-    return "" if not math.isnan(spread) else verdict.UNJUDGED
+def _verdict(cell: Cell) -> str:
+    if cell.ours is None:
+        return NOT_RUN
+    return cell.compared.verdict if cell.compared else ALONE
 
 
 def _digits(half: float) -> int:

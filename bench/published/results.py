@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     Loaded = dict[str, Frames | None]
 
 
+NOT_RUN = "not run"
+
+
 class Run(NamedTuple):
     """The runs of a number together: wall-clock seconds, what they ran on, and the commits."""
 
@@ -57,11 +60,11 @@ def cells(published: Published, root: Path, form: str) -> list[Cell]:
         cell = Cell(row, expected)
         try:
             if form not in tables:
-                raise ValueError("not run")
+                raise ValueError(NOT_RUN)
             ours = measure(row.ours, tables[form])
         except ValueError as error:
             cost = _cost(row, published, form, loaded, tables)
-            cell = cell._replace(reason=_reason(str(error), loaded[form]), cost=cost)
+            cell = cell._replace(reason=_reason(row, str(error), tables.get(form), loaded[form]), cost=cost)
         else:
             run = _run(ours, loaded[form])
             cell = cell._replace(ours=ours, run=run)
@@ -106,12 +109,17 @@ def _run(ours: Measured, loaded: "Frames | None") -> Run:
     return Run(float(rows.seconds.sum()), ", ".join(devices), commits)
 
 
-def _reason(said: str, loaded: "Frames | None") -> str:
-    """Why there is no number: the reasons of runs that ended otherwise, where there are any."""
-    if loaded is None:
-        return "not run"
+def _reason(row: Row, said: str, frame: Frame | None, loaded: "Frames | None") -> str:
+    """Why there is no number: the reasons of runs that ended otherwise, where there are any; else what is wrong with
+    those that it is from, or that there are none."""
+    if loaded is None or frame is None:
+        return NOT_RUN
     ended = loaded.runs[loaded.runs.status != "done"]
-    words = [f"{row.label}: {row.status}, {row.reason}" for row in ended.itertuples()]
+    words = [f"{run.label}: {run.status}, {run.reason}" for run in ended.itertuples()]
+    try:
+        runs_of(row.ours, frame)
+    except ValueError:
+        said = NOT_RUN
     return "; ".join(dict.fromkeys(words)) or said
 
 

@@ -1,11 +1,11 @@
 """What is said of our number beside an expected one, by a rule that was fixed before anything ran.
 
-* agrees: they differ by no more than the combined 95 % interval, the root of the sum of the squares of both halves,
+* reproduced: they differ by no more than the combined 95 % interval, the root of the sum of the squares of both halves,
   plus half a unit of the last digit that was published. Of a bound from below: ours reaches it, or misses it by no
   more.
-* ordering agrees: they differ by more, and within the group each other number that ran lies on the side of ours on
+* ordering reproduced: they differ by more, and within the group each other number that ran lies on the side of ours on
   which its expected value lies of this one's.
-* disagrees: neither.
+* not reproduced: neither.
 
 Half of the published interval is Student's t times the standard error, where that is known or the standard deviation
 is; of an exact value it is 0. Where a paper gives no spread, the spread of our seeds stands in for that of theirs, of
@@ -20,7 +20,7 @@ from typing import NamedTuple
 from bench.published.expected import LONGER, Expected
 from bench.published.measured import Measured
 
-AGREES, ORDERED, DISAGREES, UNJUDGED = "agrees", "ordering agrees", "disagrees", "no interval"
+REPRODUCED, ORDERED, MISSED, UNJUDGED = "reproduced", "ordering reproduced", "not reproduced", "no interval"
 
 
 class Compared(NamedTuple):
@@ -43,9 +43,9 @@ def compared(ours: Measured, expected: Expected, others: Iterable[tuple[Measured
     if math.isnan(half):
         verdict = UNJUDGED
     elif difference >= -half if expected.at_least else abs(difference) <= half:
-        verdict = AGREES
+        verdict = REPRODUCED
     else:
-        verdict = ORDERED if _ordered(ours, expected, others) else DISAGREES
+        verdict = ORDERED if _ordered(ours, expected, others) else MISSED
     return Compared(difference, half, verdict)
 
 

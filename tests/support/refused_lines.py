@@ -53,6 +53,9 @@ LINES = {
     "bench.published": """
         mupropp
         train.steps=3
+        reinmax_8x4 train.lr=1e-3
+        reinmax_8x4 estimator=rloo
+        reinmax_8x4 --short seed=7
         polynomial_programming --jobs 0
         polynomial_programming --jobs many
         --page taken/page.md
