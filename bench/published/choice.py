@@ -18,20 +18,21 @@ def chosen(each: Published, form: str, overrides: Sequence[str]) -> tuple[Publis
     Raises:
         BadInput: nothing is left, or an override would change the protocol.
     """
-    left, length = [], "short" if form == "short" else "full"
+    left: list[str] = []
     varied = {key for own in each.runs for key, _, _ in map(_parts, own)}
     for override in overrides:
         key, _, text = _parts(override)
         if key in FREE or key.startswith(FREE_GROUPS):
             left.append(override)
         elif key == "seed":
-            of: dict[str, tuple[int, ...]] = {
-                "seeds": tuple(s for s in each.form(length).seeds if _among(str(s), text))
-            }
-            if not of["seeds"]:
-                seeds = ", ".join(map(str, each.form(length).seeds))
-                raise BadInput(f"{each.name} has no run of {override}; its seeds are {seeds}.")
-            each = each._replace(**{length: each.form(length)._replace(**of)})
+            every = (each.short if form == "short" else each.full).seeds
+            seeds = tuple(number for number in every if _among(str(number), text))
+            if not seeds:
+                raise BadInput(f"{each.name} has no run of {override}; its seeds are {', '.join(map(str, every))}.")
+            if form == "short":
+                each = each._replace(short=each.short._replace(seeds=seeds))
+            else:
+                each = each._replace(full=each.full._replace(seeds=seeds))
         elif key in varied:
             found = tuple(run for own in each.runs if (run := _narrowed(own, key, text)))
             if not found:

@@ -54,8 +54,8 @@ def _summary(found: Sequence[tuple[Published, dict[str, list[Cell]]]]) -> list[s
     every = [
         (published.name, form, [_verdict(c) for c in of]) for published, forms in found for form, of in forms.items()
     ]
-    kinds = (verdict.REPRODUCED, verdict.ORDERED, verdict.MISSED, verdict.UNJUDGED, ALONE, NOT_RUN)
-    kinds = tuple(kind for kind in kinds if any(kind in said for _, _, said in every))
+    possible = (verdict.REPRODUCED, verdict.ORDERED, verdict.MISSED, verdict.UNJUDGED, ALONE, NOT_RUN)
+    kinds = [kind for kind in possible if any(kind in said for _, _, said in every)]
     lines = [f"| | form | rows | {' | '.join(kinds)} |", "|---|---|---|" + "---|" * len(kinds)]
     for name, form, said in every:
         counts = " | ".join(str(said.count(kind) or "") for kind in kinds)
