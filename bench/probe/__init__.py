@@ -1,1 +1,1 @@
-"""Every compatible estimator at one checkpoint of a reference trajectory: `python -m bench.probe`."""
+"""Measurement of every compatible estimator at shared checkpoints of one training: `python -m bench.probe`."""

@@ -1,8 +1,9 @@
-"""`python -m bench.probe [overrides]`: every compatible estimator at one checkpoint of a reference trajectory.
+"""`python -m bench.probe [overrides]`: measure every compatible estimator at checkpoints of a reference trajectory.
 
-Takes the configuration of `python -m bench`, whose estimator trains the reference trajectory as an ordinary run, and
-the group `probe`. Each estimator at each checkpoint has a run directory of its own beside the trajectory's, so the same
-command resumes, an impossible pair is a row with its reason, and `python -m bench.report` reads them all.
+The command takes the configuration of `python -m bench` and the group `probe`. The configured estimator trains the
+reference trajectory as an ordinary run. Each estimator at each checkpoint has a run directory of its own beside the
+trajectory's. So the same command resumes, an impossible pair is a row with its reason, and `python -m bench.report`
+reads them all.
 """
 
 import sys
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 @to_its_end
 def main(argv: Sequence[str] | None = None) -> int:
-    """Exit status: as of `python -m bench`."""
+    """Run the command. Returns the exit status, as `python -m bench` does."""
     from bench.sweep.summary import show_shared
 
     def show(session: "Session") -> None:
@@ -33,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def task(cfg: "DictConfig") -> "list[Ending]":
-    """One reference trajectory and all that is measured along it."""
+    """One job: a reference trajectory, and all measurements at its checkpoints. Returns how each ended."""
     from bench.sweep.job import Job
 
     with Job(cfg) as this:
@@ -43,16 +44,16 @@ def task(cfg: "DictConfig") -> "list[Ending]":
 
 
 def probes(cfg: "DictConfig", composed: dict[str, Any], many: bool) -> "Iterator[Ending]":
-    """How the reference trajectory ended, then each estimator at each checkpoint, as it is done.
+    """Train the reference trajectory, then measure each estimator at each checkpoint. Yields how each ended.
 
     Args:
-        cfg: as Hydra composed it; the estimators that are asked for are composed like it.
+        cfg: the configuration as Hydra composed it; the other estimators are composed in the same way.
         composed: the same as plain values.
-        many: whether it is one job of a sweep.
+        many: whether this is one job of a sweep.
 
     Raises:
         BadInput: the configuration or a checkpoint cannot be used.
-        JobFailed: the reference trajectory did not get to its end.
+        JobFailed: the reference trajectory did not reach its end.
     """
     from bench.config.identity import flatten, identity
     from bench.config.prepare import check_keys, prepare
@@ -78,7 +79,7 @@ def probes(cfg: "DictConfig", composed: dict[str, Any], many: bool) -> "Iterator
     place = Path(config["output"]) / config["name"]
     require_writable(place)
     given, steps = settings["probe.checkpoint"], settings["probe.tuning_steps"]
-    # All are read before the first is used, so that a bad one is refused with nothing measured.
+    # All checkpoints are read before the first measurement, so that a bad one is refused at once.
     files = [] if given is None else find(Path(given))
     shared = [SharedCheckpoint(config, read_checkpoint(file), steps) for file in files]
     chosen, shown = estimators(cfg, settings["probe.estimators"]), not many and sys.stderr.isatty()
@@ -100,10 +101,11 @@ def probes(cfg: "DictConfig", composed: dict[str, Any], many: bool) -> "Iterator
 
 
 def estimators(cfg: "DictConfig", wanted: list[str]) -> dict[str, tuple[str, dict[str, Any]]]:
-    """What to call it -> option and configuration of each estimator wanted, checked.
+    """The option and the checked configuration of each estimator in `wanted`, by its label.
 
-    Each is an option or preset, `rloo`, or one with other hyper-parameters, `rloo k=8`; or `["all"]`: every option and
-    preset there is, but for those that lack a value, which are told on standard error.
+    An entry of `wanted` is an option or preset, `rloo`, perhaps with other hyper-parameters, `rloo k=8`. `["all"]`
+    stands for every option and preset. Those without a default for some value are left out, with a line on standard
+    error.
     """
     from hydra import compose
     from hydra.core.global_hydra import GlobalHydra
@@ -136,7 +138,7 @@ def estimators(cfg: "DictConfig", wanted: list[str]) -> dict[str, tuple[str, dic
 
 
 def _trajectory(config: "Config", place: Path, at: list[float], shown: bool) -> "tuple[Ending, list[Path]]":
-    """Train the reference trajectory, unless it is there with all its checkpoints."""
+    """Train the reference trajectory, unless it exists with all its checkpoints. Returns its ending and their files."""
     from bench.config.identity import identity
     from bench.errors import BadInput
     from bench.run import attempt, single
@@ -157,7 +159,7 @@ def _trajectory(config: "Config", place: Path, at: list[float], shown: bool) -> 
         ending = single.run(config, directory, shown, steps)
     except BadInput:
         raise
-    except ValueError as error:  # before the start: a file that is not there, a part that does not fit
+    except ValueError as error:  # raised before the training starts, as by a missing file
         raise BadInput(str(error)) from error
     if ending.status != "done":
         raise JobFailed(f"The reference trajectory has no checkpoint to measure at: {ending.reason}")

@@ -1,5 +1,7 @@
-"""Measuring at a shared checkpoint: each estimator tunes itself to the same frozen model and is drawn on the same probe
-batches as all others, with noise of its own."""
+"""Measurement at a shared checkpoint: all estimators have the same frozen model and the same probe batches.
+
+Each estimator is first tuned to the model, and has noise of its own.
+"""
 
 import json
 import shlex
@@ -34,12 +36,13 @@ UNUSED = ("evaluate", "sweep")  # groups of the configuration that no measuremen
 
 
 class SharedCheckpoint:
-    """A checkpoint, with the images and the reference that all estimators measured at it share.
+    """A checkpoint, with the data and the reference that all estimators measured at it share.
 
     Args:
-        config: of a run with this latent, this model and the settings of the measurement; its estimator is not read.
-        checkpoint: where to measure.
-        tuning_steps: steps of an estimator's own parameters and state before it is measured.
+        config: a configuration with this latent, this model and the settings of the measurement; its estimator is not
+            read.
+        checkpoint: the model to measure at.
+        tuning_steps: training steps of an estimator's own parameters and state before its measurement.
 
     Raises:
         BadInput: the checkpoint is of another latent or another model.
@@ -51,10 +54,10 @@ class SharedCheckpoint:
         self.origin = checkpoint.origin()
         self.data: Data | NoData | None = None
         self.reference: Reference | None = None
-        self.measured: dict[Path, Experiment] = {}  # what is to be timed together
+        self.measured: dict[Path, Experiment] = {}  # by run directory; `time` times them in turn
 
     def described(self, option: str, estimator: EstimatorGroup) -> Measurement:
-        """The configuration that is the identity of one estimator's measurement: all that changes a number of it."""
+        """The configuration that identifies one estimator's measurement: every value that can change a number."""
         whole: Mapping[str, Any] = self.config
         config = {group: values for group, values in whole.items() if group not in UNUSED}
         train = {key: value for key, value in whole["train"].items() if key not in ("steps", "lr")}
@@ -72,12 +75,18 @@ class SharedCheckpoint:
     ) -> Ending:
         """Tune, measure and time one estimator, and write its run directory.
 
-        An impossible one is recorded as skipped. What goes wrong is recorded too, with `traceback.txt`. Nothing is done
-        where another process works on it.
+        An impossible estimator is recorded as skipped, an error as failed, with `traceback.txt`. Nothing happens if
+        another process works on this directory.
+
+        Args:
+            option: the estimator's option or preset.
+            estimator: its complete configuration.
+            directory: the run directory.
+            advance: called with the steps done and a word for what is being done.
 
         Raises:
             BadInput: the checkpoint does not fit the data, or the reference is not possible; nothing is written.
-            DataError: the images cannot be had, or are too few for a batch; nothing is written.
+            DataError: the data are missing, or too few for a batch; nothing is written.
         """
         wall, version = WallClock(), store.version(directory)
         set_up(self.config)
@@ -112,12 +121,12 @@ class SharedCheckpoint:
             return record(described, directory, ending, estimator=made, columns=columns, rows=experiment.rows)
 
     def time(self, sizes: list[int]) -> None:
-        """Time in turn all that this process has measured here, with batches of these sizes too."""
+        """Time all estimators that this process has measured here in turn, also with batches of these sizes."""
         time_together(self.measured, sizes)
         self.measured = {}
 
     def at_checkpoint(self, described: Mapping[str, Any]) -> Experiment | Exception:
-        """An experiment with this option, estimator and seed; or what kept it from being made."""
+        """An experiment with this option, estimator and seed at the checkpoint, or the error that prevented it."""
         try:
             experiment = Experiment(cast(Config, {**self.config, **described}), self.data)
             self.data = experiment.data
@@ -129,7 +138,7 @@ class SharedCheckpoint:
         return experiment
 
     def _measure(self, experiment: Experiment, advance: Callable[..., None]) -> str | None:
-        """Everything there is to know of one estimator; or why its tuning came to nothing."""
+        """Tune, measure and time one estimator. Returns None, or a sentence if it is not finite after tuning."""
         seeds, identity = self.config["seeds"], json.dumps(experiment.config["estimator"], sort_keys=True)
         trainer, step = experiment.trainer, self.checkpoint.step
         if trainer.tuned or type(trainer.estimator).update is not Estimator.update:

@@ -1,4 +1,4 @@
-"""Times of all estimators measured at one checkpoint, in turn: what was timed hours apart cannot be compared."""
+"""Timing of all estimators measured at one checkpoint, in turn, since times taken hours apart cannot be compared."""
 
 import sys
 from collections.abc import Mapping
@@ -16,13 +16,14 @@ from bench.streams import own_stream
 from bench.tables import store
 from bench.tables.rows import CostRow
 
-Key = tuple[Path, str]  # a run directory, and what is timed of it
-LONGEST, LARGEST = 2.0, 4 * 2**30  # seconds and bytes that a gradient of another batch size may be expected to take
+Key = tuple[Path, str]  # a run directory, and a piece of work: gradient, step or scaling
+LONGEST, LARGEST = 2.0, 4 * 2**30  # the largest expected seconds and bytes of a gradient of another batch size
 
 
 def time_together(measured: Mapping[Path, Experiment], sizes: list[int]) -> None:
-    """Write table `cost` of these run directories anew: gradient and step of all in turn, then the gradient of a batch
-    of each of the sizes. What cannot be timed keeps its rows, and what takes too long has fewer; both are told."""
+    """Time gradient and step of all experiments in turn, then the gradient of a batch of each size; write table `cost`
+    of their run directories anew. An experiment that cannot be timed keeps its rows, and one that is too slow for a
+    size has no row of it. Both are reported on standard error."""
     if not measured or not next(iter(measured.values())).config["timing"]["repetitions"]:
         return
     first = next(iter(measured.values()))
@@ -57,7 +58,7 @@ def _subject(directory: Path, experiment: Experiment) -> tuple[Path, Subject] | 
 
 
 def _timed(works: dict[Key, Work], first: Experiment) -> dict[Key, CostRow]:
-    """Columns of all works that run; the others are told."""
+    """The columns of all works that run. An error of another work is reported on standard error."""
     for key, work in [*works.items()]:
         try:
             work()
@@ -68,7 +69,7 @@ def _timed(works: dict[Key, Work], first: Experiment) -> dict[Key, CostRow]:
 
 
 def _fits(rows: list[CostRow], size: int) -> bool:
-    """Whether a gradient of so many examples may be expected to, by that of the training's batch."""
+    """Whether a gradient of `size` examples is within the limits, if time and memory grow with the batch."""
     row = next((row for row in rows if row["what"] == "gradient"), None)
     if row is None:
         return False
@@ -79,7 +80,7 @@ def _fits(rows: list[CostRow], size: int) -> bool:
 
 
 def _write(directory: Path, rows: list[CostRow]) -> None:
-    """In place of the table `cost` of a run directory, unless another process works on it."""
+    """Replace the table `cost` of a run directory, unless another process works on it."""
     try:
         tables = {name: table.to_pylist() for name, table in store.read(directory).items()}
         [found] = tables["runs"]

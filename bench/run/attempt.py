@@ -1,8 +1,8 @@
-"""Who works on a run: the file `running.json` in its directory, while it lasts and after an interruption.
+"""The claim of a process on a run: the file `running.json` in the run directory.
 
-It keeps two processes from computing the same run at once, and tells `bench.status` what is under way. A process of
-this machine is alive if the system says so, one of another machine or container if it wrote less than STALE
-seconds ago.
+The file exists while a process works on the run, and after an interruption. It keeps two processes from computing the
+same run at once, and `bench.status` reads it. A process of this machine is alive if the system says so; one of another
+machine or container is alive if it wrote the file less than STALE seconds ago.
 """
 
 import json
@@ -23,11 +23,11 @@ from bench.tables import store
 
 FILE = "running.json"
 RESUME = "resume.pt"  # of `bench.run.resume`
-BEAT, STALE = 20.0, 90.0  # seconds between two signs of life, and without one
+BEAT, STALE = 20.0, 90.0  # seconds between two writes of the file, and after which its process counts as dead
 
 
 def read(directory: Path, name: str = FILE) -> Claim | None:
-    """The last attempt at this run, or None."""
+    """The claim in a run directory: that of the last attempt at the run. None if there is none, or it is damaged."""
     try:
         found = parsed(content(directory / name))
     except (OSError, ValueError):
@@ -36,7 +36,7 @@ def read(directory: Path, name: str = FILE) -> Claim | None:
 
 
 def worker(directory: Path, name: str = FILE) -> str | None:
-    """The other living process that works on the run, in words; or None."""
+    """The other living process that works on the run, as text; or None."""
     found, alive = read(directory, name), False
     pid = found.get("pid") if found else None
     if found is None or pid is None or (pid == os.getpid() and _here(found)):
@@ -46,12 +46,12 @@ def worker(directory: Path, name: str = FILE) -> str | None:
     else:
         with suppress(FileNotFoundError):
             age = now(directory) - (directory / name).stat().st_mtime
-            alive = abs(age) < STALE  # a sign of life from the future is as bad as none
+            alive = abs(age) < STALE  # a time in the future counts as no sign of life
     return f"process {pid} of {found['host']}" if alive else None
 
 
 def outlast(directory: Path) -> None:
-    """Wait for a process of another machine until it gives a sign of life, or counts as dead."""
+    """Wait until a process of another machine has written the file again or counts as dead."""
     found, path = read(directory), directory / FILE
     if found is None or found.get("pid") is None or _here(found):
         return  # known at once
@@ -63,15 +63,15 @@ def outlast(directory: Path) -> None:
 
 @contextmanager
 def claim(directory: Path, about: About, step: Callable[[], int], version: Any = None) -> Iterator[str | None]:
-    """Work on a run. Yields None, or a sentence: why nothing is to be done.
+    """A context in which this process works on a run. Yields None, or a sentence if it must not work on it.
 
-    An interruption leaves the file, so that the run is seen to be unfinished.
+    After an interruption the file stays and shows that the run is unfinished.
 
     Args:
         directory: of the run.
-        about: command, label and steps, for whoever reads the file.
-        step: says how far the work is.
-        version: that of its tables when they were found wanting; another process may have written them since.
+        about: command, label and steps, which the file shows.
+        step: returns the present step.
+        version: of the run's tables when this process decided to do the run; another may have written them since.
     """
     directory.mkdir(parents=True, exist_ok=True)
     mine: Claim = {
@@ -95,7 +95,7 @@ def claim(directory: Path, about: About, step: Callable[[], int], version: Any =
     over = threading.Event()
 
     def note(**change: Any) -> None:
-        with suppress(OSError):  # a full disk is told where results are written
+        with suppress(OSError):  # a full disk is reported when results are written
             replace(path, json.dumps({**mine, "step": step(), **change}).encode())
 
     def beat() -> None:
@@ -117,7 +117,7 @@ def claim(directory: Path, about: About, step: Callable[[], int], version: Any =
 
 
 def tidy(directory: Path) -> None:
-    """Remove what a process that was killed at the very end left beside a complete run."""
+    """Remove the files that a process leaves beside a complete run if it is killed at the very end."""
     remove_temporaries(directory)
     for name in (FILE, RESUME):
         with suppress(OSError):
@@ -148,8 +148,8 @@ def process(pid: int) -> str | None:
 
 
 def _take_away(path: Path) -> str | None:
-    """Remove the claim of a dead process, or None; another may have put its own there since it was seen to be dead,
-    which goes back: that process, in words."""
+    """Remove the claim of a dead process. If another process has written its own claim meanwhile, restore that, and
+    return the process as text; else None."""
     aside = hidden(path)
     with suppress(FileNotFoundError):
         path.rename(aside)

@@ -1,6 +1,6 @@
-"""Checkpoints of a model: its parameters and buffers, its step, and the configuration that trained it; no optimiser.
+"""Checkpoints of a model: its parameters and buffers, its step, and the configuration that trained it.
 
-A file holds tensors, numbers and text, and reading it runs no code that it may contain.
+A file holds tensors, numbers and text, without the optimisers. Reading it runs no code that it may contain.
 """
 
 import hashlib
@@ -40,7 +40,7 @@ class Checkpoint(NamedTuple):
         return content.hexdigest()[:12]
 
     def origin(self) -> dict[str, Any]:
-        """What a run's configuration says about the checkpoint it was measured at."""
+        """The part of a measurement's configuration that identifies the checkpoint."""
         trajectory = {group: dict(self.config[group]) for group in TRAJECTORY if group in self.config}
         for place in places(self.config):
             trajectory.get("data", {}).pop(place, None)
@@ -48,7 +48,7 @@ class Checkpoint(NamedTuple):
         return {"trained_with": trained_with, "step": self.step, "digest": self.digest, "trajectory": trajectory}
 
     def require(self, config: Config) -> None:
-        """BadInput unless the configuration describes the same problem, the same latent and the same model."""
+        """Raise BadInput unless the configuration has the checkpoint's problem, latent and model."""
         for group in ("problem", "latent", "model"):
             held, asked = (dict(flatten({group: c.get(group, {})})) for c in (self.config, config))
             for key in [*asked, *held]:
@@ -59,7 +59,7 @@ class Checkpoint(NamedTuple):
                     )
 
     def load_into(self, model: Model) -> None:
-        """Overwrite the model's parameters and buffers. BadInput where they have other names or shapes."""
+        """Overwrite the model's parameters and buffers. Other names or shapes raise BadInput."""
         wanted = {name: list(tensor.shape) for name, tensor in model.state_dict().items()}
         held = {name: list(tensor.shape) for name, tensor in self.model.items()}
         for name in [*wanted, *held]:
@@ -73,12 +73,12 @@ class Checkpoint(NamedTuple):
 
 
 def path_of(directory: Path, step: int) -> Path:
-    """Where a run keeps its model at this step."""
+    """The file of a run's model at this step."""
     return directory / f"model_step_{step}.pt"
 
 
 def write_checkpoint(directory: Path, model: Model, config: Config, step: int) -> None:
-    """Write the model as it is now behind a digest, whole or not at all."""
+    """Write the model as it is now, with a digest. The file appears whole or not at all."""
     tensors = {name: tensor.detach().cpu() for name, tensor in model.state_dict().items()}
     content = {"format": FORMAT, "step": step, "config": json.dumps(config, sort_keys=True), "model": tensors}
     directory.mkdir(parents=True, exist_ok=True)
@@ -86,7 +86,7 @@ def write_checkpoint(directory: Path, model: Model, config: Config, step: int) -
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
-    """Read a file that `write_checkpoint` wrote. BadInput where it is anything else, or cannot be read."""
+    """Read a file that `write_checkpoint` wrote. Any other or unreadable file raises BadInput."""
     try:
         stored = foreign.content(path)
     except OSError as error:
@@ -95,9 +95,9 @@ def read_checkpoint(path: Path) -> Checkpoint:
         content = opened(stored)
         if content["format"] != FORMAT:
             raise ValueError(content["format"])
-        config = {"problem": {"name": "vae"}} | foreign.parsed(content["config"])  # the only one there once was
+        config = {"problem": {"name": "vae"}} | foreign.parsed(content["config"])  # older files have no problem
         return Checkpoint(path, int(content["step"]), config, dict(content["model"]))
-    except Exception as error:  # whatever the unpickler, the archive or the content objects to
+    except Exception as error:  # any error of the unpickler, the archive or the content
         raise BadInput(
             f"{path} is damaged, or no checkpoint of this version of the suite; `python -m bench.probe` without "
             "probe.checkpoint makes one."
@@ -105,7 +105,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
 
 
 def find(place: Path) -> list[Path]:
-    """The file, or every checkpoint below the folder, in the order of their steps. BadInput where there is none."""
+    """The file, or every checkpoint below the folder, in the order of their steps. Without any it raises BadInput."""
     if place.is_file():
         return [place]
     if not place.is_dir():

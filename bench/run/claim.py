@@ -1,10 +1,10 @@
-"""What `running.json` says of whoever works, or worked, on a run."""
+"""The content of `running.json`: which process works, or worked, on a run."""
 
 from typing import Any, NotRequired, TypedDict, TypeGuard
 
 
 class About(TypedDict):
-    """What a claim says of the run, for whoever reads the file."""
+    """What a claim tells the reader about the run."""
 
     command: NotRequired[str | None]
     label: NotRequired[str | None]
@@ -12,18 +12,18 @@ class About(TypedDict):
 
 
 class Claim(About):
-    """A process, where it is, and how far it is with the run."""
+    """A process, its machine, and its step of the run."""
 
     host: str
-    namespace: NotRequired[str | None]  # within which the number means something
+    namespace: NotRequired[str | None]  # in which the process number is valid
     pid: int | None  # None: interrupted
-    process: NotRequired[str | None]  # what tells it from all others that have had its number
+    process: NotRequired[str | None]  # its identity, since process numbers are reused
     started: NotRequired[str]
     step: NotRequired[int]
 
 
 def whole(found: Any) -> TypeGuard[Claim]:
-    """Whether this is a claim, in values of the kinds that `bench.run.attempt.claim` writes."""
+    """Whether this is a claim with values of the types that `bench.run.attempt.claim` writes."""
     if not isinstance(found, dict):
         return False
     pid = found.get("pid")

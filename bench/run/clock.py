@@ -9,7 +9,7 @@ from bench import machine
 
 
 class WallClock:
-    """Seconds since the run began, with those of the attempts that it continues."""
+    """Seconds since the run began, including those of the attempts that it continues."""
 
     def __init__(self) -> None:
         self.started = datetime.now(UTC).isoformat(timespec="seconds")
@@ -27,9 +27,9 @@ class WallClock:
 class TrainingClock:
     """A context around every training step.
 
-    A GPU works behind the host's back, so a step takes the host only the time to ask for it. `settle` waits for the
-    device and counts the wait. It belongs where the host waits anyway: before a look at the losses, before a stop and
-    before the state is written. Called after every step, it would slow down the training that it times.
+    A GPU works asynchronously, so a step costs the host only the time to launch it. `settle` waits for the device and
+    counts the wait. It belongs where the host waits anyway: before it reads the losses, before a stop and before the
+    state is written. Called after every step, it would slow down the training that it times.
     """
 
     def __init__(self, device: torch.device):

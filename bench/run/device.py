@@ -1,4 +1,4 @@
-"""The device of a run: threads, precision of products, and whether there is a GPU left to use."""
+"""The device of a run: threads, precision of matrix products, and whether the GPU is usable."""
 
 import os
 
@@ -11,7 +11,7 @@ from bench.settings import Config
 
 
 def set_up(config: Config) -> None:
-    """Set what belongs to the whole process, before anything of the run is on the device.
+    """Set the options of the whole process, before any tensor of the run is on the device.
 
     Raises:
         BadInput: an earlier run of this process has lost the GPU, or there are far more threads than cores.

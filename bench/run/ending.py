@@ -1,4 +1,4 @@
-"""How a run ended, and whether it is to be run at all: the same command leaves what is there."""
+"""The ending of a run, and whether the same command does the run again."""
 
 import os
 from collections.abc import Mapping
@@ -16,20 +16,20 @@ OTHER, UNRECORDED = "by other code", "before code was recorded"
 
 
 class Ending(NamedTuple):
-    """How a run ended, or how it stands: the one word for it from the training loop to the line that is printed."""
+    """How a run ended, or its present status. Every layer, from the training loop to the printed line, uses it."""
 
-    status: str  # done | diverged | skipped | failed; running, where another process works on it
+    status: str  # done | diverged | skipped | failed; running: another process works on it
     reason: str = ""  # one sentence, or ""
     directory: Path | None = None  # of its tables; None: it wrote none
-    already: bool = False  # whether it was there before
+    already: bool = False  # whether the run existed before this command
     step: int | None = None  # of the training, at which it ended; None: not known, or it never began
-    label: str = ""  # what tells it from the other endings of the same command
-    seconds: float | None = None  # between the ending before it and this one; None: nobody took the time
-    former: str = ""  # what made the run that was there: OTHER or UNRECORDED; "": the code that is here, or no run was
+    label: str = ""  # distinguishes the endings of one command
+    seconds: float | None = None  # since the ending before it; None: not timed
+    former: str = ""  # the code that made an existing run: OTHER or UNRECORDED; "": the present code, or no such run
 
 
 def line(label: str, ending: Ending) -> str:
-    """What is printed of one ending."""
+    """The printed line of one ending."""
     took = "" if ending.seconds is None else f" in {ending.seconds:.1f} s"
     status = f"already {ending.status}" if ending.already else f"{ending.status}{took}"
     former = f" ({'made' if ending.already else 'again, since it was made'} {ending.former})" if ending.former else ""
@@ -37,8 +37,7 @@ def line(label: str, ending: Ending) -> str:
 
 
 def earlier(config: Described, directory: Path, retry: str, many: bool) -> Ending | None:
-    """How the run ended earlier, or that another process works on it: `already` where it is left, and else to be done
-    again, since it was made by other code. None where there is nothing that counts.
+    """How the run ended earlier, or that another process works on it.
 
     Args:
         config: of the run.
@@ -46,11 +45,15 @@ def earlier(config: Described, directory: Path, retry: str, many: bool) -> Endin
         retry: `sweep.retry` of the command.
         many: whether the run is one of many.
 
+    Returns:
+        An ending with `already` if the command leaves the run as it is; an ending without it if other code made the
+        run and the command does it again; None if there is no run, or a failed one that is done again.
+
     Raises:
-        BadInput: what lies there is damaged.
-        Impossible: it was skipped, and is not one of many.
+        BadInput: the run's tables are damaged.
+        Impossible: the run was skipped, and is not one of many.
     """
-    if other := attempt.worker(directory):  # asked first: whoever comes after this takes longer than the next line
+    if other := attempt.worker(directory):  # first, since a process that starts now ends later than the next line
         return Ending("running", f"{other} works on it.", directory, already=True)
     ending = recorded(directory, config)
     if ending is None:
@@ -65,27 +68,27 @@ def earlier(config: Described, directory: Path, retry: str, many: bool) -> Endin
 
 
 def wanted(ending: Ending, retry: str) -> bool:
-    """Whether the same command does a run again that ended like this; `former` says by which code it was made."""
+    """Whether the same command does a run with this ending again, by `sweep.retry` and the code that made the run."""
     if ending.status == "failed":
         return retry != "keep"
     return retry == "changed" and ending.former == OTHER
 
 
 def former(code: str | None, config: Mapping[str, Any]) -> str:
-    """What made a run of this configuration whose code has this digest, where that is not the code that is here."""
+    """OTHER or UNRECORDED if a run with this digest of its code was not made by the present code; else ""."""
     here = made_by(config)
     return "" if code == here or here is None else OTHER if code else UNRECORDED
 
 
 def taken(directory: Path, reason: str) -> Ending:
-    """The ending of a run that `attempt.claim` did not give to this process, for this reason."""
+    """The ending of a run that `attempt.claim` refused to this process, with the reason."""
     ended_meanwhile = None if attempt.worker(directory) else recorded(directory)
     return ended_meanwhile or Ending("running", reason, directory, already=True)
 
 
 def recorded(directory: Path, config: Described | None = None) -> Ending | None:
-    """How the complete run in this directory ended, or None where there is none; with its configuration also whether
-    other code made it. BadInput where it is damaged."""
+    """How the complete run in this directory ended, or None. With `config`, also whether other code made it. Damaged
+    tables raise BadInput."""
     if not (directory / store.MARKER).is_file():
         return None
     try:
@@ -102,7 +105,7 @@ def place(config: Config) -> Path:
 
 
 def require_writable(directory: Path) -> None:
-    """BadInput where nothing can be written there."""
+    """Raise BadInput if the directory cannot be written."""
     there = next(folder for folder in (directory, *directory.absolute().parents) if os.path.lexists(folder))
     if not there.is_dir() or not os.access(there, os.W_OK):
         writable = "a folder without permission to write" if there.is_dir() else "a file"

@@ -1,4 +1,4 @@
-"""The parts of one seed's run, put together from a resolved configuration."""
+"""The parts of one seed's run, built from a resolved configuration."""
 
 import copy
 import sys
@@ -39,17 +39,17 @@ from estimators import Estimator
 
 
 class Experiment:
-    """Data, model, estimator and trainer of one seed, and the rows it has measured so far: a `Training` of one.
+    """Data, model, estimator and trainer of one seed, and the rows measured so far: a `Training` of one seed.
 
-    Every random stream has its own seed: weights, data, the estimator's noise in training, the noise of measurements.
+    Weights, data, the estimator's noise in training and the noise of measurements have a random seed each.
 
     Args:
         config: of the run, resolved and checked.
-        data: of an experiment with the same data, where there was one; else they are read.
+        data: those of another experiment with the same data, if there is one; else they are read.
 
     Raises:
-        Impossible: the reference cannot be had for this model.
-        ValueError: a part asks for what there is not, or the estimator breaks its interface.
+        Impossible: the reference cannot be computed for this model.
+        ValueError: a part is missing, such as a data file, or the estimator breaks its interface.
     """
 
     def __init__(self, config: Config, data: datasets.Data | NoData | None = None):
@@ -69,7 +69,7 @@ class Experiment:
             if self.impossible() is None:
                 self._try_estimator()
         self.trainer = Trainer(self.objective, self.batches("training"), config["train"])
-        self.executes = config["engine"]  # unless that falls back
+        self.executes = config["engine"]  # changed below if a graph falls back to eager
         self.engine = self._engine()
         averaged = config["measure"]["papers"]
         self.moving = MovingMoments(self.model, config["train"]["batch_size"]) if averaged else None
@@ -80,12 +80,12 @@ class Experiment:
 
     @property
     def experiments(self) -> "list[Experiment]":
-        """The one seed that is trained."""
+        """This experiment alone, in a list."""
         return [self]
 
     @property
     def title(self) -> str:
-        """Of the progress bar."""
+        """The title of the progress bar."""
         return f"{self.config['option']} on {parts.family(self.config)}"
 
     def impossible(self) -> str | None:
@@ -128,8 +128,11 @@ class Experiment:
         return vae(self.config["latent"], self.config["model"], data.shape, data.mean.cpu())
 
     def _try_estimator(self) -> None:
-        """One estimate, and one update of a copy: lazy layers get their size, and it is seen whether the estimator
-        keeps to the interface."""
+        """Compute one estimate, and one update of a copy. This materialises lazy layers and checks the interface.
+
+        Raises:
+            BadInput: the estimator breaks the interface.
+        """
         q, x = self.model.encode(self.probe[0]), self.probe[0]
         estimate = self.objective.draw(q, x)
         said = misreturned(estimate, self.q.batch_shape)
@@ -151,18 +154,18 @@ class Experiment:
         return engine(self.trainer, self.executes)
 
     def example(self) -> Tensor:
-        """`[B, X]`, of the shape of a training batch; the training's stream stays where it is."""
+        """A batch `[B, X]` of the training's shape. The training's random stream does not move."""
         return next(self.batches("timing"))
 
     def batches(self, purpose: str) -> Iterator[Tensor]:
-        """Endless images `[B, X]`; those of `training` have a stream of their own."""
+        """Endless batches `[B, X]`. Those of the purpose `training` have a random stream of their own."""
         seed = self.config["seeds"]["data"]
         if isinstance(self.data, NoData):
             return repeat(self.data.probe(1, self.config["train"]["batch_size"], seed)[0])
         return Batches(self.data, self.config["train"]["batch_size"], seed, purpose)
 
     def noise(self) -> AbstractContextManager[None]:
-        """The random stream of the training."""
+        """A context in which PyTorch's random stream is the training's."""
         return own_stream(self.config["seeds"]["estimator"], TRAINING)
 
     def noise_state(self) -> list[Tensor]:
@@ -189,11 +192,11 @@ class Experiment:
             self.moving.update()
 
     def rounds(self) -> Rounds:
-        """How many repetitions are timed, and for how long."""
+        """The limits of a timing, from the group `timing`."""
         settings = self.config["timing"]
         most, block, error = settings["repetitions"], settings["block"], settings["error"]
         return Rounds(most=most, warmup=settings["warmup"], block=block, error=error)
 
     def diverged(self) -> list[int | None]:
-        """The first step whose loss was not finite, or None. Waits for the device."""
+        """The first recent step whose loss was not finite, or None, in a list. Waits for the device."""
         return [self.trainer.diverged()]

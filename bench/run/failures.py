@@ -15,18 +15,18 @@ from bench.errors import BadInput, CaptureFailed, Impossible
 from bench.run.ending import Ending
 from bench.run.memory import what_helps
 
-GPU_MEMORY = re.compile("CUDA out of memory|CUDA error: out of memory|STATUS_ALLOC_FAILED")  # the last of libraries
+GPU_MEMORY = re.compile("CUDA out of memory|CUDA error: out of memory|STATUS_ALLOC_FAILED")  # the last by libraries
 CPU_MEMORY = re.compile(
     "DefaultCPUAllocator|Storage size calculation overflowed|numel: integer multiplication overflow"
 )
-lost_gpu: list[str] = []  # the first line of the error that took this process its GPU
+lost_gpu: list[str] = []  # the first line of the error that made the GPU unusable for this process
 
 
 def out_of_memory(error: BaseException, config: Mapping[str, Any] | None = None) -> str | None:
-    """The sentence for an error that says so, in the words of Python, of PyTorch's CPU allocator or of CUDA; or None.
-    It names the keys of the run's configuration that would help at the place where the error was raised.
+    """The sentence for an error of Python, PyTorch's CPU allocator or CUDA that means out of memory; else None.
 
-    Cached blocks are given back, so that the next run of the process has them.
+    It names the configuration keys whose smaller values would help at the place where the error was raised. PyTorch's
+    cached blocks are released, so that the next run of the process can use them.
     """
     words = str(error)
     from_torch = isinstance(error, RuntimeError)
@@ -41,12 +41,13 @@ def out_of_memory(error: BaseException, config: Mapping[str, Any] | None = None)
 
 
 def look_at_gpu(error: BaseException) -> None:
-    """Remember whether this error has left the GPU unusable for as long as the process lives, as an access beside its
-    memory does: every later call fails then, which none does after an error of one call. A graph that could not be
-    recorded leaves it so too."""
+    """Record in `lost_gpu` whether this error has made the GPU unusable for the rest of the process.
+
+    An illegal memory access does: after it every later call fails. A graph that could not be recorded counts too.
+    """
     if lost_gpu or not isinstance(error, RuntimeError) or not torch.cuda.is_initialized():
         return
-    if isinstance(error, CaptureFailed):  # PyTorch's memory and noise are left as inside the graph that is not there
+    if isinstance(error, CaptureFailed):  # PyTorch's allocator and random generator stay in capture mode
         lost_gpu.append("a graph was given up half recorded")
         return
     try:
@@ -56,7 +57,7 @@ def look_at_gpu(error: BaseException) -> None:
 
 
 def require_gpu() -> None:
-    """Raise BadInput where an earlier run of this process has lost the GPU."""
+    """Raise BadInput if an earlier run of this process has lost the GPU."""
     if lost_gpu:
         raise BadInput(
             f"An earlier run left this process without its GPU ({lost_gpu[0]}); the same command runs it in a new one, "
@@ -69,7 +70,7 @@ class TimeLimit(Exception):
 
 
 def explain(error: Exception, config: Mapping[str, Any] | None = None) -> str:
-    """The reason of a row: one sentence."""
+    """The error as one sentence, which becomes the reason in a row."""
     look_at_gpu(error)
     words = " ".join(str(error).split())
     known = sentence(error) or out_of_memory(error, config)
@@ -77,7 +78,16 @@ def explain(error: Exception, config: Mapping[str, Any] | None = None) -> str:
 
 
 def not_started(error: Exception, many: bool, config: Mapping[str, Any] | None = None) -> Ending:
-    """The ending of one of many runs that this error kept from starting; a single run is refused: it raises."""
+    """The ending of a run that could not start because of this error: `skipped` or `failed`.
+
+    Args:
+        error: the error.
+        many: whether the run is one of many. A single run is refused instead.
+        config: of the run.
+
+    Raises:
+        BadInput: a single run, and an error that the user can mend. Other errors are raised again.
+    """
     if not many and (isinstance(error, ValueError) or out_of_memory(error)):
         raise BadInput(explain(error, config)) from error
     if not many:
@@ -86,7 +96,7 @@ def not_started(error: Exception, many: bool, config: Mapping[str, Any] | None =
 
 
 def note_failure(error: Exception, directory: Path, config: Mapping[str, Any] | None = None) -> str:
-    """Write `traceback.txt` of the exception being handled; the reason of the row, one line."""
+    """Write `traceback.txt` of the exception being handled. Returns the reason for the row, one line."""
     directory.mkdir(parents=True, exist_ok=True)
     if isinstance(error, TimeLimit):
         (directory / "traceback.txt").unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Watches over one run: continues it where it was left, writes down where it stands, and keeps its time."""
+"""The guard of one run: continues it after an interruption, saves its state, and enforces its time limit."""
 
 import signal
 import sys
@@ -14,11 +14,11 @@ from bench.run.failures import TimeLimit
 from bench.run.state import State, TrainingState
 from bench.run.training import Training
 
-SIGNALS = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}  # and who answers them before
+SIGNALS = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}  # and their default handlers
 
 
 def require_time(limit: float | None, seconds: float, step: int, then: str) -> None:
-    """Raise TimeLimit where a run has taken `limit` seconds or more; `then` says what the same command does next."""
+    """Raise TimeLimit if a run has taken `limit` seconds or more; `then` says what the same command does next."""
     if limit is not None and seconds >= limit:
         raise TimeLimit(
             f"Time limit of {limit:g} s reached at step {step}; the same command with a larger sweep.time_limit {then}."
@@ -26,15 +26,15 @@ def require_time(limit: float | None, seconds: float, step: int, then: str) -> N
 
 
 class Guard:
-    """A context around the training, inside its random stream. `look` at every step, and let `step` take the step.
+    """A context around the training, inside its random stream. The loop calls `look` before every step, and `step`.
 
-    `loop.train` enters it. Entering continues from `resume.pt` where there is one that fits. `look` writes that file
-    every `sweep.checkpoint_seconds`, and leaving by an interruption or at the time limit writes it once more. SIGINT
-    and SIGTERM wait for the end of a step and interrupt anything else at once. A second SIGINT does not wait.
+    `loop.train` enters it. Entering continues from `resume.pt`, if there is one that fits. `look` writes that file
+    every `sweep.checkpoint_seconds`, and an interruption or the time limit writes it once more. SIGINT and SIGTERM wait
+    for the end of a step and interrupt anything else at once. A second SIGINT does not wait.
 
     Args:
-        training: as new.
-        directory: of the run, or of that run of several which is written down last.
+        training: it has taken no step.
+        directory: of the run; of several, that of the run recorded last.
         checkpoints: steps at which the model is kept beside the tables.
     """
 
@@ -43,20 +43,20 @@ class Guard:
         self.directory, self.checkpoints = directory, checkpoints
         settings = training.config.get("sweep", {})
         self.every, self.limit = settings.get("checkpoint_seconds"), settings.get("time_limit")
-        self.stepping = True  # until the first look: what there is could not be continued
+        self.stepping = True  # until the first look, since there is no state yet to continue from
         self.asked = False
         self.saved = time.perf_counter()
         self.replaced: dict[int, Any] = {}
 
     def seconds(self) -> float:
-        """Wall-clock time of the run, all its attempts together."""
+        """Wall-clock seconds of all attempts of the run together."""
         return self.training.wall.seconds()
 
     def __enter__(self) -> "Guard":
         self._continue()
         if threading.current_thread() is threading.main_thread():
             for number, usual in SIGNALS.items():
-                if signal.getsignal(number) is usual:  # else somebody else takes care of it
+                if signal.getsignal(number) is usual:  # else the caller has a handler of its own
                     self.replaced[number] = signal.signal(number, self._interrupt)
         return self
 
@@ -67,7 +67,7 @@ class Guard:
             signal.signal(number, usual)
 
     def look(self) -> None:
-        """Between two steps: the only place where the run can be left and continued."""
+        """Called between two steps, the only place where a run can be interrupted and continued."""
         self.state.look()
         self.stepping = False
         if self.asked:
@@ -82,20 +82,20 @@ class Guard:
         self.training.train_step()
 
     def require_time(self) -> None:
-        """Raise TimeLimit where there is no time left; asked before every step and every part of a stop."""
+        """Raise TimeLimit if no time is left. Called before every step and every part of a stop."""
         then = "starts anew" if self.every is None else "continues"
         require_time(self.limit, self.seconds(), self.training.trainer.step_count, then)
 
     def _interrupt(self, number: int, frame: object) -> None:
         if self.asked and number == signal.SIGTERM:
-            return  # a scheduler sends it to all processes, and so does whoever started them: it is one request
+            return  # a scheduler and the parent process may both send it: it is one request
         at_once = self.asked or not self.stepping
         self.asked = True
         if at_once:
             raise KeyboardInterrupt
 
     def _save(self) -> None:
-        """Write where the run stood at the last look, unless a step has begun since."""
+        """Write the state of the last look, unless a step has begun since."""
         if self.every is None or self.stepping:
             return
         self.training.clock.settle()
@@ -120,7 +120,7 @@ class Guard:
                     raise ValueError(f"it is past step {step}, whose checkpoint is wanted")
             started, elapsed = str(found["started"]), float(found["elapsed"])
             self.state.put(cast(TrainingState, found))
-        except Exception as error:  # of a kind that the content decides
+        except Exception as error:  # its type depends on the content
             resume.ignore(path, error)
             return
         self.training.wall.go_on(started, elapsed)

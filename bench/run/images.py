@@ -1,4 +1,4 @@
-"""A few pictures of a finished run for people to look at: `images.npz` beside its tables. No number depends on them."""
+"""A few images of a finished run, for people to look at: `images.npz` beside its tables. No number depends on them."""
 
 import io
 from pathlib import Path
@@ -21,8 +21,8 @@ IMAGES_FILE = "images.npz"
 
 
 def write_images(directory: Path, experiment: Experiment) -> None:
-    """Write what `pictures` gives for `evaluate.images` test images; nothing where that is 0, without a VAE, or for
-    halves of images and for sequences."""
+    """Write the arrays of `pictures` for `evaluate.images` test images. Nothing is written if that is 0, if the model
+    is no VAE, or for halves of images and for sequences."""
     settings, seeds = experiment.config["evaluate"], experiment.config["seeds"]
     model, data = experiment.model, experiment.data
     if not settings["images"] or not isinstance(model, VAE) or not isinstance(data, Data):
@@ -40,10 +40,10 @@ def write_images(directory: Path, experiment: Experiment) -> None:
 
 @torch.no_grad()
 def pictures(model: VAE, x: Tensor, n: int, shape: tuple[int, int, int]) -> dict[str, np.ndarray]:
-    """`data`, `reconstruction` (through one sample of q) and `prior` (the decoder's means): `[n, C, H, W]` of uint8.
+    """Images `data`, `reconstruction` (from one sample of q) and `prior` (the decoder's means): `[n, C, H, W]`, uint8.
 
     The n images are spread evenly over `x [N, X]`. VQ adds `codes [C]`: how often each code is the nearest, over all
-    positions of all N images; of several stages those of the first.
+    positions of all N images. With several stages these are the codes of the first.
     """
     few = x[torch.arange(min(n, len(x)), device=x.device) * len(x) // min(n, len(x))]
     points = model.walk(few, 1)[0] if isinstance(model, Residual) else model.encode(few).sample(1)

@@ -12,17 +12,17 @@ from bench.train.trainer import LOSSES_KEPT
 
 
 def train(training: Training, guard: Guard, directories: list[Path], mine: Collection[int], progress: bool) -> None:
-    """Train all seeds to the end; evaluate, measure and time those that have not ended.
+    """Train all seeds to the end; evaluate, measure and time those that have not diverged.
 
-    Called by `perform`, which has claimed the runs. Afterwards `training.endings` has the seeds whose loss was not
+    Called by `perform`, which has claimed the runs. Afterwards `training.endings` holds the seeds whose loss was not
     finite, and each experiment has its rows.
 
     Args:
-        training: as new; the guard continues it where it was left.
-        guard: of this training, not yet entered. Its checkpoints are written beside the tables.
+        training: it has taken no step; the guard continues an interrupted one.
+        guard: of this training, not yet entered. The model is written at each of its checkpoints.
         directories: of each seed.
-        mine: the seeds whose runs this process writes down.
-        progress: whether to show a bar.
+        mine: the seeds whose runs this process records.
+        progress: whether to show a progress bar.
     """
     trainer, steps = training.trainer, training.config["train"]["steps"]
     stops = rows.steps_of(training.config, "evaluate") | rows.steps_of(training.config, "measure")
@@ -54,7 +54,7 @@ def train(training: Training, guard: Guard, directories: list[Path], mine: Colle
 
 
 def end_diverged(training: Training) -> None:
-    """End the seeds whose loss is no longer finite; the others go on."""
+    """End the seeds whose loss is no longer finite. The others continue."""
     for number, step in enumerate(training.diverged()):
         if step is not None and number not in training.endings:
             reason = f"The loss was not finite at step {step}."

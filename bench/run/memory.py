@@ -1,4 +1,4 @@
-"""The memory of a run: bounded before it is gone, and what to lower where it is not enough."""
+"""The memory of a run: its limit, and which keys to lower where it is not enough."""
 
 import traceback
 from collections.abc import Mapping
@@ -14,12 +14,19 @@ try:
 except ImportError:  # Windows
     resource = None
 
-LEAST = 2**30  # bytes, which a run may always ask for
+LEAST = 2**30  # bytes that a run may always allocate
 CGROUP = Path("/sys/fs/cgroup")
-SAMPLES = ("k", "draws", "baseline_draws", "limit", "nodes", "hidden")  # of an estimator, which size what it holds
+SAMPLES = (
+    "k",
+    "draws",
+    "baseline_draws",
+    "limit",
+    "nodes",
+    "hidden",
+)  # arguments of estimators that determine their memory
 MODEL = ("model.hidden", "latent.dim", "latent.categories", "latent.positions", "latent.codes", "latent.levels")
 POSED = ("problem.dim", "problem.prompts", "problem.length", "problem.vocabulary")
-HELPS = (  # function of a module -> keys; the first that the error has passed through
+HELPS = (  # module, function, keys; the first entry whose function is in the error's traceback counts
     ("bench.run.images", "", ("evaluate.images", "latent.dim", "latent.codes")),
     ("bench.measure.evaluate", "_prior_sampling", ("evaluate.examples",)),
     ("bench.measure.evaluate", "", ("evaluate.samples", "evaluate.examples")),
@@ -42,9 +49,11 @@ ELSE = ("train.batch_size", "measure.memory", "evaluate.examples", "evaluate.sam
 
 
 def bound_memory(device: str) -> None:
-    """Let this process ask for no more memory than the machine has left, so that a run that needs more ends with a
-    sentence, where the system would have killed it or another. None of it holds on a GPU's host, whose driver
-    reserves what it never touches, nor where the system does not tell."""
+    """Limit this process to the memory that the machine has left. A run that needs more then ends with a sentence, and
+    the system does not kill it or another process.
+
+    There is no limit with a GPU, whose driver reserves memory that it never uses, or if the free memory is not known.
+    """
     if resource is None or (free := left()) is None:
         return
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
@@ -55,7 +64,8 @@ def bound_memory(device: str) -> None:
 
 
 def what_helps(error: BaseException, config: Mapping[str, Any]) -> list[str]:
-    """The keys that size what was asked for where the error was raised; without a configuration, that any has."""
+    """The keys that determine the memory at the place where the error was raised. With a configuration, only keys that
+    it has."""
     passed = [(f.f_globals.get("__name__", ""), f.f_code.co_name) for f, _ in traceback.walk_tb(error.__traceback__)]
     keys: tuple[str, ...] = ELSE
     for module, function, helps in HELPS:
@@ -70,7 +80,7 @@ def what_helps(error: BaseException, config: Mapping[str, Any]) -> list[str]:
 
 
 def left() -> int | None:
-    """Bytes that this process may still have; None where the system does not tell."""
+    """Bytes that this process may still allocate; None if they are not known."""
     try:
         told = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
         free = sum(int(told[name].split()[0]) * 1024 for name in ("MemAvailable", "SwapFree"))
@@ -85,6 +95,6 @@ def left() -> int | None:
 
 
 def _held() -> int:
-    """Bytes of data that this process has asked for."""
+    """Bytes of data that this process has allocated."""
     status = Path("/proc/self/status").read_text()
     return next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmData"))

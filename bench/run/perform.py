@@ -1,4 +1,4 @@
-"""From configurations to run directories: put the parts together, claim the runs, train, write the tables."""
+"""From configurations to run directories: build the parts, claim the runs, train, write the tables."""
 
 from collections.abc import Collection
 from contextlib import ExitStack
@@ -24,12 +24,12 @@ from bench.tables.rows import RunRow
 
 
 def start(configs: list[Config]) -> Training:
-    """The parts of one seed, or of several that are trained as one; nothing is written.
+    """Build the parts of one seed, or of several that are trained at once. Nothing is written.
 
     Raises:
         BadInput: an earlier run of this process has lost the GPU.
         Impossible: the parts do not go together, or cannot be trained at once.
-        ValueError: a part asks for what there is not, such as a data file, or a value that the estimator refuses.
+        ValueError: a part is missing, such as a data file, or the estimator refuses a value.
     """
     set_up(configs[0])
     if len(configs) > 1:
@@ -47,17 +47,20 @@ def perform(
     progress: bool = False,
     checkpoints: Collection[int] = (),
 ) -> dict[int, Ending]:
-    """Claim the wanted seeds, train, and write those down that nobody else works on; how each of them ended.
+    """Claim the wanted seeds, train, and record those on which no other process works.
 
-    What goes wrong is recorded: status `failed`, the reason, and `traceback.txt`. A training that was interrupted
-    continues where it last wrote down its state.
+    An error is recorded: status `failed`, the reason, and `traceback.txt`. An interrupted training continues from its
+    last saved state.
 
     Args:
-        training: of `start`, as new.
+        training: from `start`; it has taken no step.
         directories: of each seed.
-        wanted: which of the seeds, and the version of each directory when it was found wanting.
-        progress: whether to show a bar.
-        checkpoints: steps at which the model is written beside the tables; training is the same.
+        wanted: the numbers of the seeds to run, each with the version of its directory when that was decided.
+        progress: whether to show a progress bar.
+        checkpoints: steps at which the model is written beside the tables; they do not change the training.
+
+    Returns:
+        How each of the wanted seeds ended.
     """
     endings: dict[int, Ending] = {}
     with ExitStack() as claims:
@@ -66,7 +69,7 @@ def perform(
             if reason := claims.enter_context(attempt.claim(directory, about(training, number), step, version)):
                 endings[number] = taken(directories[number], reason)
         if mine := [number for number in wanted if number not in endings]:
-            guard = Guard(training, directories[mine[-1]], checkpoints)  # the last has resume.pt: it is written last
+            guard = Guard(training, directories[mine[-1]], checkpoints)  # of the last recorded run: it has resume.pt
             ended = dict.fromkeys(mine, Ending("done"))
             try:
                 train(training, guard, directories, mine, progress)
@@ -87,7 +90,7 @@ def perform(
 
 
 def about(training: Training, number: int) -> About:
-    """What the claim of a run says of it to whoever reads it."""
+    """What the claim on a run tells its reader: command, steps and label."""
     config = training.experiments[number].config
     return {
         "command": provenance(config["device"], config["threads"])["command"],

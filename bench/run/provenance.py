@@ -1,4 +1,4 @@
-"""Where a number comes from: code, versions, device and command."""
+"""The provenance of a number: code, versions, device and command."""
 
 import os
 import platform
@@ -23,8 +23,8 @@ COMMIT = "ESTIMATOR_BENCH_COMMIT"  # the variable that names the commit of a cop
 
 @cache
 def commit() -> str | None:
-    """The git commit of the tree this code lies in, with + where the tree was changed. Outside a checkout what the
-    variable `COMMIT` says, and None without it."""
+    """The git commit of this code, with + if the tree has changes. Outside a git checkout, the value of the environment
+    variable `COMMIT`, or None."""
 
     def git(*words: str) -> str:
         return subprocess.run(["git", "-C", ROOT, *words], capture_output=True, text=True, check=True).stdout.strip()
@@ -39,7 +39,7 @@ def commit() -> str | None:
 
 
 def provenance(device: str, threads: int) -> RunRow:
-    """Columns of `runs` that say what computed it."""
+    """The columns of table `runs` on device, versions, commit and command."""
     columns = {
         "device": device,
         "device_name": device_name(device),
@@ -52,4 +52,4 @@ def provenance(device: str, threads: int) -> RunRow:
         "commit": commit(),
         "command": shlex.join(["python", "-m", "bench", *sys.argv[1:]]),
     }
-    return cast(RunRow, columns)  # what `facts` gives has names of its own
+    return cast(RunRow, columns)  # `facts` returns names that are not literals

@@ -27,19 +27,22 @@ def record(
     columns: RunRow | None = None,
     rows: Rows | None = None,
 ) -> Ending:
-    """Write the tables of a run, whole or not at all, and then their marker; the ending, with its directory.
+    """Write the tables of a run, whole or not at all, and then their marker.
 
-    Called once for every run by whoever was to do it: `perform.perform` when the run has ended, `seeds.runs` where it
-    could not start, `SharedCheckpoint.probe` for a measurement, `record_lost` for a process that is gone. Unless the
-    run failed, its `resume.pt` and an earlier `traceback.txt` are removed.
+    Called once for every run: by `perform.perform` when the run has ended, by `seeds.runs` if it could not start, by
+    `SharedCheckpoint.probe` for a measurement, and by `record_lost` for a process that has died. Unless the run failed,
+    its `resume.pt` and an earlier `traceback.txt` are removed.
 
     Args:
         config: resolved and checked.
         directory: of the run.
         ending: of the run; its step becomes a column.
         estimator: of the run; None: it was never built, and is built for its columns.
-        columns: of the row of `runs`, beside those that follow from `config` and `ending`.
+        columns: further columns of the row of `runs`; the others follow from `config` and `ending`.
         rows: of the other tables, by the table's name; None: the run never started.
+
+    Returns:
+        The ending, with its directory.
     """
     estimator = estimator or build(config["estimator"])
     run_id = identity(config)
@@ -74,10 +77,10 @@ def record(
 
 
 def record_lost(config: Config, directory: Path, reason: str) -> Ending:
-    """Write the failed row of a run whose process is gone; called by the launcher that started the process.
+    """Record a run whose process has died as failed. Called by the launcher that started the process.
 
-    What the process had finished, or another one works on, stays as it is. `resume.pt` stays too. Where the process was
-    on another machine, this waits until it counts as dead.
+    A run that the process had finished, or on which another process works, is left as it is. `resume.pt` stays. If the
+    process was on another machine, this waits until it counts as dead.
 
     Args:
         config: resolved and checked.
@@ -91,7 +94,7 @@ def record_lost(config: Config, directory: Path, reason: str) -> Ending:
     (directory / attempt.FILE).unlink(missing_ok=True)
     ending = recorded(directory, config)
     if ending and ending.status != "failed" and not wanted(ending, config["sweep"]["retry"]):
-        return ending._replace(already=False, former="")  # by the process that is gone, for this command
+        return ending._replace(already=False, former="")  # the dead process did it for this command
     (directory / "traceback.txt").unlink(missing_ok=True)
     columns: RunRow = {"started": last["started"]} if last and "started" in last else {}
     return record(config, directory, Ending("failed", reason, step=last.get("step") if last else None), columns=columns)

@@ -1,7 +1,7 @@
-"""The file `resume.pt`: where the same command continues a run, so that every later number is the same bit for bit.
+"""The file `resume.pt`, from which the same command continues a run, so that all later numbers are the same to the bit.
 
-It holds tensors, numbers and text behind a digest of them, and reading it runs no code that it may contain. It is for
-the run, the code and the PyTorch that wrote it; anything else is told in one line and not used.
+It holds tensors, numbers and text, with a digest of them. Reading it runs no code that it may contain. It is used only
+for the run, by the code and with the PyTorch that wrote it; otherwise one line says why it is ignored.
 """
 
 import sys
@@ -24,14 +24,14 @@ FORMAT = "estimator-bench resume 2"
 
 
 def write_state(directory: Path, config: Config, content: Mapping[str, Any]) -> None:
-    """Write tensors, numbers and text, whole or not at all. Raises OSError where that is not possible."""
+    """Write tensors, numbers and text. The file appears whole or not at all. An unwritable folder raises OSError."""
     directory.mkdir(parents=True, exist_ok=True)
     replace(directory / RESUME, sealed(_made_with(config) | {"content": content}))
 
 
 def read_state(directory: Path, config: Config) -> dict[str, Any] | None:
-    """What `write_state` wrote for the same run, code and PyTorch; else None, and a line on standard error if there is
-    a file."""
+    """The content that `write_state` wrote for the same run, code and PyTorch; else None. A file that does not fit is
+    reported on standard error."""
     path = directory / RESUME
     try:
         found = opened(foreign.content(path))
@@ -41,7 +41,7 @@ def read_state(directory: Path, config: Config) -> dict[str, Any] | None:
         return found["content"]
     except FileNotFoundError:
         return None
-    except Exception as error:  # whatever the file system, the unpickler or the content objects to
+    except Exception as error:  # any error of the file system, the unpickler or the content
         ignore(path, error)
         return None
 
@@ -53,6 +53,6 @@ def ignore(path: Path, error: Exception) -> None:
 
 
 def _made_with(config: Config) -> dict[str, str | None]:
-    """What a continued run must have in common with its beginning. The identity has the versions of the numbers."""
+    """What must be the same when a run is continued. The identity includes the versions of the numbers."""
     made_with = {"format": FORMAT, "run": identity(config), "torch": str(torch.__version__), "suite": __version__}
     return made_with | {"code": made_by(config)}

@@ -1,4 +1,4 @@
-"""The rows that a run measures: what is due at a step, and each row with all its columns but the run's id."""
+"""The rows that a run measures: which are due at a step, and how each is made, without the run's id."""
 
 import sys
 from collections.abc import Callable
@@ -23,7 +23,7 @@ from bench.tables.schema import OWN_TRAINING
 
 
 class Due(NamedTuple):
-    """One thing to do at a stop, and the word for it beside the progress bar."""
+    """One piece of work at a stop, and the word for it beside the progress bar."""
 
     doing: str
     work: Callable[[], None]
@@ -36,7 +36,7 @@ def steps_of(config: Config, group: Literal["evaluate", "measure"]) -> set[int]:
 
 
 def due(experiment: Experiment, step: int) -> list[Due]:
-    """What is to be evaluated and measured at this step, in this order. None of it disturbs the training."""
+    """The evaluations and measurements due at this step, in their order. None changes the training."""
     found, seed = [], derived(experiment.config["seeds"]["measure"], f"measurement at step {step}")
     if step in steps_of(experiment.config, "evaluate"):
         found.append(Due("evaluating", partial(add_objective, experiment, step)))
@@ -47,7 +47,7 @@ def due(experiment: Experiment, step: int) -> list[Due]:
 
 
 def add_objective(experiment: Experiment, step: int) -> None:
-    """Rows of table `objective`, one for each split, at the model's present parameters."""
+    """Add the rows of tables `objective` and `choices` for each split, at the model's present parameters."""
     about: ObjectiveRow = {"seed": experiment.config["seed"], "step": step, "seconds": experiment.clock.seconds}
     splits = [split for split in ("train", "test") if split in experiment.data.splits]
     for split in splits:
@@ -59,7 +59,7 @@ def add_objective(experiment: Experiment, step: int) -> None:
 
 
 def evaluated(experiment: Experiment, split: str) -> ObjectiveRow:
-    """Bounds of the model on images of a split."""
+    """The bounds of the model on the examples of a split."""
     settings, seeds = experiment.config["evaluate"], experiment.config["seeds"]
     x = images_of(experiment, split)
     samples, prior = (settings["samples"], settings["prior_samples"]), experiment.objective.beta > 0
@@ -67,14 +67,22 @@ def evaluated(experiment: Experiment, split: str) -> ObjectiveRow:
 
 
 def images_of(experiment: Experiment, split: str) -> Tensor:
-    """The images of a split that are evaluated."""
+    """The examples of a split that are evaluated, `[n, X]`."""
     return experiment.data.fixed(split, experiment.config["evaluate"]["examples"], experiment.config["seeds"]["data"])
 
 
 def add_gradient(
     experiment: Experiment, step: int, trained_with: str, seed: int, reference: Objective | Reference | None
 ) -> None:
-    """Rows of table `gradient`, one for each part, at the model's present parameters; `seed` is that of the draws."""
+    """Add the rows of table `gradient`, one for each part, at the model's present parameters.
+
+    Args:
+        experiment: the experiment to measure.
+        step: of the training.
+        trained_with: the option that trained the model.
+        seed: of the draws.
+        reference: the objective of the reference, or its gradients, or None.
+    """
     settings, config, model = experiment.config["measure"], experiment.config, experiment.model
     measured = measure(
         experiment.objective,
@@ -105,7 +113,7 @@ def add_gradient(
 
 
 def add_cost(experiment: Experiment) -> None:
-    """Rows of table `cost`: a step and a gradient, timed on a copy of the trainer."""
+    """Add the rows of table `cost`: a step and a gradient, timed on a copy of the trainer."""
     config = experiment.config
     if not config["timing"]["repetitions"]:
         return

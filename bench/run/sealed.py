@@ -1,4 +1,4 @@
-"""Tensors, numbers and text as bytes behind a digest of them. Reading runs no code that the bytes may contain."""
+"""Tensors, numbers and text as bytes with a digest in front. Reading runs no code that the bytes may contain."""
 
 import hashlib
 import io
@@ -12,7 +12,7 @@ DIGEST = 32  # bytes of a SHA-256
 
 
 def sealed(content: Mapping[str, Any]) -> bytes:
-    """The digest, then the content as PyTorch stores it."""
+    """The digest, followed by the content as PyTorch stores it."""
     buffer = io.BytesIO()
     torch.save(content, buffer)
     payload = buffer.getvalue()
@@ -20,9 +20,9 @@ def sealed(content: Mapping[str, Any]) -> bytes:
 
 
 def opened(stored: bytes) -> dict[str, Any]:
-    """What `sealed` was given, on the CPU. ValueError where a byte changed; else whatever the unpickler objects to."""
+    """The content that `sealed` stored, on the CPU. A changed byte raises ValueError; the unpickler may raise too."""
     digest, payload = stored[:DIGEST], stored[DIGEST:]
     if hashlib.sha256(payload).digest() != digest:
         raise ValueError("it is damaged")
-    with warnings.catch_warnings(action="ignore"):  # torch's remarks about a foreign file
+    with warnings.catch_warnings(action="ignore"):  # PyTorch's warnings about another's file
         return torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)

@@ -1,4 +1,4 @@
-"""All runs of one configuration: one, or with `replicas=R` R seeds trained at once, each with its own directory."""
+"""All runs of one configuration: one run, or with `replicas=R` R seeds trained at once, each with its own directory."""
 
 import sys
 import time
@@ -14,15 +14,18 @@ from bench.terminal import watched
 
 
 def runs(config: Config, many: bool) -> list[Ending]:
-    """Make the run directory of each seed of `config`, unless all are there; how each ended, in order.
+    """Do the run of each seed of `config` that does not exist yet.
 
-    Called for every job of `python -m bench`. A seed that is there, did not fail and was made by the code that is here
-    stays as it is, and so does one that another process works on; of the others `sweep.retry` decides. What was
-    interrupted continues where it last wrote down its state.
+    Called for every job of `python -m bench`. A run that exists, did not fail and was made by the present code is left
+    as it is, and so is one on which another process works. For the others `sweep.retry` decides. An interrupted run
+    continues from its last saved state.
 
     Args:
         config: resolved and checked.
-        many: whether it is one job of a sweep, in which a run that cannot start is recorded instead of refused.
+        many: whether this is one job of a sweep, in which a run that cannot start is recorded instead of refused.
+
+    Returns:
+        How each seed's run ended, in order.
 
     Raises:
         BadInput: the configuration cannot be used; nothing is written.

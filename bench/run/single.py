@@ -1,4 +1,4 @@
-"""One run: from a resolved config to the tables of a run directory."""
+"""One run: from a resolved configuration to the tables of a run directory."""
 
 from collections.abc import Collection
 from pathlib import Path
@@ -10,17 +10,20 @@ from bench.tables import store
 
 
 def run(config: Config, directory: Path, progress: bool = False, checkpoints: Collection[int] = ()) -> Ending:
-    """Train, measure, evaluate and time as `config` says, and write the tables, whatever lies there.
+    """Train, measure, evaluate and time as `config` says, and write the tables over any earlier ones.
 
     Args:
         config: resolved and checked.
-        directory: of this run, where everything goes.
-        progress: whether to show a bar.
+        directory: of the run, for all its files.
+        progress: whether to show a progress bar.
         checkpoints: steps at which the model is written beside the tables (`bench.run.checkpoint`).
 
+    Returns:
+        How the run ended.
+
     Raises:
-        Impossible: the parts of the config do not go together; nothing is written.
-        ValueError: a part asks for what there is not, such as a data file; nothing is written.
+        Impossible: the parts of the configuration do not go together; nothing is written.
+        ValueError: a part is missing, such as a data file; nothing is written.
     """
     version = store.version(directory)
     return perform(start([config]), [directory], {0: version}, progress, checkpoints)[0]

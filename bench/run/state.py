@@ -1,4 +1,4 @@
-"""What a run is between two training steps: taken out as tensors, numbers and text, and put back to the bit."""
+"""The state of a run between two training steps, as tensors, numbers and text, and its exact restoration."""
 
 import copy
 import inspect
@@ -18,7 +18,7 @@ from bench.train.snapshot import MACHINERY
 
 
 class SeedState(TypedDict):
-    """What one seed has of its own."""
+    """The state of one seed."""
 
     model: dict[str, Any]
     estimator: dict[str, dict[str, Any]]
@@ -28,7 +28,7 @@ class SeedState(TypedDict):
 
 
 class TrainingState(TypedDict):
-    """What a training is between two steps: what `resume.pt` holds, beside the times."""
+    """The state of a training between two steps: the content of `resume.pt` without the times."""
 
     step: int
     losses: Tensor
@@ -40,12 +40,13 @@ class TrainingState(TypedDict):
 
 
 class State:
-    """Everything that the rest of a training depends on. `look` between two steps; what comes until the next step is
-    repeated by the run that continues there.
+    """Everything that the rest of a training depends on.
+
+    Call `look` between two steps. A run that continues repeats what came between that look and the next step.
 
     Args:
-        training: of one seed or of several, also of those that have ended. The parameters of each seed are those that
-            are trained, or views of them, so that what is put back into the one is put back into the other.
+        training: of one seed or several, those that have ended included. The parameters of each seed are the trained
+            tensors or views of them, so that restoring one restores the other.
     """
 
     def __init__(self, training: Training):
@@ -53,13 +54,13 @@ class State:
         self.look()
 
     def look(self) -> None:
-        """Take note of what moves between the steps: the rows measured so far, and where the random streams stand."""
+        """Record what changes between two steps too: the number of rows, and the positions of the random streams."""
         measured = [by_table(experiment.rows) for experiment in self.training.experiments]
         self.rows = [{name: len(rows) for name, rows in tables.items()} for tables in measured]
         self.noise = self.training.noise_state()
 
     def take(self) -> TrainingState:
-        """The state at the last look. Its tensors are those that the training goes on with."""
+        """The state at the last look. Its tensors are the training's own, not copies."""
         trainer, experiments = self.training.trainer, self.training.experiments
         return {
             "step": trainer.step_count,
@@ -72,9 +73,9 @@ class State:
         }
 
     def put(self, held: TrainingState) -> None:
-        """Make the training and its random streams what they were when `held` was taken.
+        """Restore the training and its random streams to the state `held`.
 
-        What does not fit raises, and leaves everything as it is.
+        A state that does not fit raises an error, and nothing changes.
         """
         self.look()
         before = copy.deepcopy(self.take())
@@ -96,8 +97,8 @@ class State:
         training.set_noise_state(held["noise"])
 
     def obstacle(self) -> str | None:
-        """What of the estimator's own Python state no file of tensors and numbers can hold, or None. Functions and
-        classes are no state."""
+        """The attribute of the estimator that a file of tensors, numbers and text cannot hold, as text; or None.
+        Functions and classes do not count as state."""
         for name, child in self.training.trainer.estimator.named_modules():
             for attribute, value in vars(child).items():
                 passive = inspect.isroutine(value) or isinstance(value, type | RemovableHandle)
@@ -107,7 +108,7 @@ class State:
 
 
 def of_seed(experiment: Experiment, rows: dict[str, int]) -> SeedState:
-    """What a seed has of its own, of its rows the first so many: model, estimator, data order, averages, rows."""
+    """The state of one seed: model, estimator, data order, averages, and the first `rows[name]` rows of each table."""
     trainer = experiment.trainer
     kept = {name: found[: rows[name]] for name, found in by_table(experiment.rows).items()}
     return {
@@ -120,7 +121,7 @@ def of_seed(experiment: Experiment, rows: dict[str, int]) -> SeedState:
 
 
 def put_seed(experiment: Experiment, held: SeedState) -> None:
-    """Put back what `of_seed` took; tensors keep their place in memory."""
+    """Restore the state that `of_seed` took. Tensors keep their memory."""
     trainer = experiment.trainer
     trainer.model.load_state_dict(held["model"])
     _hold(trainer.estimator, held["estimator"])
@@ -128,11 +129,11 @@ def put_seed(experiment: Experiment, held: SeedState) -> None:
         trainer.batches.load_state_dict(cast(BatchesState, held["batches"]))
     if experiment.moving and held["moving"]:
         experiment.moving.load_state_dict(held["moving"])
-    experiment.rows.update(json.loads(held["rows"]))  # one of before there was a table has none of it
+    experiment.rows.update(json.loads(held["rows"]))  # an older state lacks tables that are new
 
 
 def _held(module: nn.Module) -> dict[str, dict[str, Any]]:
-    """Parameters, buffers (also those that a state_dict leaves out) and plain attributes of each submodule."""
+    """Parameters, buffers (also non-persistent ones) and plain attributes of each submodule."""
     return {
         name: {key: value.detach() if isinstance(value, Tensor) else value for key, value in _own(child).items()}
         for name, child in module.named_modules()
@@ -152,7 +153,7 @@ def _hold(module: nn.Module, held: dict[str, dict[str, Any]]) -> None:
         for key, value in wanted.items():
             old = present[key]
             if isinstance(old, Tensor) and isinstance(value, Tensor) and old.shape == value.shape:
-                old.data.copy_(value)  # in place: optimisers and captured graphs know this tensor
+                old.data.copy_(value)  # in place, since optimisers and captured graphs hold this tensor
             elif isinstance(value, Tensor):
                 setattr(child, key, value.to(old.device if isinstance(old, Tensor) else "cpu"))
             else:

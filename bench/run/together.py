@@ -1,4 +1,4 @@
-"""The training of several seeds as one."""
+"""The training of several seeds at once."""
 
 from contextlib import AbstractContextManager, nullcontext
 
@@ -17,14 +17,14 @@ from bench.train.replicas import Replicas
 
 
 class Together:
-    """The experiments of all seeds, and their training as one: a `Training` of R.
+    """The experiments of R seeds, trained at once: a `Training` of R seeds.
 
     Args:
         configs: of each seed, resolved and checked.
 
     Raises:
-        Impossible: the parts of the config do not go together, or cannot be trained at once.
-        ValueError: a part asks for what there is not.
+        Impossible: the parts of the configuration do not go together, or cannot be trained at once.
+        ValueError: a part is missing, such as a data file.
     """
 
     def __init__(self, configs: list[Config]):
@@ -37,7 +37,7 @@ class Together:
             raise Impossible(
                 f"replicas={len(configs)} trains VAEs of the suite; this {what} takes seed=0,1,... with --multirun."
             )
-        shared = None if first.data.binarisation == "static" else first.data  # static images are of a seed
+        shared = None if first.data.binarisation == "static" else first.data  # static images depend on the seed
         self.experiments = [first, *(Experiment(config, shared) for config in configs[1:])]
         self.device, self.example = first.device, first.example()
         self.clock = TrainingClock(self.device)
@@ -50,19 +50,19 @@ class Together:
 
     @property
     def title(self) -> str:
-        """Of the progress bar."""
+        """The title of the progress bar."""
         return f"{len(self.experiments)} x {self.experiments[0].title}"
 
     def noise(self) -> AbstractContextManager[None]:
-        """Every seed has a stream of its own, wherever it is drawn from."""
+        """An empty context, since every seed draws from a generator of its own."""
         return nullcontext()
 
     def noise_state(self) -> list[Tensor]:
-        """Where the streams of all seeds stand."""
+        """The positions of the random streams of all seeds."""
         return [stream.get_state() for stream in self.trainer.streams]
 
     def set_noise_state(self, held: list[Tensor]) -> None:
-        """Put them back to where they stood."""
+        """Set the positions of the random streams of all seeds."""
         for stream, state in zip(self.trainer.streams, held, strict=True):
             stream.set_state(state)
 
@@ -71,7 +71,7 @@ class Together:
         prepare(self.engine, self.example.expand(len(self.experiments), -1, -1))
 
     def train_step(self) -> None:
-        """One step of all, on the training's clock; each seed's gradient goes to its own averages, where it has any."""
+        """One step of all seeds, on the training's clock. Each seed's gradient enters its averages, if it has any."""
         with self.clock:
             self.engine.step()
         if self.experiments[0].moving:

@@ -1,4 +1,4 @@
-"""What the loop over the steps asks of a training: of one seed, or of several as one."""
+"""The interface of a training that the loop over the steps uses: one seed, or several at once."""
 
 from contextlib import AbstractContextManager
 from typing import Protocol
@@ -14,14 +14,14 @@ from bench.train.trainer import Trainer
 
 
 class Training(Protocol):
-    """An `Experiment`, which trains its one seed, or `Together`, which trains R.
+    """An `Experiment`, which trains one seed, or `Together`, which trains R.
 
     Attributes:
-        config: of the first seed; those of the others differ from it in `seed` and `seeds` alone.
+        config: of the first seed; the others differ from it in `seed` and `seeds` alone.
         device: of all tensors.
-        wall: since the training was put together.
-        clock: of the steps; every experiment has this one.
-        endings: how the seeds ended that have: number -> status, reason and step.
+        wall: the time since the training was built.
+        clock: the time of the steps, shared by all experiments.
+        endings: the endings of the seeds that have ended, by their numbers.
     """
 
     config: Config
@@ -40,10 +40,10 @@ class Training(Protocol):
 
     @property
     def title(self) -> str:
-        """Of the progress bar."""
+        """The title of the progress bar."""
 
     def noise(self) -> AbstractContextManager[None]:
-        """Inside, the training's noise is drawn from its own streams."""
+        """A context in which the training's noise is drawn from its own streams."""
 
     def noise_state(self) -> list[Tensor]:
         """The positions of these streams."""

@@ -1,4 +1,4 @@
-"""What a CUDA graph cannot record of a training step, found without a GPU: the step runs on tensors without memory."""
+"""Detection of what a CUDA graph cannot record in a training step. No GPU is needed: the step runs on meta tensors."""
 
 import copy
 from typing import Any
@@ -14,30 +14,30 @@ from bench.train.trainer import Trainer
 
 COPIES = (torch.ops.aten._to_copy.default, torch.ops.aten.copy_.default)
 META = torch.device("meta")
-WAITING = tuple(  # kernels whose verdict or size the host waits for; tensors without memory do not show it
+WAITING = tuple(  # functions at which the host waits for a status or a size; meta tensors do not show the wait
     getattr(torch.linalg, name) for name in ("eigh", "eig", "eigvals", "eigvalsh", "svd", "svdvals", "inv", "solve",
     "cholesky", "lstsq", "qr", "det", "slogdet", "pinv", "matrix_rank", "lu_factor")
 ) + tuple(
     getattr(where, name) for where in (torch, torch.Tensor) for name in ("multinomial", "inverse", "cholesky", "det",
     "nonzero", "masked_select", "unique", "unique_consecutive", "bincount", "histc", "equal", "svd", "pinverse")
 )  # fmt: skip
-MAKING = (torch.tensor, torch.as_tensor, torch.asarray, torch.Tensor.new_tensor)  # of values of the host
+MAKING = (torch.tensor, torch.as_tensor, torch.asarray, torch.Tensor.new_tensor)  # they make tensors of host values
 INDEXING = (torch.Tensor.__getitem__, torch.Tensor.__setitem__)
 
 
 def obstacle(trainer: Trainer, x: Tensor) -> str | None:
-    """What in this trainer's steps a graph cannot record, to go on after "cannot record", or None.
+    """The part of this trainer's steps that a graph cannot record, as words that follow "cannot record"; or None.
 
-    A graph repeats what the device did. So the host may not wait for a value or send one, and what moves must be a
-    tensor that is written in place. Nothing of the trainer changes, no random number is drawn.
+    A graph repeats the device's work. So the host must not wait for a value or send one, and all state must be tensors
+    that are written in place. The trainer does not change, and no random number is drawn.
 
     Args:
-        trainer: with a model and an estimator that have their sizes.
+        trainer: its model and estimator must have no uninitialised lazy layer.
         x: `[B, X]`, a batch as in training; only its shape counts.
     """
-    if trainer.config["optimiser"] == "radam":  # 1 - beta^t in single precision moves its threshold in the first steps
+    if trainer.config["optimiser"] == "radam":  # 1 - beta^t in float32 shifts the first rectified step
         return "train.optimiser=radam, whose rectification on the device need not begin at the step where eager's does"
-    if trainer.config["optimiser"] == "nadam":  # the product of its momenta is kept in single precision there
+    if trainer.config["optimiser"] == "nadam":  # its product of momenta is float32 there
         return "train.optimiser=nadam, whose momenta on the device are rounded otherwise than eager's"
     twin = copy.deepcopy(trainer, {id(trainer.batches): iter(()), id(trainer.losses): trainer.losses})
     for module in (twin.model, twin.estimator):
@@ -45,7 +45,7 @@ def obstacle(trainer: Trainer, x: Tensor) -> str | None:
     twin.learned, twin.tuned = _learned(twin.model), _learned(twin.estimator)
     twin.optimisers, name, on_meta = [], trainer.estimator.name, x.to(META)
     try:
-        twin.gradient(on_meta)  # what is sent once is sent before a graph is captured
+        twin.gradient(on_meta)  # a tensor that is sent once is sent before the capture
         with _Watch() as watch, _Asked() as asked:
             forward = twin.gradient(on_meta)
             before = Snapshot(twin.estimator)
@@ -70,7 +70,7 @@ def _first_line(error: Exception) -> str:
 
 
 class _Watch(TorchDispatchMode):
-    """Takes note of the first tensor that comes from the host."""
+    """Records the first operator that reads a tensor of the host."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -80,15 +80,14 @@ class _Watch(TorchDispatchMode):
         out = func(*args, **(kwargs or {}))
         made = isinstance(out, Tensor) and out.device == META
         host = [a for a in tree_leaves((args, kwargs)) if isinstance(a, Tensor) and a.device != META]
-        sent = any(a.ndim or func in COPIES for a in host)  # a single number may go along with a kernel
+        sent = any(a.ndim or func in COPIES for a in host)  # a single number may be a kernel's argument
         if made and (sent or func is torch.ops.aten.lift_fresh.default) and not self.sent:
             self.sent = str(func)
         return out
 
 
 class _Asked(TorchFunctionMode):
-    """Takes note of the first function that waits or sends something, where no operator on tensors without memory shows
-    it."""
+    """Records the first function that waits for the device or sends a tensor to it, where `_Watch` cannot see it."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,5 +1,7 @@
-"""How a training step is executed: as it is written, compiled, or as one CUDA graph of either. The numbers are the same
-to float tolerance, and so is the noise."""
+"""Engines, which execute a training step: eager, compiled, or as one CUDA graph of either.
+
+All draw the same noise, and their numbers agree to float tolerance.
+"""
 
 import time
 import warnings
@@ -20,20 +22,20 @@ BACKEND = "inductor"
 
 
 class Engine(Protocol):
-    """What can be timed and trained with: a `Trainer` is the engine `eager` itself."""
+    """An object that takes training steps and can be timed. A `Trainer` is itself the engine `eager`."""
 
     def gradient(self, x: Tensor) -> Any:
         """The gradients of one batch `x [B, X]`, left in `.grad`."""
 
     def step(self) -> None:
-        """One training step: takes a batch, moves everything, counts it."""
+        """One training step: take a batch, update all parameters and state, count the step."""
 
 
 def engine(trainer: Trainer, name: str) -> Engine:
-    """Execute this trainer's steps by one of ENGINES. All state stays in the trainer.
+    """The engine of this name, one of ENGINES, for a trainer, which keeps all state.
 
     Raises:
-        Impossible: a graph on the CPU. What a graph cannot record even on a GPU `bench.train.capture.obstacle` says.
+        Impossible: a graph is asked for on the CPU. `bench.train.capture.obstacle` finds what a graph cannot record.
     """
     if name in GRAPHS and trainer.losses.device.type != "cuda":
         raise Impossible(f"engine={name} records CUDA graphs, and this is on the CPU; set engine=eager or compile.")
@@ -50,8 +52,11 @@ def engine(trainer: Trainer, name: str) -> Engine:
 
 
 def prepare(executed: Engine, x: Tensor) -> float | None:
-    """Compile, on a batch `x [B, X]` of whatever values, and say how many seconds it took; None where nothing is to be
-    compiled. No state moves and no stream of noise."""
+    """Compile an engine on a batch `x [B, X]`, whose values do not count. No state and no random stream moves.
+
+    Returns:
+        Seconds that compiling took; None for an engine that does not compile.
+    """
     compiled = executed.executed if isinstance(executed, Graph) else executed
     if not isinstance(compiled, Compiled):
         return None
@@ -65,16 +70,16 @@ def prepare(executed: Engine, x: Tensor) -> float | None:
 
 
 class Compiled:
-    """The forward pass, and through it the backward pass, by torch.compile; optimisers are fused kernels already.
+    """The engine that compiles forward and backward pass by torch.compile. The optimisers are fused kernels already.
 
-    Noise is PyTorch's own and not the compiler's, so that every engine draws the same. What cannot be compiled runs
-    as it is written.
+    The noise is PyTorch's own and not the compiler's, so that all engines draw the same. Code that cannot be compiled
+    runs eagerly.
     """
 
     def __init__(self, trainer: Trainer):
         self.trainer, self.compiled = trainer, False
         options: dict[str, Any] | None = {"fallback_random": True} if BACKEND == "inductor" else None
-        with warnings.catch_warnings(action="ignore"):  # what the compiler says of itself
+        with warnings.catch_warnings(action="ignore"):  # the compiler's own warnings
             self._compute: Callable[..., ForwardPass] = torch.compile(trainer.compute, backend=BACKEND, options=options)
 
     def gradient(self, x: Tensor) -> ForwardPass:

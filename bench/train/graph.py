@@ -1,4 +1,4 @@
-"""A training step as one CUDA graph."""
+"""The engine that replays a training step as one CUDA graph."""
 
 import gc
 import warnings
@@ -13,27 +13,27 @@ from bench.data.batches import Batches, StackedBatches
 from bench.errors import CaptureFailed, Impossible
 from bench.train.trainer import ForwardPass, Trainer
 
-WARM_UP = 3  # steps that a graph takes before it is captured, so that all memory and all state is there
+WARM_UP = 3  # ordinary steps before a graph is captured, which allocate all memory and all state
 
 
 class Gradient(Protocol):
-    """What the graph records: a `Trainer`, or one that is compiled."""
+    """The gradient that the graph records: a `Trainer`'s, or a compiled one's."""
 
     def gradient(self, x: Tensor) -> ForwardPass:
         """The gradients of one batch `x [B, X]`, left in `.grad`."""
 
 
 class Graph:
-    """A whole step as one CUDA graph: the numbers of its images are copied in, and one launch does the rest, fetching
-    and binarising included. Where batches are not chosen by numbers, a batch is copied in.
+    """A whole step as one CUDA graph. The indices of its images are copied to the device, and one launch does the rest,
+    fetching and binarising included. Batches that are not chosen by indices are copied themselves.
 
-    The first `WARM_UP` steps run as `executed` runs them, on the stream that is captured next; they are ordinary steps,
-    and capturing moves nothing, so the training is that of `eager`. A learning rate that changes is a number on the
-    device, written before each step.
+    The first `WARM_UP` steps are ordinary steps of `executed`, on the stream that is captured next. Capturing changes
+    no state, so the training is that of `eager`. A changing learning rate is a tensor on the device, written before
+    each step.
 
     Args:
-        trainer: has all state.
-        executed: gives its gradients.
+        trainer: holds all state.
+        executed: computes the gradients.
     """
 
     def __init__(self, trainer: Trainer, executed: Gradient):
@@ -67,7 +67,7 @@ class Graph:
 
     @contextmanager
     def _rates_on_device(self) -> Iterator[None]:
-        """Inside, the optimisers read the rates that change from the device; outside they have them as numbers."""
+        """A context in which the optimisers read changing learning rates from the device; outside they are numbers."""
         groups, numbers = self.trainer.groups(), [group["lr"] for group in self.trainer.groups()]
         if not self.rates and numbers != self.fixed:
             raise Impossible("engine=graph would repeat one learning rate, and this one changes; set engine=eager.")
@@ -81,11 +81,11 @@ class Graph:
 
 
 class _Captured:
-    """`work` of a tensor, captured at the call after `WARM_UP` ordinary ones and replayed from then on.
+    """A function of a tensor that is called `WARM_UP` times, then captured as a graph and replayed from then on.
 
     Args:
-        work: what is captured.
-        generators: whose noise it draws, beside PyTorch's own.
+        work: the function.
+        generators: the random generators that it uses in addition to PyTorch's own.
     """
 
     def __init__(self, work: Callable[[Tensor], Tensor], generators: list[torch.Generator]):
@@ -94,7 +94,7 @@ class _Captured:
         self.graph: torch.cuda.CUDAGraph | None = None
 
     def __call__(self, given: Tensor) -> Tensor:
-        """The loss; its memory is written again by the next call.
+        """The loss. The next call overwrites its memory.
 
         Raises:
             CaptureFailed: the device could not record the work.
@@ -117,7 +117,7 @@ class _Captured:
         return self.loss
 
     def _capture(self, given: Tensor) -> Any:
-        self.given = given.clone()  # where every one is copied to
+        self.given = given.clone()  # the graph reads its input here
         graph = torch.cuda.CUDAGraph()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # deprecated in later versions, which need none of it

@@ -1,4 +1,4 @@
-"""Every replica's noise from its own stream, so that a replica draws what a run of its seed alone draws."""
+"""Noise of replicas: each draws from its own stream, so that it gets the same noise as a single run of its seed."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -10,10 +10,10 @@ from torch.overrides import TorchFunctionMode
 
 
 class Draw(NamedTuple):
-    """One random tensor that a step asks for; `fill` writes it."""
+    """One random tensor that a step draws."""
 
-    fill: Callable[[Tensor, torch.Generator], object]
-    like: Tensor  # of its shape, dtype and device, and of no other meaning
+    fill: Callable[[Tensor, torch.Generator], object]  # writes the noise into a tensor
+    like: Tensor  # has the noise's shape, dtype and device; its values do not count
 
 
 def _rand(out: Tensor, stream: torch.Generator) -> None:
@@ -46,7 +46,7 @@ FILLS: dict[
 
 
 class Recorded(TorchFunctionMode):
-    """Takes note of every random tensor that is asked for."""
+    """A context that records every random tensor drawn."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -60,8 +60,8 @@ class Recorded(TorchFunctionMode):
 
 
 class Replayed(TorchFunctionMode):
-    """Hands out `noise` in place of random tensors; and a linear layer of many axes is one matrix product for each
-    replica, where vmap would copy the weights for each sample."""
+    """A context that returns the tensors `noise` in place of random ones. It also makes a linear layer of many axes
+    one matrix product per replica, where vmap would copy the weights for each sample."""
 
     def __init__(self, noise: list[Tensor]):
         super().__init__()
@@ -77,7 +77,7 @@ class Replayed(TorchFunctionMode):
 
 
 def drawn(draws: list[Draw], streams: list[torch.Generator]) -> list[Tensor]:
-    """The noise `[R, ...]` of one step, a row from each stream, in the order in which a run alone draws it."""
+    """The noise `[R, ...]` of one step. Row r comes from stream r, in the order in which a single run draws it."""
     noise = [torch.empty(len(streams), *draw.like.shape, dtype=draw.like.dtype, device=draw.like.device)
              for draw in draws]  # fmt: skip
     for row, stream in enumerate(streams):

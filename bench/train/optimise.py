@@ -1,4 +1,4 @@
-"""Optimisers by their names in `torch.optim`, the learning rate along a training, and gradients cut to a norm."""
+"""Optimisers by their names in `torch.optim`, schedules of the learning rate, and clipping of gradients."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -13,7 +13,7 @@ from bench.settings import TrainGroup
 def make_optimiser(
     parameters: list[nn.Parameter], lr: float, config: TrainGroup, decays: bool = False
 ) -> torch.optim.Optimizer:
-    """The optimiser of the `train` group over these parameters; `train.weight_decay` counts where `decays`."""
+    """The optimiser that the `train` group names, over these parameters; `train.weight_decay` applies if `decays`."""
     name, (first, second), eps = config["optimiser"], config["betas"], config["eps"]
     betas, decay = (first, second), config["weight_decay"] if decays else 0.0
     match name:
@@ -32,21 +32,21 @@ def make_optimiser(
 
 
 def changing(config: TrainGroup) -> str | None:
-    """The setting by which the learning rate is not the same at every step, as `key=value`, or None."""
+    """The setting that makes the learning rate change between steps, as `key=value`, or None."""
     if config["schedule"] != "constant":
         return f"train.schedule={config['schedule']}"
     return f"train.warmup={config['warmup']}" if config["warmup"] else None
 
 
 def factor(step: int, config: TrainGroup) -> float:
-    """What every learning rate is multiplied by at a step, 0 being the first.
+    """The factor of every learning rate at a step; the first step is 0.
 
-    The first `train.warmup` steps, W, rise as (step + 1)/(W + 1), which is `LinearLR` from 1/(W + 1) to 1. What follows
-    is the schedule over the S steps that remain, from its own step 0: `cosine` is a quarter of a wave,
-    cos(pi/2 step/S); `warmup_cosine`, half of one, `linear` and `step` are `CosineAnnealingLR`, `LinearLR` and
-    `StepLR` of `torch.optim.lr_scheduler` in closed form; `tripling` is `step` with intervals of `train.decay_steps`,
-    three times and nine times as many and so on, of Burda et al. 2016. It depends on nothing but the step, so that a
-    training that is continued has it again to the bit. After the last step it stays where it ended.
+    In the first `train.warmup` steps, W, the factor rises as (step + 1)/(W + 1), which is `LinearLR` from 1/(W + 1) to
+    1. Then the schedule starts at its own step 0 and takes the S steps that remain. `cosine` is a quarter of a wave,
+    cos(pi/2 step/S). `warmup_cosine`, half a wave, `linear` and `step` are `CosineAnnealingLR`, `LinearLR` and `StepLR`
+    of `torch.optim.lr_scheduler` in closed form. `tripling`, of Burda et al. 2016, is `step` with intervals of
+    `train.decay_steps`, then three times, then nine times as many, and so on. After the last step the factor is
+    constant. It depends on the step alone, so a continued training has the same factors to the bit.
     """
     if changing(config) is None:
         return 1.0
@@ -71,7 +71,7 @@ def factor(step: int, config: TrainGroup) -> float:
 
 
 def _stage(step: int, first: int) -> int:
-    """Which stage a step is in, 0 being the first, of `first` steps; each later one is three times as long."""
+    """The stage of a step. Stage 0 has `first` steps; each later stage is three times as long as the one before."""
     stage, end = 0, first
     while step >= end:
         stage += 1
@@ -81,10 +81,11 @@ def _stage(step: int, first: int) -> int:
 
 @contextmanager
 def clipped(parameters: Sequence[nn.Parameter], most: float | None, lead: int = 0) -> Iterator[None]:
-    """Inside, the gradients of these parameters together have a norm of `most` at the most; `.grad` is restored.
+    """A context in which the joint norm of these parameters' gradients is at most `most`; None: no limit.
 
-    As `torch.nn.utils.clip_grad_norm_`, but that whoever reads `.grad` later finds what the estimator gave. With `lead`
-    1 the first axis of every parameter counts replicas, and each is cut by its own norm, whatever the others' are.
+    It clips as `torch.nn.utils.clip_grad_norm_`, but restores `.grad` at the end, so that later readers find the
+    estimator's gradient. With `lead` 1 the first axis of every parameter counts replicas, and each is clipped by its
+    own norm.
     """
     kept = [(p, p.grad) for p in parameters if p.grad is not None]
     if most is None or not kept:
@@ -100,7 +101,7 @@ def clipped(parameters: Sequence[nn.Parameter], most: float | None, lead: int = 
 
 
 def scaled(grads: list[Tensor], most: float, lead: int) -> list[Tensor]:
-    """Gradients `[*lead, ...]` times min(most / (norm + 1e-6), 1), the norm `[*lead]` being of all of them."""
+    """The gradients `[*lead, ...]` times min(most / (norm + 1e-6), 1), where norm `[*lead]` is that of all of them."""
     norms = [torch.linalg.vector_norm(grad.reshape(*grad.shape[:lead], -1), dim=-1) for grad in grads]
     scale = (most / (torch.linalg.vector_norm(torch.stack(norms), dim=0) + 1e-6)).clamp(max=1.0)
     return [grad * scale.reshape(scale.shape + (1,) * (grad.ndim - lead)) for grad in grads]

@@ -1,4 +1,4 @@
-"""Several seeds trained at once in one process: every parameter is stacked `[R, ...]`, and one step steps all."""
+"""Training of several seeds at once in one process: parameters are stacked `[R, ...]`, and one step trains all."""
 
 import copy
 from collections.abc import Callable
@@ -19,20 +19,20 @@ from estimators import Estimate, Estimator
 
 
 class Replicas(Trainer):
-    """R trainers as one. Replica r has its own parameters, state, batches and noise: those of `trainers[r]` alone, to
-    float tolerance.
+    """R trainers as one. Replica r has parameters, state, batches and noise of its own, and trains as `trainers[r]`
+    would alone, to float tolerance.
 
     The parameters and buffers of each trainer become views of the stacked ones, so that its model can be evaluated and
-    measured at any time; its optimisers are out of use.
+    measured at any time. Its own optimisers are not used.
 
     Args:
-        trainers: of the same configuration but for the seeds, none of which has taken a step.
-        seeds: of each replica's noise; the estimator's stream of a run alone starts from the same.
+        trainers: of configurations that differ in the seeds alone; none has taken a step.
+        seeds: of each replica's noise, the same as those of single runs.
         config: the `train` group.
         example: `[B, X]`, of the shape of a batch; its values do not count.
 
     Raises:
-        Impossible: this estimator or model does not survive `torch.func.vmap`, or has noise of its own.
+        Impossible: this estimator or model does not work under `torch.func.vmap`, or has noise of its own.
     """
 
     lead = 1
@@ -55,7 +55,7 @@ class Replicas(Trainer):
         self._try(example)
 
     def _recorded(self, first: Trainer, x: Tensor) -> tuple[list[Draw], list[Draw]]:
-        """The noise that a step asks for, forward and in the update; asked of a copy, whose streams are put back."""
+        """The draws of a step, in its forward pass and its update, found by a step of a copy. No stream moves."""
         twin = copy.deepcopy(first, {id(first.batches): iter(()), id(first.losses): first.losses})
         devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else []
         with torch.random.fork_rng(devices), torch.no_grad():
@@ -66,7 +66,7 @@ class Replicas(Trainer):
         return forward.draws, update.draws
 
     def _stacked(self, trainers: list[Trainer]) -> dict[str, Tensor]:
-        """Name -> parameters and buffers of all, of which each trainer's become views."""
+        """The stacked parameters and buffers by name; those of each trainer become views of them."""
         modules = [_One(trainer) for trainer in trainers]
         state: dict[str, Tensor] = {}
         named = [dict(module.named_parameters()) | dict(module.named_buffers()) for module in modules]
@@ -83,7 +83,7 @@ class Replicas(Trainer):
         return [p for n, p in named if n.startswith(whose) and p.requires_grad]
 
     def _try(self, x: Tensor) -> None:
-        """One forward pass and one update of copies: what does not survive vmap is told before anything is trained."""
+        """Try one forward pass and one update of copies, so that a failure under vmap is found before training."""
         state, streams, before = self.state, self.streams, Snapshot(self.estimator)
         self.state = {name: tensor.detach().clone() for name, tensor in state.items()}
         self.streams = [torch.Generator(self.losses.device) for _ in streams]
@@ -108,7 +108,7 @@ class Replicas(Trainer):
         return self.state, x, drawn(self._forward_noise, self.streams)
 
     def compute(self, state: dict[str, Tensor], x: Tensor, noise: list[Tensor]) -> ForwardPass:  # type: ignore[override]
-        """What one batch of each replica `x [R, B, X]` costs: everything of `ForwardPass` has R in front."""
+        """The forward pass of one batch of each replica, `x [R, B, X]`; every tensor of it has a leading axis R."""
 
         # The compiler cannot evaluate annotations: they are text.
         def one(state: "dict[str, Tensor]", x: Tensor, noise: "list[Tensor]") -> "tuple[Tensor, Tensor, Fields]":
@@ -129,7 +129,7 @@ class Replicas(Trainer):
         return drawn
 
     def update(self, given: ForwardPass) -> None:
-        """What moves without a gradient, in each replica."""
+        """Update the state that has no gradient, in each replica."""
         if not self.moves:
             return
 
@@ -143,7 +143,7 @@ class Replicas(Trainer):
         vmap(one)(state, given.params.detach(), estimate, drawn(self._update_noise, self.streams))
 
     def hand_out(self) -> None:
-        """Make the gradients of the last step those of each trainer."""
+        """Give each trainer its gradients of the last step."""
         for i, stacked in enumerate(self.learned):
             grads = [None] * len(self.trainers) if stacked.grad is None else stacked.grad.unbind()
             for trainer, grad in zip(self.trainers, grads, strict=True):
@@ -153,18 +153,18 @@ class Replicas(Trainer):
         return self.streams
 
     def diverged(self) -> list[int | None]:  # type: ignore[override]
-        """For each replica what `Trainer.diverged` says. Waits for the device."""
+        """`Trainer.diverged` for each replica. Waits for the device."""
         first = max(0, self.step_count - LOSSES_KEPT)
         recent = [self.losses[i % LOSSES_KEPT] for i in range(first, self.step_count)]
         finite = torch.stack(recent, 1).isfinite().tolist() if recent else [[] for _ in self.streams]
         return [first + each.index(False) if False in each else None for each in finite]
 
 
-Fields = list[dict[str, Tensor]]  # of an estimate, and of that of each layer
+Fields = list[dict[str, Tensor]]  # the tensors of an estimate, then those of each layer's estimate
 
 
 def taken_apart(estimate: Estimate) -> Fields:
-    """The tensors of an estimate: what `vmap` can return."""
+    """The tensors of an estimate in dictionaries, which `vmap` can return."""
     return [_tensors(each) for each in (estimate, *estimate.layers)]
 
 
@@ -174,13 +174,13 @@ def _tensors(estimate: Estimate) -> dict[str, Tensor]:
 
 
 def put_together(fields: Fields) -> Estimate:
-    """The estimate that was taken apart."""
+    """The estimate of these tensors; the inverse of `taken_apart`."""
     whole, *layers = fields
     return Estimate(**whole, layers=tuple(Estimate(**each) for each in layers))  # type: ignore[arg-type]
 
 
 class _One(nn.Module):
-    """One replica's model and estimator; its forward pass is any method of a trainer that uses them."""
+    """One replica's model and estimator as a module, whose forward pass calls a method of a trainer."""
 
     def __init__(self, trainer: Trainer):
         super().__init__()

@@ -1,4 +1,4 @@
-"""What moves in a module between two moments, beside its parameters."""
+"""Detection of changes in a module's buffers and attributes between two moments."""
 
 from torch import Tensor, nn
 
@@ -6,7 +6,7 @@ MACHINERY = vars(nn.Module()).keys()  # attributes that every module has
 
 
 class Snapshot:
-    """What each buffer and each plain attribute of every submodule is: for a tensor which one, not its values."""
+    """The buffers and attributes of every submodule at one moment: a tensor's identity, and any other value."""
 
     def __init__(self, module: nn.Module):
         self.found = {
@@ -17,5 +17,5 @@ class Snapshot:
         }
 
     def changed(self, after: "Snapshot") -> list[str]:
-        """The names of what is not as it was."""
+        """The names of buffers and attributes that differ in the later snapshot `after`."""
         return [key for key in {**self.found, **after.found} if self.found.get(key) != after.found.get(key)]

@@ -1,4 +1,4 @@
-"""Training: a loop with nothing in it that is not training."""
+"""The trainer: a training step, with nothing in it that is not training."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -11,11 +11,11 @@ from bench.settings import TrainGroup
 from bench.train.optimise import changing, clipped, factor, make_optimiser
 from estimators import Estimate
 
-LOSSES_KEPT = 100  # of the last steps. Looking at them waits for the device, so the loop looks once in as many steps
+LOSSES_KEPT = 100  # last steps. Reading their losses waits for the device, so the loop does it once in as many steps
 
 
 class ForwardPass(NamedTuple):
-    """The forward pass of a training step."""
+    """The results of the forward pass of a training step."""
 
     params: Tensor  # [B, *] of q
     estimate: Estimate
@@ -26,13 +26,13 @@ class Trainer:
     """Owns the optimisers and steps them. The model learns from `loss` alone, the estimator from `tuning` alone.
 
     Args:
-        objective: what is trained, with its model and estimator.
-        batches: endless images `x [B, X]`, already on the device.
-        config: the `train` group. Weights decay and gradients are clipped in the model alone: a temperature that the
-            estimator learns is not drawn to zero.
+        objective: the objective to train, with its model and estimator.
+        batches: endless batches `x [B, X]`, already on the device.
+        config: the `train` group. Weight decay and clipping apply to the model alone, so that a temperature that the
+            estimator learns does not decay.
     """
 
-    lead = 0  # axes that the parameters have in front, of replicas
+    lead = 0  # the number of leading axes of the parameters that count replicas
 
     def __init__(self, objective: Objective, batches: Iterator[Tensor], config: TrainGroup):
         self.objective, self.batches = objective, batches
@@ -44,32 +44,32 @@ class Trainer:
         self.losses = torch.zeros(LOSSES_KEPT, device=self.learned[0].device)
 
     def make_optimisers(self) -> list[torch.optim.Optimizer]:
-        """Of the model, and of the estimator's own parameters where it has any."""
+        """The optimiser of the model and, if the estimator has own parameters, theirs."""
         made = [make_optimiser(self.learned, self.config["lr"], self.config, decays=True)]
         if self.tuned:
             made.append(make_optimiser(self.tuned, self.config["tuning_lr"], self.config))
         return made
 
     def forward(self, x: Tensor) -> ForwardPass:
-        """What one batch `x [B, X]` costs, with the graph of its gradients."""
+        """The forward pass of one batch `x [B, X]`, with the graph for its gradients."""
         return self.compute(*self.inputs(x))
 
     def inputs(self, x: Tensor) -> tuple[Any, ...]:
-        """What `compute` takes for a batch."""
+        """The arguments of `compute` for a batch."""
         return (x,)
 
     def compute(self, x: Tensor) -> ForwardPass:
-        """The forward pass: what an engine may compile."""
+        """The part of the forward pass that an engine may compile."""
         q = self.model.encode(x)
         estimate = self.objective.estimate(q, x)
         return ForwardPass(q.params, estimate, (estimate.loss + self.objective.fixed(q)).mean())
 
     def gradient(self, x: Tensor) -> ForwardPass:
-        """The gradients of one batch, left in `.grad`."""
+        """Compute the gradients of one batch and leave them in `.grad`."""
         return self.backward(self.forward(x))
 
     def backward(self, forward: ForwardPass) -> ForwardPass:
-        """The gradients of a forward pass, left in `.grad`."""
+        """Compute the gradients of a forward pass and leave them in `.grad`."""
         tuning = forward.estimate.tuning if self.tuned else None
         for optimiser in self.optimisers:
             optimiser.zero_grad(set_to_none=True)
@@ -79,7 +79,7 @@ class Trainer:
         return forward
 
     def advance(self, forward: ForwardPass) -> None:
-        """Everything that moves: parameters, the estimator's own parameters, its state, the codebook's."""
+        """Set the learning rates of this step, then `move`."""
         self.set_rates()
         self.move(forward)
 
@@ -89,7 +89,7 @@ class Trainer:
         return changing(self.config) is not None
 
     def set_rates(self) -> None:
-        """The learning rates of the step that is being taken, as numbers of the optimisers."""
+        """Set the optimisers' learning rates to those of the present step."""
         if not self.anneals:
             return
         now = factor(self.step_count, self.config)
@@ -98,39 +98,39 @@ class Trainer:
                 group["lr"] = rate * now
 
     def groups(self) -> list[dict[str, Any]]:
-        """Of all optimisers, each with its learning rate."""
+        """The parameter groups of all optimisers, each with its learning rate."""
         return [group for optimiser in self.optimisers for group in optimiser.param_groups]
 
     def move(self, forward: ForwardPass) -> None:
-        """Everything that moves, by the learning rates that there are."""
+        """Update parameters, own parameters and state, at the present learning rates."""
         with clipped(self.learned, self.config["clip_norm"], self.lead):
             for optimiser in self.optimisers:
                 optimiser.step()
         self.update(forward)
 
     def update(self, forward: ForwardPass) -> None:
-        """What moves without a gradient: the estimator's state and the codebook's."""
+        """Update the state that has no gradient: the estimator's and the codebook's."""
         self.estimator.update(forward.estimate)
         if self.model.codebook is not None and self.model.codebook.moves:
             self.model.codebook.update(self.model.posterior(forward.params))  # type: ignore[arg-type]
 
     def generators(self) -> list[torch.Generator]:
-        """Streams of noise beside PyTorch's own."""
+        """The random generators that a step uses in addition to PyTorch's own."""
         return []
 
     def note(self, loss: Tensor) -> None:
-        """Count a step, and keep its loss for `diverged`."""
+        """Count a step, and store its loss for `diverged`."""
         self.losses[self.step_count % LOSSES_KEPT] = loss
         self.step_count += 1
 
     def step(self) -> None:
-        """One step of everything."""
+        """One training step."""
         forward = self.gradient(next(self.batches))
         self.advance(forward)
         self.note(forward.loss.detach())
 
     def tune(self) -> None:
-        """One step of the estimator's own parameters and state alone; the model stays as it is, to the bit."""
+        """Train the estimator's own parameters and state for one step; the model does not change."""
         x = next(self.batches)
         q = self.model.encode(x)
         estimate = self.objective.estimate(q.with_params(q.params.detach().requires_grad_()), x)
