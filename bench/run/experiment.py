@@ -128,11 +128,7 @@ class Experiment:
         return vae(self.config["latent"], self.config["model"], data.shape, data.mean.cpu())
 
     def _try_estimator(self) -> None:
-        """Compute one estimate, and one update of a copy. This materialises lazy layers and checks the interface.
-
-        Raises:
-            BadInput: the estimator breaks the interface.
-        """
+        """Compute one estimate, and one update of a copy: this materialises lazy layers, and checks the interface."""
         q, x = self.model.encode(self.probe[0]), self.probe[0]
         estimate = self.objective.draw(q, x)
         said = misreturned(estimate, self.q.batch_shape)
