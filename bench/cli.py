@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from bench.sweep.job import Session
 
     Task = Callable[[DictConfig], list[Ending]]
+    Jobs = Callable[[list[str], str, Task, Session], None]
 
 COMMANDS = {
     "check": "bench.check",
@@ -37,6 +38,7 @@ COMMANDS = {
     "report": "bench.report.command",
     "speed": "bench.speed.command",
     "status": "bench.status",
+    "tune": "bench.tune.command",
 }
 TRACEBACKS = "HYDRA_FULL_ERROR"
 
@@ -55,26 +57,33 @@ def main(argv: Sequence[str] | None = None) -> int:
     return launch(arguments, "config", job, _summary)
 
 
-def launch(arguments: list[str], config_name: str, task: "Task", show: "Callable[[Session], None]") -> int:
+def launch(
+    arguments: list[str],
+    config_name: str,
+    task: "Task",
+    show: "Callable[[Session], None]",
+    do: "Jobs | None" = None,
+) -> int:
     """Do `task` for every job that the arguments ask of the file `conf/<config_name>.yaml`, then `show` how they ended.
+    The jobs are those of `jobs`, unless `do` has others.
 
     Exit status: as of `main`.
     """
     try:
-        return _launch(arguments, config_name, task, show)
+        return _launch(arguments, config_name, task, show, do or jobs)
     except KeyboardInterrupt:
         print("Interrupted: finished runs are kept, and the same command goes on.", file=sys.stderr)
         return 130
 
 
-def _launch(arguments: list[str], config_name: str, task: "Task", show: "Callable[[Session], None]") -> int:
+def _launch(arguments: list[str], config_name: str, task: "Task", show: "Callable[[Session], None]", do: "Jobs") -> int:
     from bench.config.sentences import sentence
     from bench.sweep.job import JobFailed, Session, Stopped, start
     from bench.sweep.summary import show_former, show_gone
 
     session = start(Session())
     try:
-        jobs(arguments, config_name, task, session)
+        do(arguments, config_name, task, session)
     except Stopped as stopped:
         left = session.total - stopped.args[0]
         print(f"sweep.fail_fast=true: a run failed, and {left} jobs were not started.", file=sys.stderr)
@@ -98,9 +107,12 @@ def _summary(session: "Session") -> None:
         show_unfinished(session.endings)
 
 
-def jobs(arguments: list[str], config_name: str, task: "Task", session: "Session") -> None:
+def jobs(
+    arguments: list[str], config_name: str, task: "Task", session: "Session", asked_for: list[str] | None = None
+) -> None:
     """Do `task` for every job that the arguments ask of the file `conf/<config_name>.yaml`; how they ended is in
-    `session`. What is wrong with the arguments, or with a single run, is raised."""
+    `session`. What is wrong with the arguments, or with a single run, is raised. `asked_for` has what stands behind
+    `python -m bench` in the command that repeats this, where that is not the arguments."""
     import hydra
     from hydra._internal.utils import get_args_parser
 
@@ -134,7 +146,8 @@ def jobs(arguments: list[str], config_name: str, task: "Task", session: "Session
     settings = {k: v for k, v in settings.items() if k in inspect.signature(hydra.main).parameters}
     settings |= {"config_path": str(CONF), "config_name": config_name, **plugins.VERSION_BASE}
     command = hydra.main(**settings)(task)
-    with _quiet(arguments), plan.kept(arguments, session, written=config_name == "config"):
+    told = arguments if asked_for is None else asked_for
+    with _quiet(told), plan.kept(["bench", *told], session, written=config_name == "config"):
         try:
             with checked(), patch.object(sys.modules["hydra.main"], "get_args_parser", lambda: flags):
                 command()

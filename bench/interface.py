@@ -3,22 +3,24 @@
 The harness asks before it trains, and the conformance kit before it looks closer.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from torch import Size, Tensor
 
-from estimators import Estimate, Estimator, Latent
+from estimators import Estimate, Estimator, Latent, Range
 
 RETURN = "end it with return Estimate(loss, cost)"
 TAGS = {
     "latents": "latents = (Bernoulli,), the families that it can differentiate",
     "unbiased": "unbiased = True or unbiased = False",
     "evaluations": 'evaluations = "k / 0", cost evaluations forward / backward',
+    "tunable": 'tunable = {"k": Range(2, 8)}, or nothing',
 }
 
 
 def undeclared(estimator: type[Estimator] | Estimator) -> str | None:
-    """Which of the tags it lacks that have no default, or has as something else. A class may leave `unbiased` to its
+    """Which of these tags it lacks, or has as something else. A class may leave `unbiased` to its
     instances: hand in one of these."""
     for tag, line in TAGS.items():
         if declared(estimator, tag) is None:
@@ -64,6 +66,8 @@ def declared(estimator: type[Estimator] | Estimator, tag: str, otherwise: Any = 
     value = getattr(estimator, tag, None)
     if tag == "latents":
         right = isinstance(value, tuple) and bool(value) and all(_is_latent(family) for family in value)
+    elif tag == "tunable":
+        right = isinstance(value, Mapping) and all(isinstance(each, Range) for each in value.values())
     else:
         right = isinstance(value, bool) if tag == "unbiased" else isinstance(value, str) and bool(value)
     return value if right else otherwise

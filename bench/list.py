@@ -11,20 +11,22 @@ from omegaconf import MISSING
 from bench.config import parts, plugins
 from bench.config.kinds import KINDS
 from bench.config.nodes import node
+from bench.config.preset import set_by_preset
 from bench.config.sources import presets
 from bench.errors import BadInput
 from bench.files import CONF
 from bench.interface import declared
 from bench.terminal import Parser, cell, to_its_end
-from estimators import FAMILIES, Estimator
+from estimators import FAMILIES, Estimator, Range
 
-COLUMNS = ("name", "families", "unbiased", "bound", "F / B", "learns", "state", "paper", "source")
+COLUMNS = ("name", "families", "unbiased", "bound", "F / B", "learns", "state", "tunable", "paper", "source")
 PART_COLUMNS = ("name", "arguments", "what it is", "source")
 LEGEND = (
     f"families: {', '.join(f'{f[0].upper()} {f}' for f in FAMILIES)}. "
     "unbiased: for the gradient of the bound, which is the elbo, or the K-sample bound iwae. "
     "F / B: cost evaluations per example and gradient, forward / backward to z, in the hyper-parameters, D coordinates "
-    "and C categories (0 for gaussian). learns: has parameters of its own. state: has state that moves."
+    "and C categories (0 for gaussian). learns: has parameters of its own. state: has state that moves. "
+    "tunable: what bench.tune varies besides the learning rate, on a log scale but where it says linear."
 )
 
 
@@ -112,7 +114,14 @@ def _row(name: str, cls: type[Estimator], source: str) -> tuple[str, ...]:
     families = " ".join(f[0].upper() if latent in latents else "." for f, latent in FAMILIES.items())
     state = cls.update is not Estimator.update
     flags = (_yes(unbiased), cls.objective, declared(cls, "evaluations", "?"), _yes(learns), _yes(state))
-    return name, families, *flags, cls.paper, source.removeprefix("estimators/")
+    found = {k: r for k, r in declared(cls, "tunable", {}).items() if k not in set_by_preset(name)}
+    ranges = ", ".join(map(_range, found.items()))
+    return name, families, *flags, ranges or "-", cls.paper, source.removeprefix("estimators/")
+
+
+def _range(entry: tuple[str, Range]) -> str:
+    name, (low, high, log) = entry
+    return f"{name} {low:g} to {high:g}{'' if log else ' (linear)'}"
 
 
 def _yes(flag: bool | None) -> str:

@@ -1,6 +1,6 @@
 """Gradient estimators for expectations over latent variables, and the latent families they differentiate."""
 
-from estimators.base import Cost, Estimate, Estimator, as_loss
+from estimators.base import Cost, Estimate, Estimator, Range, as_loss
 from estimators.latents import (
     FAMILIES,
     VQ,
@@ -27,6 +27,7 @@ __all__ = [
     "Gaussian",
     "Latent",
     "OneHot",
+    "Range",
     "Sequence",
     "as_loss",
 ]

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from estimators.base import Cost, Estimate, Estimator, as_loss
+from estimators.base import Cost, Estimate, Estimator, Range, as_loss
 from estimators.latents import Bernoulli
 
 
@@ -33,6 +33,7 @@ class Arms(Estimator[Bernoulli]):
     unbiased = True
     evaluations = "k / 0"
     paper = "Dimitriev & Zhou 2021"
+    tunable = {"k": Range(2, 8)}
 
     def __init__(self, k: int = 4):
         super().__init__()

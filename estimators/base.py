@@ -10,6 +10,8 @@ that a test can hand in a `q` whose noise is enumerated and prove a mean exactly
 
 import re
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, Protocol
 
 from torch import Tensor, nn
@@ -53,6 +55,26 @@ class Estimate(NamedTuple):
     layers: "tuple[Estimate, ...]" = ()
 
 
+class Range(NamedTuple):
+    """Where a hyper-parameter is looked for, both ends included.
+
+    Attributes:
+        low: the lower end; above 0 where `log`.
+        high: the upper end.
+        log: whether equal ratios count as equally far apart, and not equal differences.
+    """
+
+    low: float
+    high: float
+    log: bool = True
+
+    def at(self, share: float) -> float:
+        """The value at this share of the way, 0 to 1, from the lower end to the upper one."""
+        if self.log:
+            return float(self.low ** (1 - share) * self.high**share)
+        return float((1 - share) * self.low + share * self.high)
+
+
 class Estimator(nn.Module, ABC, Generic[Q]):
     """Turns a latent distribution `q`, a cost and the data `x [B, X]` into a loss whose gradient is the estimate.
 
@@ -74,6 +96,8 @@ class Estimator(nn.Module, ABC, Generic[Q]):
     * `learns_codes`: its gradient reaches the codebook of VQ through q, not through the decoder's input alone.
     * `noiseless`: the same estimate at every call; one draw says everything.
     * `noiseless_cost`: divides a difference of costs by a small step, which noise in the cost would not leave small.
+    * `tunable`: hyper-parameters that move the gradient's bias or noise and have no right value, each with the range in
+      which `bench.tune` looks. One that says what is optimised, as the k of a K-sample bound, is none.
     """
 
     name: ClassVar[str]
@@ -89,6 +113,7 @@ class Estimator(nn.Module, ABC, Generic[Q]):
     noiseless: ClassVar[bool] = False
     noiseless_cost: ClassVar[bool] = False
     learns_codes: ClassVar[bool] = False
+    tunable: ClassVar[Mapping[str, Range]] = MappingProxyType({})
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from estimators.base import Cost, Estimate, Estimator
+from estimators.base import Cost, Estimate, Estimator, Range
 from estimators.disarm_iw import stopped
 from estimators.latents import VQ, Categorical, OneHot
 
@@ -46,6 +46,7 @@ class Carms(Estimator[OneHot]):
     unbiased = True
     evaluations = "k / 0"
     paper = "Dimitriev & Zhou 2021"
+    tunable = {"k": Range(2, 8)}
 
     def __init__(self, k: int = 4, copula: str = "dirichlet"):
         super().__init__()

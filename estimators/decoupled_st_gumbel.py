@@ -6,7 +6,7 @@
 
 from torch import Tensor
 
-from estimators.base import Cost, Estimate, Estimator
+from estimators.base import Cost, Estimate, Estimator, Range
 from estimators.latents import VQ, Categorical, OneHot
 
 
@@ -31,6 +31,7 @@ class DecoupledSTGumbel(Estimator[OneHot]):
     unbiased = False
     evaluations = "k / k"
     paper = "Shah, Yan, Mozer & Liu 2024"
+    tunable = {"temperature": Range(0.5, 8.0)}
 
     def __init__(self, k: int = 1, forward_temperature: float = 1.0, temperature: float = 2.0):
         super().__init__()

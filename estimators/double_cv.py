@@ -7,7 +7,7 @@
 import torch
 from torch import Tensor, nn
 
-from estimators.base import Cost, Estimate, Estimator, as_loss
+from estimators.base import Cost, Estimate, Estimator, Range, as_loss
 from estimators.latents import Bernoulli
 
 
@@ -36,6 +36,7 @@ class DoubleCV(Estimator[Bernoulli]):
     unbiased = True
     evaluations = "k / k"
     paper = "Titsias & Shi 2022"
+    tunable = {"k": Range(2, 8), "scale": Range(0.0, 1.0, log=False)}
 
     def __init__(self, k: int = 2, scale: float = 0.0, learn: bool = True):
         super().__init__()

@@ -7,7 +7,7 @@
 import torch
 from torch import Tensor
 
-from estimators.base import Cost, Estimate, Estimator
+from estimators.base import Cost, Estimate, Estimator, Range
 from estimators.latents import Categorical
 
 
@@ -32,6 +32,7 @@ class GappedST(Estimator[Categorical]):
     unbiased = False
     evaluations = "k / k"
     paper = "Fan, Chi, Rudnicky & Ramadge 2022"
+    tunable = {"temperature": Range(0.25, 4.0)}
 
     def __init__(self, k: int = 1, temperature: float = 1.0, gap: float = 1.0):
         super().__init__()

@@ -13,7 +13,7 @@
 import torch
 from torch import Tensor
 
-from estimators.base import Cost, Estimate, Estimator
+from estimators.base import Cost, Estimate, Estimator, Range
 from estimators.latents import VQ, Bernoulli, Categorical, Gaussian, Latent, Sequence
 
 SCALES = ("none", "std", "mean")
@@ -51,6 +51,7 @@ class GroupRelative(Estimator):
     unbiased = False
     evaluations = "k / 0"
     paper = "Shao et al. 2024; Liu et al. 2025; Tajwar et al. 2026"
+    tunable = {"k": Range(2, 8)}
 
     def __init__(self, k: int = 4, scale: str = "none", eps: float = 0.0):
         super().__init__()

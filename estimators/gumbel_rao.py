@@ -6,7 +6,7 @@
 
 from torch import Tensor
 
-from estimators.base import Cost, Estimate, Estimator
+from estimators.base import Cost, Estimate, Estimator, Range
 from estimators.latents import VQ, Bernoulli, Categorical, Discrete
 
 
@@ -30,6 +30,7 @@ class GumbelRao(Estimator[Discrete]):
     unbiased = False
     evaluations = "k / k"
     paper = "Paulus, Maddison & Krause 2021"
+    tunable = {"temperature": Range(0.1, 2.0)}
 
     def __init__(self, k: int = 1, temperature: float = 1.0, draws: int = 10):
         super().__init__()

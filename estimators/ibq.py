@@ -6,7 +6,7 @@
 
 from torch import Tensor
 
-from estimators.base import Cost, Estimate, Estimator
+from estimators.base import Cost, Estimate, Estimator, Range
 from estimators.latents import VQ
 from estimators.latents.vq import closeness
 
@@ -36,6 +36,7 @@ class IBQ(Estimator[VQ]):
     paper = "Shi et al. 2024"
     kl = "analytic"
     deterministic = True
+    tunable = {"temperature": Range(0.25, 4.0)}
 
     def __init__(self, k: int = 1, temperature: float = 1.0):
         super().__init__()

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from estimators.base import Cost, Estimate, Estimator
+from estimators.base import Cost, Estimate, Estimator, Range
 from estimators.latents import Categorical
 from estimators.latents.base import ruled_out
 
@@ -41,6 +41,7 @@ class IGR(Estimator[Categorical]):
     unbiased = False
     evaluations = "k / k"
     paper = "Potapczynski, Loaiza-Ganem & Cunningham 2020"
+    tunable = {"temperature": Range(0.1, 2.0), "scale": Range(0.3, 3.0)}
 
     def __init__(self, k: int = 1, temperature: float = 1.0, scale: float = 1.0, delta: float = 1.0):
         super().__init__()

@@ -6,7 +6,7 @@
 import torch
 from torch import Tensor
 
-from estimators.base import Cost, Estimate, Estimator
+from estimators.base import Cost, Estimate, Estimator, Range
 from estimators.latents import VQ, Categorical, OneHot
 
 RIDGE = 1e-14  # of the diagonal; see `solved`
@@ -40,6 +40,7 @@ class MVE(Estimator[OneHot]):
     unbiased = False
     evaluations = "k / k"
     paper = "Hooper & Shekhovtsov 2026"
+    tunable = {"temperature": Range(0.1, 10.0)}
 
     def __init__(self, k: int = 1, temperature: float = 1.0):
         super().__init__()

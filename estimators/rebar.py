@@ -9,7 +9,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from estimators.base import Cost, Estimate, Estimator, as_loss
+from estimators.base import Cost, Estimate, Estimator, Range, as_loss
 from estimators.latents import VQ, Bernoulli, Categorical, Discrete
 
 RELAXATIONS = ("muprop", "concrete")
@@ -46,6 +46,7 @@ class Rebar(Estimator[Discrete]):
     unbiased = True
     evaluations = "3k / 2k"
     paper = "Tucker et al. 2017"
+    tunable = {"temperature": Range(0.1, 2.0), "scale": Range(0.0, 1.5, log=False)}
 
     def __init__(
         self,

@@ -7,7 +7,7 @@
 import torch
 from torch import Tensor
 
-from estimators.base import Cost, Estimate, Estimator
+from estimators.base import Cost, Estimate, Estimator, Range
 from estimators.latents import VQ, Bernoulli, Categorical, Discrete
 
 # J(p) below is the Jacobian of softmax where it takes the value p: diag(p) - p p'; p (1 - p) of a sigmoid.
@@ -32,6 +32,7 @@ class Reinmax(Estimator[Discrete]):
     unbiased = False
     evaluations = "k / k"
     paper = "Liu et al. 2023"
+    tunable = {"temperature": Range(0.5, 2.0)}
 
     def __init__(self, k: int = 1, temperature: float = 1.0):
         super().__init__()

@@ -6,7 +6,7 @@
 
 from torch import Tensor
 
-from estimators.base import Cost, Estimate, Estimator
+from estimators.base import Cost, Estimate, Estimator, Range
 from estimators.latents import Categorical, OneHot
 from estimators.reinmax import tangent
 
@@ -33,6 +33,7 @@ class ReinmaxRao(Estimator[Categorical]):
     unbiased = False
     evaluations = "k / k"
     paper = "Wang & Bui 2026"
+    tunable = {"temperature": Range(0.5, 2.0)}
 
     def __init__(self, k: int = 1, temperature: float = 1.0, draws: int = 10):
         super().__init__()
@@ -72,6 +73,7 @@ class ReinmaxCV(Estimator[Categorical]):
     unbiased = False
     evaluations = "k / k"
     paper = "Wang & Bui 2026"
+    tunable = {"temperature": Range(0.5, 2.0), "scale": Range(0.0, 1.0, log=False)}
 
     def __init__(self, k: int = 1, temperature: float = 1.0, draws: int = 10, scale: float = 0.5):
         super().__init__()

@@ -9,7 +9,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from estimators.base import Cost, Estimate, Estimator, as_loss
+from estimators.base import Cost, Estimate, Estimator, Range, as_loss
 from estimators.latents import Bernoulli, Categorical, Discrete
 from estimators.latents.base import ruled_out
 from estimators.surrogates import Surrogate
@@ -46,6 +46,7 @@ class Relax(Estimator[Discrete]):
     unbiased = True
     evaluations = "3k if relaxed else k / 2k if relaxed else 0"
     paper = "Grathwohl et al. 2018"
+    tunable = {"temperature": Range(0.1, 2.0), "scale": Range(0.0, 1.5, log=False)}
 
     def __init__(
         self, k: int = 1, relaxed: bool = True, scale: float = 1.0, temperature: float = 0.5, hidden: int = 100

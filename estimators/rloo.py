@@ -7,7 +7,7 @@
 
 from torch import Tensor
 
-from estimators.base import Cost, Estimate, Estimator
+from estimators.base import Cost, Estimate, Estimator, Range
 from estimators.latents import VQ, Bernoulli, Categorical, Gaussian, Latent, Sequence
 
 
@@ -26,6 +26,7 @@ class RLOO(Estimator):
     unbiased = True
     evaluations = "k / 0"
     paper = "Kool, van Hoof & Welling 2019"
+    tunable = {"k": Range(2, 8)}
 
     def __init__(self, k: int = 4):
         super().__init__()

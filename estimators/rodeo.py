@@ -7,7 +7,7 @@
 import torch
 from torch import Tensor, nn
 
-from estimators.base import Cost, Estimate, Estimator, as_loss
+from estimators.base import Cost, Estimate, Estimator, Range, as_loss
 from estimators.latents import Bernoulli
 
 
@@ -38,6 +38,7 @@ class Rodeo(Estimator[Bernoulli]):
     unbiased = True
     evaluations = "k / k"
     paper = "Shi et al. 2022"
+    tunable = {"k": Range(2, 8)}
 
     def __init__(self, k: int = 2, hidden: int = 100):
         super().__init__()

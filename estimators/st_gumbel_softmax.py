@@ -5,7 +5,7 @@
 
 from torch import Tensor
 
-from estimators.base import Cost, Estimate, Estimator
+from estimators.base import Cost, Estimate, Estimator, Range
 from estimators.latents import VQ, Bernoulli, Categorical, Discrete
 from estimators.schedules import ExponentialAnnealing
 
@@ -31,6 +31,7 @@ class STGumbelSoftmax(Estimator[Discrete]):
     unbiased = False
     evaluations = "k / k"
     paper = "Jang, Gu & Poole 2017"
+    tunable = {"temperature": Range(0.1, 2.0)}
 
     def __init__(
         self, k: int = 1, temperature: float = 1.0, rate: float = 0.0, minimum: float = 0.5, interval: int = 1000

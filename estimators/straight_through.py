@@ -9,7 +9,7 @@
 
 from torch import Tensor
 
-from estimators.base import Cost, Estimate, Estimator
+from estimators.base import Cost, Estimate, Estimator, Range
 from estimators.latents import VQ, Bernoulli, Categorical, Discrete, Latent
 from estimators.schedules import ExponentialAnnealing
 
@@ -42,6 +42,7 @@ class StraightThrough(Estimator[Discrete]):
     unbiased = False
     evaluations = "k / k"
     paper = "Bengio, Leonard & Courville 2013"
+    tunable = {"temperature": Range(0.5, 2.0)}
 
     def __init__(
         self,

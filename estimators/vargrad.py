@@ -6,7 +6,7 @@
 
 from torch import Tensor
 
-from estimators.base import Cost, Estimate, Estimator
+from estimators.base import Cost, Estimate, Estimator, Range
 from estimators.latents import VQ, Bernoulli, Categorical, Gaussian, Latent, Sequence
 
 
@@ -30,6 +30,7 @@ class VarGrad(Estimator):
     unbiased = True
     evaluations = "k / 0"
     paper = "Richter et al. 2020"
+    tunable = {"k": Range(2, 8)}
 
     def __init__(self, k: int = 4):
         super().__init__()

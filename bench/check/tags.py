@@ -40,7 +40,27 @@ def tags(subject: Subject) -> Verdict:
         demand(name in entries, f'argument {name} is not under "Args:" in the docstring')
     for name in entries:
         demand(name in subject.arguments(), f'"Args:" documents {name}, which is not an argument')
+    fault = untunable(subject)
+    demand(fault is None, fault or "")
     return ok(f"{len(entries)} arguments")
+
+
+def untunable(subject: Subject) -> str | None:
+    """What is wrong with a range of the tag tunable: `bench.tune` builds the estimator anywhere in it."""
+    for name, (low, high, log) in subject.cls.tunable.items():
+        default = subject.arguments().get(name)
+        if name not in subject.arguments():
+            return f"tunable names {name}, which is not an argument"
+        if isinstance(default, bool) or not isinstance(default, int | float):
+            return f"tunable has a range of {name}, which is no number"
+        if not low < high or (log and low <= 0):
+            return f"the range of {name} in tunable is {low:g} to {high:g}: it needs low < high, and low > 0 where log"
+        for end in (low, high):
+            try:
+                subject.make(**{name: type(default)(end)})
+            except ValueError as error:
+                return f"it refuses {name}={end:g}, an end of its range in tunable: {error}"
+    return None
 
 
 def _unfinished(subject: Subject) -> str | None:

@@ -8,12 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from bench.config.rules import PROBE, RULES, Rule
+from bench.config.rules import PROBE, RULES, TUNE, Rule
 from bench.files import CONF
 
 FIRST = (  # whose values are the defaults
     *("problem/vae", "problem/gaussian_quadratic", "problem/bernoulli_bits"),
     *("latent/bernoulli", "latent/vq", "model/mlp", "data/digits", "data/file", "objective/elbo"),
+    "tune/quasi_random",
 )
 GLOBAL = "# @package _global_"  # at the head of a file whose keys are dotted from the top
 LINE = re.compile(r"^(?P<indent> *)(?P<key>\w+):(?: (?P<value>(?:[^#\"]|\"[^\"]*\")*?))?(?:\s*# (?P<comment>.*))?$")
@@ -55,7 +56,7 @@ def keys() -> dict[str, Key]:
     """What is known of the keys in all of `conf/`."""
     found: dict[str, Key] = {}
     groups = sorted({Path(name).parent.name for name in FIRST})
-    files = [CONF / "config.yaml", CONF / "probe.yaml", *(CONF / f"{name}.yaml" for name in FIRST)]
+    files = [CONF / "config.yaml", CONF / "probe.yaml", CONF / "tune.yaml", *(CONF / f"{name}.yaml" for name in FIRST)]
     files += [file for group in groups for file in sorted((CONF / group).glob("*.yaml"))]
     for file in files:
         top = file.parent == CONF or file.read_text().startswith(GLOBAL)
@@ -68,7 +69,7 @@ def keys() -> dict[str, Key]:
 
 def markdown() -> str:
     """The page."""
-    found, rules = keys(), {**RULES, **PROBE}
+    found, rules = keys(), {**RULES, **PROBE, **TUNE}
     groups: dict[str, list[str]] = {}
     for name, rule in rules.items():
         if name != "option":

@@ -190,3 +190,11 @@ PROBE: dict[str, Rule] = {  # of `python -m bench.probe` alone
     "probe.tuning_steps": _whole(0, STEPS),
     "probe.batch_sizes": _whole(1, MANY, many=True),
 }
+
+TUNE: dict[str, Rule] = {  # of `python -m bench.tune` alone
+    **dict.fromkeys(("budget", "tune.fresh"), _whole(1, FEW)),
+    "tune.lr": POSITIVE._replace(many=True, expected="two numbers above 0, the lower one first"),
+    "tune.split": _one_of("validation", "train"),
+    "tune.halving": FRACTIONS,
+    **{f"tune.points.{key}": FRACTIONS._replace(optional=key != "lr") for key in ("lr", "temperature", "k", "scale")},
+}

@@ -41,7 +41,7 @@ class Data:
     @property
     def splits(self) -> dict[str, Tensor]:
         """The splits that there are, by name."""
-        splits = {"train": self.train, "valid": self.valid, "test": self.test}
+        splits = {"train": self.train, "validation": self.valid, "test": self.test}
         return {name: x for name, x in splits.items() if x is not None}
 
     def fixed(self, split: str, n: int | None, seed: int) -> Tensor:

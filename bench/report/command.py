@@ -22,6 +22,7 @@ from bench.report.figures.style import Looks, looks, write_files
 from bench.report.options import arguments, command_line
 from bench.report.page.html import page
 from bench.report.show import show_comparison, show_endings
+from bench.tables import tuning
 from bench.tables.columns import OF_REPORT
 from bench.tables.sentence import in_one_sentence
 from bench.tables.store import SchemaError
@@ -113,7 +114,9 @@ def _tables(collection: Collection, compared: "pd.DataFrame", paired: "pd.DataFr
     """The tables of the report."""
     added = {"comparison": compared, "pairs": paired, "ranks": ranks(collection)}
     tables = collection.tables | {"runs": widened(collection.tables["runs"])}
-    return tables | {name: to_arrow(added[name], columns) for name, columns in OF_REPORT.items()}
+    tables |= {name: to_arrow(added[name], columns) for name, columns in OF_REPORT.items()}
+    tried = tuning.table(dict(row) for _, row in collection.tuning.iterrows())
+    return tables | ({"tuning": tried} if tried.num_rows else {})
 
 
 def _draw(asked: list[str], collection: Collection, style: Looks, part: str, to: Path) -> dict[str, bytes]:
@@ -150,7 +153,8 @@ def _of_families(collection: Collection, families: list[str] | None) -> Collecti
         raise SchemaError(f"No run has latent family {unknown[0]!r}; there are {', '.join(present)}.")
     units = collection.units[collection.units.family.isin(families)].reset_index(drop=True)
     runs = [row["run"] for row in collection.tables["runs"].to_pylist() if row["family"] in families]
-    return collection._replace(tables={n: _among(t, runs) for n, t in collection.tables.items()}, units=units)
+    tables = {n: _among(t, runs) for n, t in collection.tables.items()}
+    return collection._replace(tables=tables, units=units, tuning=collection.tuning[collection.tuning.run.isin(runs)])
 
 
 def _among(table: pa.Table, runs: list[str]) -> pa.Table:

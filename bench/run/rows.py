@@ -49,8 +49,7 @@ def due(experiment: Experiment, step: int) -> list[Due]:
 def add_objective(experiment: Experiment, step: int) -> None:
     """Add the rows of tables `objective` and `choices` for each split, at the model's present parameters."""
     about: ObjectiveRow = {"seed": experiment.config["seed"], "step": step, "seconds": experiment.clock.seconds}
-    splits = [split for split in ("train", "test") if split in experiment.data.splits]
-    for split in splits:
+    for split in experiment.data.splits:
         experiment.rows["objective"].append(about | {"split": split} | evaluated(experiment, split))
         of_split: ChoiceRow = {"seed": experiment.config["seed"], "step": step, "split": split}
         experiment.rows["choices"] += [

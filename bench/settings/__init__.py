@@ -5,6 +5,7 @@ with some values of another key alone, as a codebook does with `latent.family=vq
 """
 
 from bench.settings.groups import EstimatorGroup, LatentGroup, ModelGroup, ProbeGroup, Seeds, TrainGroup
+from bench.settings.tuning import Tuning
 from bench.settings.whole import Config, Described, Measurement
 
 __all__ = [
@@ -17,4 +18,5 @@ __all__ = [
     "ProbeGroup",
     "Seeds",
     "TrainGroup",
+    "Tuning",
 ]

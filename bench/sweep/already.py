@@ -7,7 +7,7 @@ from hydra.types import HydraContext
 
 from bench.errors import BadInput
 from bench.run.ending import Ending, earlier
-from bench.sweep.job import Session, changed
+from bench.sweep.job import Endings, Session, changed
 from bench.sweep.mirrors import Mirror
 
 
@@ -35,5 +35,5 @@ def endings(session: Session, context: HydraContext, overrides: Sequence[str]) -
 def returned(overrides: Sequence[str], endings: list[Ending]) -> JobReturn:
     """What Hydra is given of a job that ended like that."""
     ended = JobReturn(overrides=overrides, status=JobStatus.COMPLETED)
-    ended.return_value = endings
+    ended.return_value = Endings(endings)
     return ended

@@ -1,5 +1,6 @@
 """One job of Hydra: from a composed configuration to the endings of its runs."""
 
+import math
 import os
 import sys
 import time
@@ -13,6 +14,7 @@ from bench.run.ending import Ending, line
 from bench.run.failures import explain
 from bench.settings import Described
 from bench.settings.groups import SweepGroup
+from bench.tables.result import result_of
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -60,6 +62,18 @@ class Session:
         """Print the line of one ending; `number` is that of the job in its sweep."""
         of = f"/{self.total}" if self.total else ""
         print(line(ending.label if number is None else f"{number}{of} {ending.label}".rstrip(), ending), flush=True)
+
+
+class Endings(list[Ending]):
+    """The endings of a job. A sweeper that maximises what a job returns, as Optuna's does, takes them for a number."""
+
+    def __float__(self) -> float:
+        """The bound of the first run on the validation split, at the last step (nats); minus infinity without one."""
+        directory = self[0].directory if self else None
+        if directory is None or self[0].status != "done":
+            return -math.inf
+        bound = result_of(directory, "validation").bound
+        return bound if math.isfinite(bound) else -math.inf
 
 
 class JobFailed(BadInput):
@@ -130,7 +144,7 @@ class Job:
         self.name = changed(settings.overrides.task) if self.many else []
         self.elsewhere = _session is None or _session.process != os.getpid()
         self.session = Session() if _session is None or self.elsewhere else _session
-        self.endings: list[Ending] = []
+        self.endings = Endings()
 
     def composed(self) -> dict[str, Any]:
         """The configuration as plain values, with the option of its estimator."""

@@ -52,11 +52,11 @@ PATTERN = "sweep_*.json"
 
 
 @contextmanager
-def kept(arguments: list[str], session: "Session", *, written: bool) -> Iterator[None]:
+def kept(words: list[str], session: "Session", *, written: bool) -> Iterator[None]:
     """Plan every sweep that Hydra's sweepers start inside: each job is composed before the first one starts.
 
     Args:
-        arguments: of the command.
+        words: of the command, behind `python -m`.
         session: told how many jobs there are, batch by batch, and which runs each of them is.
         written: whether to write the plan beside the runs, which takes jobs that are runs.
     """
@@ -83,7 +83,7 @@ def kept(arguments: list[str], session: "Session", *, written: bool) -> Iterator
                 session.planned[tuple(overrides)] = planned
         for folder, jobs in folders.items() if batch else ():
             with suppress(OSError):  # each job says so itself
-                _write(folder, arguments, jobs)
+                _write(folder, words, jobs)
 
     with patch.object(Sweeper, "validate_batch_is_legal", plan), patch.object(BasicSweeper, "split_arguments", batches):
         yield
@@ -133,10 +133,19 @@ def runs_of(cfg: Any) -> tuple[list[PlannedJob], "Planned | None"]:
     return jobs, Planned(folder, runs, config["seed"], config["sweep"], targets(config), reference)
 
 
-def _write(folder: Path, arguments: list[str], jobs: list[PlannedJob]) -> None:
+def file_of(words: list[str], pattern: str = PATTERN) -> str:
+    """The name of a file that belongs to the command of these words behind `python -m`, and to no other."""
+    return pattern.replace("*", hashlib.sha256(command_of(words).encode()).hexdigest()[:8])
+
+
+def command_of(words: list[str]) -> str:
+    """The command, as a shell takes it."""
+    return shlex.join(["python", "-m", *words])
+
+
+def _write(folder: Path, words: list[str], jobs: list[PlannedJob]) -> None:
     """Write the plan beside the runs; the same command again writes the same file."""
-    command = shlex.join(["python", "-m", "bench", *arguments])
-    path = folder / f"sweep_{hashlib.sha256(command.encode()).hexdigest()[:8]}.json"
+    command, path = command_of(words), folder / file_of(words)
     plan: Plan = {"command": command, "started": datetime.now(UTC).isoformat(timespec="seconds"), "jobs": jobs}
     folder.mkdir(parents=True, exist_ok=True)
     replace(path, json.dumps({**plan, "digest": _digest(plan)}, indent=1).encode())

@@ -80,8 +80,8 @@ class Pool(Launcher):
         told = machine.told(self.at_once, self.at_once if self.slots[0] is None else self.gpu_share)
         self.environment = {**os.environ, **told}
         self.payload = packed(self.task, self.context, GlobalHydra.instance().hydra)
-        self.running: dict[Process, str | None] = {}  # and its slot
-        self.returned: list[JobReturn] = []
+        self.running: dict[Process, tuple[int, str | None]] = {}  # with the number of its job, and its slot
+        self.returned: dict[int, JobReturn] = {}  # by the number of the job
         self.worked: list[float] = []  # seconds of the jobs that were not there already
         with interruptible():
             try:
@@ -89,7 +89,7 @@ class Pool(Launcher):
             finally:
                 with uninterrupted():
                     interrupt(self.running)
-        return self.returned
+        return [self.returned[number] for number in sorted(self.returned)]  # a sweeper may go by their order
 
     def _all(self, waiting: "deque[tuple[int, Sequence[str]]]") -> None:
         fail_fast = self.config.sweep.fail_fast is True
@@ -110,7 +110,7 @@ class Pool(Launcher):
     def _next(self, number: int, overrides: Sequence[str]) -> None:
         """Start a job, unless its runs are there."""
         if endings := already.endings(self.session, self.context, overrides):
-            self._tell(overrides, endings)
+            self._tell(number, overrides, endings)
             return
         composed = self.context.config_loader.load_sweep_config(self.config, list(overrides))
         with open_dict(composed):
@@ -120,13 +120,14 @@ class Pool(Launcher):
         visible = {} if slot is None else {"CUDA_VISIBLE_DEVICES": slot}
         with uninterrupted():
             process = Process((self.payload, own), overrides, self.environment | visible, self.time_limit)
-            self.running[process] = slot
+            self.running[process] = number, slot
 
     def finish(self, process: Process) -> None:
         """Report how a job ended, and write the rows of a lost one."""
         with uninterrupted():
             reason, printed = process.end(), process.printed()
-            self.free.append(self.running.pop(process))
+            number, slot = self.running.pop(process)
+            self.free.append(slot)
         endings, seconds = process.endings, time.monotonic() - process.started
         if reason:
             lost = lost_job(self.task, self.context, self.config, process.overrides, reason, printed)
@@ -136,11 +137,11 @@ class Pool(Launcher):
             print(printed, end="", file=sys.stderr)
         if not all(ending.already for ending in endings):
             self.worked.append(seconds)
-        self._tell(process.overrides, endings)
+        self._tell(number, process.overrides, endings)
 
-    def _tell(self, overrides: Sequence[str], endings: list[Ending]) -> None:
+    def _tell(self, number: int, overrides: Sequence[str], endings: list[Ending]) -> None:
         self.session.endings += endings
-        self.returned.append(already.returned(overrides, endings))
+        self.returned[number] = already.returned(overrides, endings)
         for i, ending in enumerate(endings, 1):
             label = f"{len(self.returned)}/{self.total} {ending.label}".rstrip()
             print(line(label, ending) + (self._left() if i == len(endings) else ""), flush=True)

@@ -74,7 +74,7 @@ TABLES: dict[str, dict[str, Column]] = {
         "seed": SEED,
         "step": STEP,
         "seconds": Column(FLOAT, "training time until then, evaluating and measuring excluded (s)"),
-        "split": Column(TEXT, "train, validation or test", True),
+        "split": Column(TEXT, "train, validation or test, each where the data have it", True),
         "examples": Column(INT, "examples evaluated"),
         "elbo": Column(FLOAT, "evidence lower bound with true samples, mean over examples (nats)"),
         "elbo_se": Column(FLOAT, "its standard error over examples (nats)"),

@@ -21,6 +21,7 @@ UNFINISHED = {  # estimator -> rule of the kit, and what is said
     ),
     planted.NoUnbiased: ("tags", "the tag unbiased is not declared: write unbiased = True or unbiased = False, in the"),
     planted.NoEvaluations: ("tags", 'the tag evaluations is not declared: write evaluations = "k / 0", cost evaluat'),
+    planted.NoRange: ("tags", "the tag tunable is {'k': (2, 8)}: write tunable = {"),
     planted.ReturnsTensor: (
         "shapes",
         "forward returns a Tensor, not an Estimate: end it with return Estimate(loss, co",

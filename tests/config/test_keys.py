@@ -5,7 +5,7 @@ from omegaconf import OmegaConf
 
 from bench.config.identity import flatten
 from bench.config.keys import CONF, documented, keys, markdown
-from bench.config.rules import PROBE, RULES
+from bench.config.rules import PROBE, RULES, TUNE
 from tests.support.composed import composed
 from tests.support.packages import ROOT
 
@@ -14,7 +14,7 @@ def test_the_page_is_up_to_date():
     assert (ROOT / "docs" / "configuration.md").read_text() == markdown(), "make docs"
 
 
-@pytest.mark.parametrize("name", sorted({*RULES, *PROBE} - {"option"}))
+@pytest.mark.parametrize("name", sorted({*RULES, *PROBE, *TUNE} - {"option"}))
 def test_every_key_has_a_meaning(name):
     assert keys()[name].comment, f"say in conf/ what {name} means, beside its value"
 
@@ -28,7 +28,7 @@ def test_the_defaults_are_those_of_a_run():
 
 
 def test_every_line_that_sets_something_is_read():
-    for file in [CONF / "config.yaml", CONF / "probe.yaml", *sorted(CONF.glob("latent/*.yaml"))]:
+    for file in [CONF / "config.yaml", CONF / "probe.yaml", CONF / "tune.yaml", *sorted(CONF.glob("[lt]*/*.yaml"))]:
         found = {name for name, _ in documented(file)}
         plain = OmegaConf.to_container(OmegaConf.load(file), resolve=False)
         plain.pop("hydra", None)

@@ -117,6 +117,8 @@ def test_the_list_has_every_option(capsys):
     names = [line.split(" | ")[0].removeprefix("| ") for line in lines[2:]]
     assert sorted(names) == sorted([*plugins.registry(), *plugins.presets()])
     assert any(line.startswith("| nvil | G B C V S | no |") for line in lines)  # the preset's own tag
+    assert any("| rebar |" in line and "temperature 0.1 to 2, scale 0 to 1.5 (linear)" in line for line in lines)
+    assert any("| zgr |" in line and "| no | - |" in line for line in lines)  # the preset is its temperature
     assert len({line.replace("\\|", "").count("|") for line in lines}) == 1
     assert listing.main([]) == 0
     assert "st_gumbel_softmax" in capsys.readouterr().out

@@ -5,8 +5,8 @@ from typing import Any, get_type_hints, is_typeddict
 import pytest
 
 from bench.config.prepare import prepare
-from bench.config.rules import PROBE, RULES, Rule
-from bench.settings import Config, ProbeGroup
+from bench.config.rules import PROBE, RULES, TUNE, Rule
+from bench.settings import Config, ProbeGroup, Tuning
 from tests.support.composed import resolved
 
 DECIDED = (
@@ -52,6 +52,7 @@ def condition(prefix: str) -> tuple[str, ...] | None:
 def test_the_types_have_the_keys_of_the_rules_and_their_kinds():
     assert leaves(Config) == hints(RULES)
     assert leaves(ProbeGroup, "probe.") == hints(PROBE)
+    assert leaves(Tuning) == hints(TUNE)
 
 
 @pytest.mark.parametrize("prefix", [prefix for prefix in group_types(Config) if prefix])

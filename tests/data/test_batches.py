@@ -144,7 +144,7 @@ def test_fixed_draws():
     assert torch.equal(x, data.fixed("test", 200, seed=0))
     assert torch.equal(x.double(), digits("dynamic", dtype=torch.float64).fixed("test", 200, seed=0))
     assert not torch.equal(x, data.fixed("test", 200, seed=1))
-    assert not torch.equal(data.fixed("train", 100, 0), data.fixed("valid", 100, 0))
+    assert not torch.equal(data.fixed("train", 100, 0), data.fixed("validation", 100, 0))
 
 
 @pytest.mark.gpu

@@ -22,7 +22,7 @@ def test_digits_are_split_by_one_fixed_permutation():
     data = digits("none")
     assert {name: tuple(x.shape) for name, x in data.splits.items()} == {
         "train": (1400, 64),
-        "valid": (100, 64),
+        "validation": (100, 64),
         "test": (297, 64),
     }
     assert data.shape == (1, 8, 8)
@@ -49,8 +49,8 @@ def test_no_validation_images_is_said_so():
     data = digits("none", 1500)
     assert data.valid is None
     assert list(data.splits) == ["train", "test"]
-    with pytest.raises(ValueError, match=r"digits has no 'valid' images here; its splits are train, test\."):
-        data.fixed("valid", 10, seed=0)
+    with pytest.raises(ValueError, match=r"digits has no 'validation' images here; its splits are train, test\."):
+        data.fixed("validation", 10, seed=0)
 
 
 @pytest.mark.parametrize("train_size", [0, -1, 1501])

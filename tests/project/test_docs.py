@@ -77,7 +77,7 @@ def _own_images(folder: Path) -> None:
 
 def small(arguments: list[str], *more: str) -> list[str]:
     """The arguments with the sizes of `SMALL`; a data set that would need files gives way to the built-in one."""
-    dropped, added = ("data=", "data.train_size=", "train.steps=", "probe.checkpoint="), [*SMALL, *more]
+    dropped, added = ("data=", "data.train_size=", "train.steps=", "probe.checkpoint=", "budget="), [*SMALL, *more]
     if toy(arguments) or "data=file" in arguments:
         added = [word for word in added if not word.startswith("data")]
     if "data=file" in arguments or drawn(arguments):
@@ -137,19 +137,15 @@ def perform(command: str, ran: list) -> int:
         case "probe":
             given = any(word.startswith("probe.estimators=") for word in arguments)
             return cli.main(["probe", *small(arguments, *(PROBED[1:] if given else PROBED))])
+        case "tune":
+            return cli.main(["tune", *small(arguments, "budget=2", "tune.fresh=1", "train.warmup=0")])
         case "check":
             return cli.main(["check", *arguments, "--quick", "--family", "bernoulli"])
         case "speed":
             speed_arguments(arguments)  # a wrong one exits; what is measured is tests of its own
             return 0
-        case "diff":
-            diff_arguments(arguments)
-            return 0
-        case "published":
-            published_arguments(arguments)
-            return 0
-        case "export":
-            export_arguments(arguments)
+        case "diff" | "export" | "published":
+            {"diff": diff_arguments, "export": export_arguments, "published": published_arguments}[name](arguments)
             return 0
         case "gpu":
             gpu_arguments([*arguments, "--device", "cpu"])  # the same, as on a machine that has a GPU

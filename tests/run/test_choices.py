@@ -20,6 +20,7 @@ from tests.support.stages import residual
 RESIDUAL = ("latent=vq_small", "latent.stages=3", "model.hidden=[]", "measure.draws=2", "measure.batches=1")
 EXPERTS = ("latent=categorical", "latent.dim=1", "latent.categories=4", "model.hidden=[8]", "model.decoder=experts",
            "model.task=structured", "objective.beta=0", "estimator=dense_mixer", "measure.reference=exact")  # fmt: skip
+SPLITS = ("train", "validation", "test")
 
 
 @pytest.fixture(scope="module")
@@ -38,12 +39,12 @@ def test_every_stage_and_every_expert_has_a_row_of_each_split_and_step(runs):
     ):
         found = store.read(runs / name)["choices"].to_pylist()
         keys = [(row["step"], row["split"], row["part"]) for row in found]
-        assert keys == [(step, split, part) for step in (0, 12) for split in ("train", "test") for part in parts]
+        assert keys == [(step, split, part) for step in (0, 12) for split in SPLITS for part in parts]
     rows = store.read(runs / "residual")["choices"].to_pylist()
     assert all(1 <= row["perplexity"] <= 4 and 0 < row["usage"] <= 1 and row["load"] is None for row in rows)
     experts = store.read(runs / "experts")["choices"].to_pylist()
     for column in ("load", "probability"):
-        assert sum(row[column] for row in experts) == pytest.approx(4)  # one for each step and split
+        assert sum(row[column] for row in experts) == pytest.approx(2 * len(SPLITS))  # one for each step and split
     measured = {row["part"]: row for row in store.read(runs / "experts")["gradient"].to_pylist()}
     assert measured["encoder"]["reference"] == "exact"
     assert -1 <= measured["encoder"]["cosine"] <= 1

@@ -130,7 +130,7 @@ def test_a_time_limit_ends_a_run_between_steps_and_a_larger_one_continues_it(lim
     run(chosen(*TINY), tmp_path / "a")
 
     def one_a_step(self):  # and half a one more once the last evaluation is done
-        ended = len(self.training.experiments[0].rows["objective"]) == 6
+        ended = len(self.training.experiments[0].rows["objective"]) == 9
         return self.training.trainer.step_count + 0.5 * ended
 
     monkeypatch.setattr(Guard, "seconds", one_a_step)

@@ -60,7 +60,7 @@ def test_tables_say_what_was_asked(tmp_path):
     assert {r["step"] for r in gradient} == {0, 12}
     assert {r["reference"] for r in gradient} == {"exact"}
     assert {"latent", "encoder", "decoder", "encoder.net.0", "decoder.net.4"} <= {r["part"] for r in gradient}
-    assert {r["split"] for r in found["objective"].to_pylist()} == {"train", "test"}
+    assert {r["split"] for r in found["objective"].to_pylist()} == {"train", "validation", "test"}
     costs = {r["what"]: r for r in found["cost"].to_pylist()}
     assert (costs["gradient"]["evaluations_forward"], costs["gradient"]["evaluations_backward"]) == (3, 2)
 

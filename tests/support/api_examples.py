@@ -47,6 +47,13 @@ EXAMPLES = {
         estimate = Estimate(loss=torch.zeros(5), cost=torch.ones(5))
         print(estimate.tuning)
         """,
+    "estimators.Range": """
+        from estimators import Range
+
+        temperature = Range(0.1, 10.0)
+        print([round(temperature.at(share), 3) for share in (0, 0.5, 1)])
+        print(Range(0.0, 1.0, log=False).at(0.25))
+        """,
     "estimators.as_loss": """
         import torch
 

@@ -21,7 +21,7 @@ def answer(command: str, arguments: str, folder: Path) -> tuple[int | None, str,
 
 
 def _module(command: str) -> str:
-    rooms = ("check", "gpu", "probe", "published", "report", "speed")
+    rooms = ("check", "gpu", "probe", "published", "report", "speed", "tune")
     in_rooms = {f"bench.{room}": f"bench.{room}.command" for room in rooms}
     return ({"bench": "bench.cli"} | in_rooms).get(command, command)
 

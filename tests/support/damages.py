@@ -23,7 +23,8 @@ from bench.report.command import main as report
 from bench.report.page.pictures import read as pictures
 from bench.run import attempt, checkpoint, resume
 from bench.sweep import plan
-from bench.tables import store
+from bench.tables import store, tuning
+from tests.support import tuned_runs
 from tests.support.runs import SMALL, config
 from tests.support.small import vae
 
@@ -31,7 +32,8 @@ Reader = Callable[[], Any]
 
 
 def sweep(folder: Path) -> dict[Path, Reader]:
-    """Make a sweep of two runs, its report and two kinds of checkpoints; every file with what reads it."""
+    """Make a sweep of two runs, its report, a tuning's table and two kinds of checkpoints; every file with what reads
+    it."""
     words = [*SMALL, "seed=0,1", "evaluate.images=2", f"output={folder}", "device=cpu"]
     with patch.object(sys, "argv", ["bench"]):
         assert cli.main(["-m", *words]) == 0
@@ -42,6 +44,10 @@ def sweep(folder: Path) -> dict[Path, Reader]:
     readers[run / "images.npz"] = lambda: {k: v.tolist() for k, v in (pictures(run) or {}).items()} or None
     [planned] = folder.rglob(plan.PATTERN)
     readers[planned] = lambda: (found := plan.read(planned)) and (found["command"], found["jobs"])
+    tried = folder / tuning.PATTERN.replace("*", "0")
+    points = {str(i): {"lr": 0.1**i, "bound": -99.5 - i, "seconds": 3.5} for i in range(1, 9)}
+    tuning.write(tried, tuned_runs.rows("rloo", points))
+    readers[tried] = lambda: tuning.read(tried)
     saved = folder / "report"
     for name in [f"{stem(name)}.parquet" for name in store.TABLES] + [DIGESTS]:
         readers[saved / name] = lambda: [{n: t.to_pylist() for n, t in one.items()} for one in read_saved(saved)]

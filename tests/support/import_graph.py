@@ -18,7 +18,7 @@ FLOORS = """
     check run
     sweep speed
     cli status list mirrors
-    clean diff export own probe published
+    clean diff export own probe published tune
     gpu
     __main__
 """

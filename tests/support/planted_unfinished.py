@@ -54,6 +54,12 @@ class NoEvaluations(Estimator):
     forward = Whole.forward
 
 
+class NoRange(Whole):
+    """Its range is no Range."""
+
+    tunable: Any = {"k": (2, 8)}
+
+
 class ReturnsTensor(Whole):
     """It returns the loss alone."""
 

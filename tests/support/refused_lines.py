@@ -26,6 +26,26 @@ LINES = {
         replicas=2
         output=taken
     """,
+    "bench.tune": """
+        budget=0
+        budget=65
+        budget=many
+        tune.nope=3
+        tune=nope
+        tune.lr=[1e-2,1e-3]
+        tune.split=test
+        tune.halving=[0.5,0.2]
+        tune.fresh=0
+        tune.points.k=[0.5]
+        train.lr=1e-3
+        seeds.model=3
+        replicas=2
+        hydra/sweeper=basic
+        data.train_size=1500
+        problem=gaussian_exp estimator=reparam
+        estimator=rlo
+        output=taken
+    """,
     "bench.report": """
 
         nowhere

@@ -30,8 +30,9 @@ ESTIMATORS = (
 )
 
 SOME = tuple(e for e in ESTIMATORS if e[0] in ("arm", "exact", "rloo", "straight_through"))  # five configurations
-# nothing here varies a temperature, or a toy's parameter, or has six problems
-VARIED = ("bias_vs_temperature", "variance_vs_parameter", "critical_difference")
+# nothing here varies a temperature, or a toy's parameter, or has six problems, or is tuned
+TUNED = ("bound_vs_lr", "bound_over_temperature", "best_vs_budget")
+VARIED = ("bias_vs_temperature", "variance_vs_parameter", "critical_difference", *TUNED)
 DRAWN = [name for name in FIGURES if name not in VARIED]
 OF_ONE = [name for name in DRAWN if name != "ratio_to_baseline"]  # of a single problem
 

@@ -9,9 +9,10 @@ import numpy as np
 import pyarrow as pa
 
 from bench.foreign import parsed
-from bench.report.collection import labels
+from bench.report.collection import labels, tuned
 from bench.report.collection.fixed import fixed
 from bench.report.collection.saved import read_saved, saved
+from bench.report.collection.tuned import PANEL, UNIT
 from bench.tables.schema import OWN_TRAINING, TABLES, arrow_schema
 from bench.tables.store import MARKER, SchemaError, read
 from bench.terminal import slow_bar
@@ -19,31 +20,33 @@ from bench.terminal import slow_bar
 if TYPE_CHECKING:
     import pandas as pd
 
-PANEL = ["family", "objective", "setting", "trained_with", "checkpoint"]  # what is never mixed in one panel
 BASELINE = "rloo"  # unbiased, for every family, and its only hyper-parameter is the number of evaluations
 OWN_TRAJECTORY = -1  # the checkpoint of a run on its own trajectory; else the step of a shared one
-UNIT = [*PANEL, "label"]
 Group = tuple[Any, ...]  # the values of PANEL or of UNIT that some rows have in common
 
 
 class Collection(NamedTuple):
     """Runs put together: the arrow tables of `bench.schema`, and `units`: a row for each run.
 
-    The columns of `units`: run, estimator, seed, status, reason, unbiased, code, those of PANEL, label, and
+    The columns of `units`: run, estimator, seed, status, reason, unbiased, code, tuned, those of PANEL, label, and
     `conditions`: the part of the setting that says how runs were trained or measured differently. `directories` are
-    those of the runs, where they were read from run directories; `baseline` is what all others are compared with in
-    table `ranks`.
+    those of the runs, where they were read from run directories. `tuning` has the rows of that table, with label and
+    the columns of PANEL where their tuning is at its end; the points of such a one are no units. `baseline` is what all
+    others are compared with in table `ranks`.
     """
 
     tables: dict[str, pa.Table]
     units: "pd.DataFrame"
-    directories: dict[str, Path] = {}
+    directories: dict[str, Path]
+    tuning: "pd.DataFrame"
     baseline: str = BASELINE
 
     def joined(self, table: str) -> "pd.DataFrame":
         """The rows of a table next to their unit's columns; runs that ended well only. An infinity is NaN: neither is
         a measurement."""
-        done = self.units[self.units.status == "done"].drop(columns=["seed", "status", "reason", "unbiased", "code"])
+        done = self.units[self.units.status == "done"].drop(
+            columns=["seed", "status", "reason", "unbiased", "code", "tuned"]
+        )
         frame = self.tables[table].to_pandas(use_threads=False).drop(columns="trained_with", errors="ignore")
         frame = frame.replace([np.inf, -np.inf], np.nan)
         if table == "gradient":
@@ -86,6 +89,7 @@ def collect(found: Iterable[Path]) -> tuple[Collection, list[str]]:
     """Read what `find` found; also one line for each run that was left out. Raises SchemaError where none is left."""
     best: dict[str, tuple[tuple[Any, ...], dict[str, pa.Table]]] = {}
     problems: list[str] = []
+    found = list(found)
     directories: dict[str, Path] = {}
     for directory, tables in _readable(found, problems):
         try:
@@ -109,15 +113,18 @@ def collect(found: Iterable[Path]) -> tuple[Collection, list[str]]:
         ).combine_chunks()
         for name in TABLES
     }
-    units, lines = _units(merged)
-    return Collection(merged, units, directories), problems + lines
+    trials = tuned.read(found, problems)
+    units, lines = _units(merged, trials)
+    points = units.run.map(trials.is_point)
+    tuning = tuned.joined(trials, units)
+    counted = units if points.all() else units[~points]
+    return Collection(merged, counted.reset_index(drop=True), directories, tuning), problems + lines
 
 
-def _readable(found: Iterable[Path], problems: list[str]) -> Iterator[tuple[Path, dict[str, pa.Table]]]:
+def _readable(found: list[Path], problems: list[str]) -> Iterator[tuple[Path, dict[str, pa.Table]]]:
     """The tables of each run; adds a line to `problems` for each directory that cannot be read."""
-    directories = [*found]
-    with slow_bar("reading runs", len(directories)) as advance:
-        for done, directory in enumerate(directories, 1):
+    with slow_bar("reading runs", len(found)) as advance:
+        for done, directory in enumerate(found, 1):
             try:
                 if saved(directory) == directory:
                     yield from ((directory, tables) for tables in read_saved(directory))
@@ -128,7 +135,7 @@ def _readable(found: Iterable[Path], problems: list[str]) -> Iterator[tuple[Path
             advance(done)
 
 
-def _units(tables: dict[str, pa.Table]) -> tuple["pd.DataFrame", list[str]]:
+def _units(tables: dict[str, pa.Table], trials: tuned.Tuned) -> tuple["pd.DataFrame", list[str]]:
     import pandas as pd
 
     columns = ["run", "estimator", "family", "objective", "seed", "status", "reason", "unbiased", "started", "code"]
@@ -137,7 +144,8 @@ def _units(tables: dict[str, pa.Table]) -> tuple["pd.DataFrame", list[str]]:
         row for row in tables["runs"].select([*columns, "config", "command"]).to_pylist() if row["run"] not in mended
     ]
     frame = pd.DataFrame([{name: row[name] for name in columns} for row in runs])
-    configs = [labels.flatten(json.loads(row["config"])) for row in runs]
+    configs = [trials.without(row["run"], labels.flatten(json.loads(row["config"]))) for row in runs]
+    frame["tuned"] = frame.run.isin(trials.runs)
     frame["trained_with"] = [config.get("probe.trained_with", OWN_TRAINING) for config in configs]
     frame["checkpoint"] = [config.get("probe.step", OWN_TRAJECTORY) for config in configs]
     frame["setting"] = ""
@@ -157,9 +165,13 @@ def _units(tables: dict[str, pa.Table]) -> tuple["pd.DataFrame", list[str]]:
         frame.loc[rows.index, "label"] = [
             f"{frame.estimator[i]} {labels.describe(configs[i], keys)}".strip() for i in rows.index
         ]
-    # The same seed twice under one label is not two seeds: the later one counts.
+    frame["label"] += frame.tuned.map({True: f" {tuned.WORD}", False: ""})
+    # The same seed twice under one label is not two seeds: the later one counts. The points of a tuning share a label.
     frame["seeds"] = [
-        json.dumps({k: v for k, v in c.items() if labels.under(k, labels.SEEDS)}, sort_keys=True) for c in configs
+        run
+        if trials.is_point(run)
+        else json.dumps({k: v for k, v in c.items() if labels.under(k, labels.SEEDS)}, sort_keys=True)
+        for run, c in zip(frame.run, configs, strict=True)
     ]
     frame["rank"] = [
         (status == "done", started or "") for status, started in zip(frame.status, frame.started, strict=True)

@@ -26,7 +26,7 @@ def comparison(collection: Collection) -> "pd.DataFrame":
     for key, units in collection.units.groupby(UNIT):
         row = dict(zip(UNIT, key, strict=True)) | {status: int((units.status == status).sum()) for status in STATUSES}
         row |= {"estimator": units.estimator.iloc[0], "unbiased": units.unbiased.iloc[0], "seeds": row["done"]}
-        row["codes"] = codes_of(units)
+        row |= {"codes": codes_of(units), "tuned": bool(units.tuned.any())}
         gathered[key] = row
     for split, columns in {"train": ["elbo"], "test": ["elbo", "iwae"]}.items():
         for key, rows in last(objective[objective.split == split], "split").groupby(UNIT):

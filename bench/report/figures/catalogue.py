@@ -4,13 +4,14 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from bench.report.collection.collect import Collection
-from bench.report.figures import bias, budget, critical, heat, parameter, plane, points, temperature
+from bench.report.figures import bias, budget, critical, heat, parameter, plane, points, temperature, tuning
 from bench.report.figures.curves import elbo_vs_seconds, elbo_vs_step, variance_vs_step
 from bench.report.figures.panels import Missing
 from bench.report.figures.style import RC, Looks, contents
 from bench.tables.schema import OWN_TRAINING
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.figure import Figure
 
 
@@ -28,6 +29,9 @@ FIGURES: dict[str, Callable[[Collection, Looks, str], "Figure"]] = {
     "critical_difference": critical.critical_difference,
     "bias_vs_temperature": temperature.bias_vs_temperature,
     "variance_vs_parameter": parameter.variance_vs_parameter,
+    "bound_vs_lr": tuning.bound_vs_lr,
+    "bound_over_temperature": tuning.bound_over_temperature,
+    "best_vs_budget": tuning.best_vs_budget,
 }
 AT_CHECKPOINTS = {
     f"shared_{name}": name
@@ -71,8 +75,12 @@ def rendered(name: str, collection: Collection, looks: Looks, part: str) -> dict
 
 def _literal(collection: Collection) -> Collection:
     """With names in which matplotlib sees no formula."""
-    words = ["label", "setting", "trained_with"]
-    return collection._replace(units=collection.units.assign(**{w: collection.units[w].map(_escaped) for w in words}))
+
+    def escaped(frame: "pd.DataFrame") -> "pd.DataFrame":
+        words = {w: frame[w].map(_escaped, na_action="ignore") for w in ("label", "setting", "trained_with")}
+        return frame.assign(**words)
+
+    return collection._replace(units=escaped(collection.units), tuning=escaped(collection.tuning))
 
 
 def _escaped(text: str) -> str:

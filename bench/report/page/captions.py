@@ -23,8 +23,12 @@ TITLES = {
     "critical_difference": "Mean ranks over problems",
     "error_vs_budget": "Error of an average of draws",
     "bias_vs_temperature": "Bias against temperature",
+    "bound_vs_lr": "Bound against learning rate",
+    "bound_over_temperature": "Bound over learning rate and temperature",
+    "best_vs_budget": "Expected best bound against the budget of a tuning",
 }
-BOUNDS = ("elbo_vs_step", "elbo_vs_seconds", "final_elbo")  # of table `objective`; all others of `gradient`
+TUNING = ("bound_vs_lr", "bound_over_temperature", "best_vs_budget")
+BOUNDS = ("elbo_vs_step", "elbo_vs_seconds", "final_elbo", *TUNING)  # of table `objective`; all others of `gradient`
 STATED = (
     "problem.name", "data.name", "data.path", "data.binarisation", "latent.dim", "latent.categories",
     "latent.positions", "latent.codes", "model.arch", "model.name", "model.hidden", "objective.kl",
