@@ -44,9 +44,8 @@ class Collection(NamedTuple):
     def joined(self, table: str) -> "pd.DataFrame":
         """The rows of a table next to their unit's columns; runs that ended well only. An infinity is NaN: neither is
         a measurement."""
-        done = self.units[self.units.status == "done"].drop(
-            columns=["seed", "status", "reason", "unbiased", "code", "tuned"]
-        )
+        dropped = ["seed", "status", "reason", "unbiased", "code", "tuned"]
+        done = self.units[self.units.status == "done"].drop(columns=dropped)
         frame = self.tables[table].to_pandas(use_threads=False).drop(columns="trained_with", errors="ignore")
         frame = frame.replace([np.inf, -np.inf], np.nan)
         if table == "gradient":
@@ -115,10 +114,7 @@ def collect(found: Iterable[Path]) -> tuple[Collection, list[str]]:
     }
     trials = tuned.read(found, problems)
     units, lines = _units(merged, trials)
-    points = units.run.map(trials.is_point)
-    tuning = tuned.joined(trials, units)
-    counted = units if points.all() else units[~points]
-    return Collection(merged, counted.reset_index(drop=True), directories, tuning), problems + lines
+    return Collection(merged, trials.counted(units), directories, tuned.joined(trials, units)), problems + lines
 
 
 def _readable(found: list[Path], problems: list[str]) -> Iterator[tuple[Path, dict[str, pa.Table]]]:

@@ -28,6 +28,11 @@ class Tuned(NamedTuple):
         """Whether it stands in table `tuning` alone: it was tried, and says nothing that was not chosen for."""
         return run in self.runs and self.runs[run]["role"] == "point"
 
+    def counted(self, units: "pd.DataFrame") -> "pd.DataFrame":
+        """The units without the points, where there is anything else."""
+        points = units.run.map(self.is_point)
+        return units if points.all() else units[~points].reset_index(drop=True)
+
     def without(self, run: str, config: FlatConfig) -> FlatConfig:
         """The configuration without what the tuning chose: the others are not trained otherwise for it."""
         if run not in self.runs:

@@ -1,13 +1,16 @@
 """Figures of a tuning: the bound over what was varied, and what a smaller budget would have found."""
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bench.report.collection.collect import PANEL, UNIT, Collection, Group
 from bench.report.collection.orders import expected_best
+from bench.report.figures.marks import point, series
 from bench.report.figures.panels import Missing, clean_log_axis, grid, legend, panels, title
 from bench.report.figures.style import Looks
+from bench.report.page.numbers import nats
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,11 +38,14 @@ def bound_vs_lr(collection: Collection, looks: Looks, part: str) -> "Figure":
         low = lowest(frame)
         for name, rows in frame.groupby("label"):
             look, best = looks[str(name)], rows.groupby("lr").bound.max().dropna()
-            ax.plot(best.index, best, color=look.colour, linestyle=look.linestyle)
-            ax.plot(rows.lr, rows.bound, look.marker, color=look.colour, markersize=3.5, markeredgecolor="white")
-            chosen = rows[rows.chosen]
-            ax.plot(chosen.lr, chosen.bound, color=look.colour, linestyle="none", **CHOSEN)
-        _below(ax, frame, low)
+            with series(ax, str(name)):
+                ax.plot(best.index, best, color=look.colour, linestyle=look.linestyle)
+                ax.plot(rows.lr, rows.bound, look.marker, color=look.colour, markersize=3.5, markeredgecolor="white")
+                chosen = rows[rows.chosen]
+                ax.plot(chosen.lr, chosen.bound, color=look.colour, linestyle="none", **CHOSEN)
+            for _, r in rows.dropna(subset=["bound"]).iterrows():
+                point(ax, str(name), r.lr, r.bound, _words(r))
+        _end_at(ax, frame, low)
         ax.set(xscale="log", xlabel="learning rate", ylabel=_of(key, frame), title=title(key))
         clean_log_axis(ax.xaxis)
     legend(figure, [name for _, frame in keyed for name in frame.label], looks, "star: chosen")
@@ -50,6 +56,8 @@ def bound_over_temperature(collection: Collection, looks: Looks, part: str) -> "
     """The bound that decides over learning rate and temperature, linear between the points that were tried, which are
     dots; star: the chosen one. What lies below the axis of bound_vs_lr has the darkest colour; a point without a bound
     is a cross."""
+    from matplotlib.ticker import MaxNLocator
+
     rows = tried(collection)
     rows = rows[rows.temperature.notna()]
     cells = [(key, frame) for key, frame in rows.groupby(UNIT) if _spread(frame.dropna(subset=["bound"]))]
@@ -60,17 +68,20 @@ def bound_over_temperature(collection: Collection, looks: Looks, part: str) -> "
     for ax, (key, frame) in zip(axes, cells, strict=True):
         there = frame.dropna(subset=["bound"])
         x, y = np.log10(there.lr.to_numpy(float)), np.log10(there.temperature.to_numpy(float))
-        levels = np.linspace(lowest(frame), there.bound.max(), 11)
-        if levels[0] < levels[-1]:
-            height = there.bound.clip(lower=levels[0]).to_numpy(float)
-            drawn = ax.tricontourf(x, y, height, levels=levels, cmap="viridis")
-            figure.colorbar(drawn, ax=ax, label=_of(key, frame), format="%.1f")
-        ax.plot(x, y, ".", color="black", markersize=3)
-        lost = frame[frame.bound.isna()]
-        ax.plot(np.log10(lost.lr), np.log10(lost.temperature), "x", color="black", markersize=4)
-        chosen = frame[frame.chosen]
-        ax.plot(np.log10(chosen.lr), np.log10(chosen.temperature), color="white", linestyle="none", **CHOSEN)
-        ax.set(xlabel="learning rate", ylabel="temperature", title=f"{title(key[:-1])}\n{key[-1]}")
+        low, top = lowest(frame), float(there.bound.max())
+        if low < top:
+            levels, height = MaxNLocator(8).tick_values(low, top), there.bound.clip(lower=low).to_numpy(float)
+            ax.tricontourf(x, y, height, levels=levels, cmap="viridis", alpha=0.75)
+            lines = ax.tricontour(x, y, height, levels=levels, colors="#333333", linewidths=0.5)
+            ax.clabel(lines, fontsize=6.5, fmt="%g")
+        lost, chosen = frame[frame.bound.isna()], frame[frame.chosen]
+        with series(ax, str(key[-1])):
+            ax.plot(x, y, ".", color="#111111", markersize=3)
+            ax.plot(np.log10(lost.lr), np.log10(lost.temperature), "x", color="#111111", markersize=4)
+            ax.plot(np.log10(chosen.lr), np.log10(chosen.temperature), color="#fefefe", linestyle="none", **CHOSEN)
+        for _, r in frame.iterrows():
+            point(ax, str(key[-1]), np.log10(r.lr), np.log10(r.temperature), _words(r))
+        ax.set(xlabel="learning rate", ylabel="temperature", title=f"{title(key[:-1])}\n{key[-1]}: {_of(key, frame)}")
         ax.margins(0.08)  # room for a star on the edge
         ax.locator_params(nbins=4)
         for axis in (ax.xaxis, ax.yaxis):
@@ -89,7 +100,10 @@ def best_vs_budget(collection: Collection, looks: Looks, part: str) -> "Figure":
         for name, rows in frame.groupby("label"):
             look, (budgets, means) = looks[str(name)], expected_best(rows.bound)
             edge: dict[str, Any] = {"markeredgecolor": "white", "markersize": 4}
-            ax.plot(budgets, means, color=look.colour, linestyle=look.linestyle, marker=look.marker, **edge)
+            with series(ax, str(name)):
+                ax.plot(budgets, means, color=look.colour, linestyle=look.linestyle, marker=look.marker, **edge)
+            for n, mean in zip(budgets, means, strict=True):
+                point(ax, str(name), n, mean, f"best of {n}: {nats(mean)}")
         ax.set(xlabel="points", ylabel=f"expected best\n{_of(key, frame)}", title=title(key))
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     legend(figure, [name for _, frame in keyed for name in frame.label], looks, "of the points' own order statistics")
@@ -97,12 +111,13 @@ def best_vs_budget(collection: Collection, looks: Looks, part: str) -> "Figure":
 
 
 def tried(collection: Collection) -> "pd.DataFrame":
-    """A row for each point of each label that was trained to the end: number, lr, temperature, chosen, and `bound`, the
-    mean over seeds, NaN where a seed has none."""
+    """A row for each point of each label that was trained to the end: number, lr, temperature, split, values,
+    chosen, and `bound`, the mean over seeds, NaN where a seed has none."""
     rows = collection.tuning
     rows = rows[(rows.role == "point") & (rows.share == 1) & rows.label.notna()]
     rows = rows.assign(chosen=rows.chosen.eq(True), lost=rows.bound.isna())
-    columns = {"lr": "first", "temperature": "first", "chosen": "any", "split": "first", "bound": "mean", "lost": "any"}
+    columns = dict.fromkeys(("lr", "temperature", "split", "values"), "first")
+    columns |= {"chosen": "any", "bound": "mean", "lost": "any"}
     found = rows.groupby([*UNIT, "point"]).agg(columns).reset_index()
     return found.assign(bound=found.bound.mask(found.lost))
 
@@ -114,16 +129,22 @@ def lowest(frame: "pd.DataFrame") -> float:
     return float(max(bounds.min() if len(bounds) else 0.0, middle - ROOM * max(best - middle, 1.0)))
 
 
-def _below(ax: "Axes", frame: "pd.DataFrame", low: float) -> None:
-    """Let the axis end at `low`, and say how many points are not on it."""
+def _end_at(ax: "Axes", frame: "pd.DataFrame", low: float) -> None:
+    """Let the axis end at `low`, and say how many points have no bound; the figure says how many lie outside."""
     top = frame.bound.max()
     if np.isnan(top):
         return
     room = 0.05 * max(top - low, 0.1)
     ax.set_ylim(low - room, top + room)
-    notes = {"below the axis": int((frame.bound < low).sum()), "without a bound": int(frame.bound.isna().sum())}
-    if words := ", ".join(f"{count} points {what}" for what, count in notes.items() if count):
-        ax.text(0.015, 0.015, words, transform=ax.transAxes, fontsize=7, style="italic", color="#555555")
+    if lost := int(frame.bound.isna().sum()):
+        ax.text(0.015, 0.065, f"{lost} points without a bound", transform=ax.transAxes, fontsize=6.5, color="#555555")
+
+
+def _words(row: Any) -> str:
+    """What a point says besides its name."""
+    at = re.sub(r"\b(train|estimator)\.", "", row["values"])
+    bound = "no bound" if np.isnan(row.bound) else f"{nats(row.bound)} nats"
+    return f"{at}: {bound}{', chosen' if row.chosen else ''}"
 
 
 def _spread(frame: "pd.DataFrame") -> bool:
