@@ -69,3 +69,10 @@ def test_values_read_well_and_an_absent_key_is_silent():
     values = {"a.x": None, "b.y": True, "c.z": 1e-4, "d.w": "[0.9, 0.99]"}
     assert labels.describe(values, [*values, "e.v"]) == "x=none y=true z=0.0001 w=[0.9, 0.99]"
     assert labels.describe({"estimator.a.lr": 1, "train.lr": 2}, ["estimator.a.lr", "train.lr"]) == "a.lr=1 train.lr=2"
+
+
+def test_keys_of_a_class_hold_what_the_class_says():
+    latent = {"family": "mine", "temperature": "warm"}
+    with pytest.raises(ValueError, match=r"latent\.temperature is 'warm'"):
+        labels.check({"estimator": {}, "latent": latent})
+    labels.check({"estimator": {}, "latent": latent | {"_target_": "my_module.Mine"}})

@@ -57,8 +57,14 @@ def check(config: Any) -> None:
     """Raise ValueError, with the odd value, unless this may be the configuration of a run of any version."""
     if not isinstance(config, dict):
         raise ValueError("it is no mapping")
-    for key, value in flatten(config).items():
-        if key in KINDS and (isinstance(value, bool) or not isinstance(value, KINDS[key])):
+    flat = flatten(config)
+    own = [f"{group}." for group in PROBLEM if f"{group}._target_" in flat]  # whose keys are those of a class
+    for key, value in flat.items():
+        if (
+            key in KINDS
+            and not key.startswith((*own,))
+            and (isinstance(value, bool) or not isinstance(value, KINDS[key]))
+        ):
             raise ValueError(f"{key} is {value!r}")
 
 
