@@ -16,7 +16,7 @@ HERE = "tests.support.brought"
 PARTS = {"data": ("Coins", "side", 4), "model": ("Bits", "width", 4), "latent": ("Die", "faces", 6)}
 
 
-def test_an_interrupted_run_has_the_same_tables(tmp_path, monkeypatch):
+def test_an_interrupted_run_has_the_same_tables(tmp_path, monkeypatch, capsys):
     groups = {group: {"_target_": f"{HERE}.{cls}", key: value} for group, (cls, key, value) in PARTS.items()}
     stops = [word for word in STOPS if not word.startswith("model.")]
     settings = prepare(resolved(*SMALL, *stops, "train.batch_size=20", "device=cpu") | groups | {"option": "rloo"})
@@ -25,6 +25,7 @@ def test_an_interrupted_run_has_the_same_tables(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         run(settings, tmp_path / "b")
     assert run(settings, tmp_path / "b").status == "done"
+    assert capsys.readouterr().err.endswith(" 5.\n")
     assert numbers(tmp_path / "a") == numbers(tmp_path / "b")
 
 
