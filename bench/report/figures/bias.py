@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 
 def bias(collection: Collection, looks: Looks, part: str) -> "Figure":
-    """Relative squared bias and noise: divided by the squared norm of the reference, what share of the error of an
-    estimate is which.
+    """Squared bias and noise, the two parts of an estimate's mean squared error, divided by the squared norm of the
+    reference.
 
-    The bars of the bias are 95 % of its own draws' error; those of the noise are over seeds, as elsewhere.
+    The 95 % bars of the bias come from the standard error of the draws, those of the noise from the seeds.
     """
     rows = collection.joined("gradient")
     rows = relative(last(rows[rows.part == part], "part"))

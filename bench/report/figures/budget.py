@@ -23,7 +23,7 @@ NOTE = "last step, mean over seeds; dotted: where the floor of a bias that the d
 
 
 def error_vs_budget(collection: Collection, looks: Looks, part: str) -> "Figure":
-    """Relative error and cosine of the average of M draws, by what was measured of one draw and of the mean.
+    """Relative error and cosine of the average of M draws, computed from the measured bias and noise of one draw.
 
     E |average - reference|^2 = bias_sq + variance_noise / M, so without bias the error falls as 1 / sqrt(M), and with
     one it ends at the bias. A bias_sq whose 95 % interval, by the draws' own error, reaches 0 counts as 0; its curve is

@@ -20,8 +20,8 @@ FEWEST = 6  # problems: with fewer, mean ranks of several estimators differ by l
 
 
 def critical_difference(collection: Collection, looks: Looks, part: str) -> "Figure":
-    """Mean rank over problems by noise at equal evaluations, of the estimators that all problems have; a grey bar joins
-    those whose mean ranks differ by less than the critical difference (Nemenyi 1963; Demsar 2006)."""
+    """Mean rank over problems by noise at equal evaluations, of the estimators measured on all problems. A grey bar
+    joins estimators whose mean ranks differ by less than the critical difference (Nemenyi 1963; Demsar 2006)."""
     _, found = differences(collection, QUANTITIES[0])
     if len(found) < FEWEST:
         raise Missing(f"there is no noise of {collection.baseline} on {FEWEST} problems or more")

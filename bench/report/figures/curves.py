@@ -20,7 +20,7 @@ LEAVES = "$\\downarrow$"  # no look has it as its marker
 
 
 def variance_vs_step(collection: Collection, looks: Looks, part: str) -> "Figure":
-    """Gradient noise along the training, log scale."""
+    """The noise of the gradient along the training, on a log scale."""
     rows = collection.joined("gradient")
     summary = summarise(rows[rows.part == part], [*UNIT, "step"], "variance_noise", log=True)
     summary = barred(summary[summary["mean"] > 0]).assign(x=lambda s: s.step)
@@ -34,12 +34,13 @@ def variance_vs_step(collection: Collection, looks: Looks, part: str) -> "Figure
 
 
 def elbo_vs_step(collection: Collection, looks: Looks, part: str) -> "Figure":
-    """The test bound (where there is none, the training bound) along the training, by steps."""
+    """The bound on the test split (the training split, if there is no test split) against training steps."""
     return _bound_curves(collection, looks, "step", "training steps")
 
 
 def elbo_vs_seconds(collection: Collection, looks: Looks, part: str) -> "Figure":
-    """The test bound (where there is none, the training bound) by training time; no runs with invalid timings."""
+    """The bound on the test split (the training split, if there is no test split) against training time. Runs with
+    invalid times are left out."""
     return _bound_curves(collection, looks, "seconds", "training time (s)")
 
 

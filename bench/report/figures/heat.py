@@ -19,8 +19,8 @@ LIMIT = np.log(30.0)  # the ratio at which the colours end
 
 
 def ratio_to_baseline(collection: Collection, looks: Looks, part: str) -> "Figure":
-    """Noise at equal evaluations of the encoder's gradient over that of the baseline, geometric mean over seeds: blue
-    is quieter, red is noisier; a hatched cell is impossible or was lost, an empty one was not measured."""
+    """Noise of the encoder's gradient at equal evaluations, divided by that of the baseline; geometric mean over seeds.
+    Blue: less noise; red: more noise; hatched: impossible, or its runs failed; empty: not measured."""
     baseline, ratios = differences(collection, QUANTITIES[0])
     problems = sorted(ratios)
     if len(problems) < 2:

@@ -25,8 +25,8 @@ WIDE = 20  # a parameter whose values span more than this factor is on a log axi
 
 
 def variance_vs_parameter(collection: Collection, looks: Looks, part: str) -> "Figure":
-    """Noise variance at the first step measured, against that parameter of the problem which has the most values, and
-    as a line through the same places its exact value. What has no noise is not drawn."""
+    """Noise variance at the first step measured, against the parameter of the problem that has the most values. Lines
+    show the exact variance. Estimators without noise are not drawn."""
     keyed = panels(_by_parameter(collection, part), f"variance of the part {part} at several values of a parameter")
     figure, axes = grid(len(keyed), 3.7, [2.9] * len(keyed))
     for ax, (key, frame) in zip(axes, keyed, strict=True):

@@ -27,8 +27,8 @@ NOTE = (
 
 
 def bias_vs_variance(collection: Collection, looks: Looks, part: str) -> "Figure":
-    """Squared bias against noise at the last step, after each estimate is scaled to the length of the reference, as an
-    optimiser does that ignores length, and divided by the squared norm of the reference."""
+    """Squared bias against noise at the last step, divided by the squared norm of the reference. Each estimate is first
+    scaled to the length of the reference, since optimisers such as Adam ignore the length of a gradient."""
     rows = collection.joined("gradient")
     rows = last(rows[rows.part == part], "part")
     rows = rows[(rows.reference_norm_sq > 0) & rows.bias_sq_scaled.notna() & (rows.variance_scaled > 0)]

@@ -30,14 +30,14 @@ def bound_name(key: Group, split: str) -> str:
 
 
 def variance_vs_evaluations(collection: Collection, looks: Looks, part: str) -> "Figure":
-    """Noise against evaluations of the cost; equal products lie on the dotted lines. The steps are the least noise for
-    a price, the band around them the least of the bars' ends."""
+    """Noise against evaluations of the cost. Noise times evaluations is equal along a dotted line. The staircase is the
+    lowest noise at a price or below; its band follows the ends of the bars."""
     return _price(collection, looks, part, "evaluations", "cost evaluations per example and gradient")
 
 
 def variance_vs_seconds(collection: Collection, looks: Looks, part: str) -> "Figure":
-    """Noise against the time of a gradient, both with their error; equal work-normalised variances lie on the dotted
-    lines. The steps are the least noise for a price, the band around them the least of the bars' ends."""
+    """Noise against the time of a gradient, both with their errors. Noise times time is equal along a dotted line. The
+    staircase is the lowest noise at a price or below; its band follows the ends of the bars."""
     return _price(collection, looks, part, "seconds_gradient", "time per gradient (s)")
 
 
@@ -92,7 +92,7 @@ def _price(collection: Collection, looks: Looks, part: str, price: str, label: s
 
 
 def _noise(rows: "pd.DataFrame") -> "tuple[pd.DataFrame, str]":
-    """Intervals of `variance_noise` for each unit, and of what: at shared checkpoints they are the draws' own error."""
+    """Intervals of `variance_noise` for each unit, and their sample in words: seeds, or the draws at checkpoints."""
     import pandas as pd
 
     if (rows.trained_with == OWN_TRAINING).all():
@@ -104,7 +104,7 @@ def _noise(rows: "pd.DataFrame") -> "tuple[pd.DataFrame, str]":
 
 
 def final_elbo(collection: Collection, looks: Looks, part: str) -> "Figure":
-    """The bound at the last step: test filled, train open; the best on top."""
+    """The bound at the last step: filled marks on the test split, open ones on the training split; the best on top."""
     rows = with_bound(collection.joined("objective"))
     rows = last(rows[rows.split.isin(["train", "test"])], "split")
     summary = barred(summarise(rows, [*UNIT, "split"], "bound"))

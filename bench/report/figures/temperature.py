@@ -30,7 +30,7 @@ def bias_vs_temperature(collection: Collection, looks: Looks, part: str) -> "Fig
     """Relative squared bias, divided by the squared norm of the reference, and the cosine with the reference, against
     the temperature of the posterior, at the first and at the last step measured.
 
-    The bars are 95 % of the draws' own error, as in the figure `bias`.
+    The 95 % bars come from the standard error of the draws, as in the figure `bias`.
     """
     rows = _by_temperature(collection, part)
     rows = rows[rows.groupby(PANEL)[KEY].transform("nunique") > 1]

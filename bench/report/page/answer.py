@@ -1,9 +1,9 @@
-"""The first screen of the page: for each criterion, which estimator measured lowest, and with which others it ties.
+"""The first screen of the page: for each criterion, the estimator with the lowest value, and those that tie with it.
 
-Every criterion is a value for each estimator and seed. Along own trajectories the seeds are the sample: two estimators
-are compared by the differences within a seed. At a shared checkpoint, and for a bias anywhere, the draws are the
-sample: the error of a value is the standard error that they gave. Order, intervals and probabilities are all of one
-statistic, whose 95 % hold for all estimators of a criterion together (`simultaneous`).
+A criterion gives a value for each estimator and seed. Along own trajectories the seeds are the sample: two estimators
+are compared by their differences within a seed. At a shared checkpoint, and for a bias anywhere, the draws are the
+sample: the error of a value is its standard error over draws. Order, intervals and probabilities come from one
+statistic, whose 95 % hold jointly for all estimators of a criterion (`simultaneous`).
 """
 
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -20,15 +20,14 @@ from bench.tables.schema import OWN_TRAINING
 if TYPE_CHECKING:
     import pandas as pd
 
-ROUNDING = 1e-12  # of the largest value of a panel: what is below has none but that of the arithmetic
-CONTROLS = ("detached",)  # learns nothing about the encoder on purpose: no contender
+ROUNDING = 1e-12  # relative to the largest value of a panel; a noise below it is rounding
+CONTROLS = ("detached",)  # its encoder learns nothing on purpose, so it is not ranked
 
 
 class Contender(NamedTuple):
-    """One estimator under one criterion. `against` is the first's ratio to it, or difference from it; `separated`
-    whether that interval leaves out equality; `probability` that of the first being better, NaN where it cannot be
-    told; `note` what its value leaves out: runs that failed, diverged or gave no finite number;
-    or that more than one version of the code made them."""
+    """One estimator under one criterion. `against` is the ratio of the first contender to it, or their difference;
+    `separated` whether that interval excludes equality; `probability` that the first is better, NaN if unknown; `note`
+    which runs failed, diverged or gave no finite number, and whether several versions of the code made them."""
 
     label: str
     value: Interval
@@ -39,9 +38,9 @@ class Contender(NamedTuple):
 
 
 class Ranking(NamedTuple):
-    """The contenders of one criterion in one panel, the best first. `behind` are those that are not ranked since runs
-    of them failed, diverged or gave no finite number, each with its note; `noiseless` those that have no ratio, since
-    they have no noise."""
+    """The contenders of one criterion in one panel, the best first. `behind` are labels, with notes, that are not
+    ranked, since some runs failed, diverged or gave no finite number; `noiseless` are labels without noise, for which
+    there is no ratio; `by_draws`: the sample are the draws, and not the seeds."""
 
     panel: Group
     criterion: Criterion
@@ -52,7 +51,7 @@ class Ranking(NamedTuple):
 
     @property
     def enough(self) -> bool:
-        """Whether there is enough to compare: three seeds, or the draws' own error."""
+        """Whether the sample is large enough to compare: three seeds, or errors from the draws."""
         return self.by_draws or (bool(self.contenders) and self.contenders[0].value.n >= ENOUGH)
 
     @property
@@ -62,8 +61,8 @@ class Ranking(NamedTuple):
 
 
 def rankings(collection: Collection, survivors: bool = False) -> list[Ranking]:
-    """Of every panel and every criterion that was measured there. `survivors`: configurations of which runs failed or
-    diverged are ranked by the runs that are left."""
+    """The ranking of every criterion in every panel where it was measured. With `survivors`, a configuration with runs
+    that failed or diverged is ranked by its other runs."""
     found = []
     for criterion in CRITERIA:
         rows = SOURCES[criterion.name](collection)
@@ -75,7 +74,7 @@ def rankings(collection: Collection, survivors: bool = False) -> list[Ranking]:
 
 
 def ranked(collection: Collection, panel: Group, criterion: Criterion, survivors: bool, against: str) -> Ranking | None:
-    """Of those among whom the criterion is, and of one more, against which each of them is compared."""
+    """The ranking of one criterion in a panel, with one more estimator, `against`, with which each is compared."""
     return _of(collection, SOURCES[criterion.name](collection), panel, criterion, survivors, against)
 
 
@@ -123,11 +122,13 @@ def rank(
     """The contenders among rows with the columns label, seed, value, error and broken.
 
     Args:
-        draws: whether the values' own errors are the sample, and not the seeds.
-        notes: of labels, which of their runs failed or diverged.
+        panel, criterion: of the ranking.
+        rows: the values.
+        draws: whether the sample are the draws, which give the errors of the values, and not the seeds.
+        notes: by label, which runs failed or diverged.
         survivors: as in `rankings`.
-        remarks: of labels, what else is to be said of their runs, and keeps none from being ranked.
-        against: the label that each is compared with; the first by default.
+        remarks: by label, further remarks, which do not keep it from being ranked.
+        against: the label with which each is compared; by default the first.
     """
     noiseless: list[str] = []
     notes = dict(notes)
@@ -145,7 +146,7 @@ def rank(
     behind = sorted(notes.keys() & set(rows.label)) if not survivors else sorted(set(rows.label) - labels)
     if labels - set(behind):
         rows = rows[rows.label.isin(labels - set(behind))]
-    else:  # those that are left compete among themselves
+    else:  # all have lost runs: their other runs are ranked
         behind = sorted(set(rows.label) - labels)
         rows = rows[rows.label.isin(labels)]
     remarks = remarks or {}
@@ -157,7 +158,7 @@ def rank(
 def _contenders(
     criterion: Criterion, rows: "pd.DataFrame", draws: bool, notes: dict[str, str], against: str | None = None
 ) -> list[Contender]:
-    """All labels of the rows, the best first; values are logs already where the criterion is a ratio."""
+    """The contenders of all labels in the rows, the best first. Values of a criterion with ratios are logs already."""
     tables: Any = rows.groupby(["label", "seed"])[["value", "error"]].mean().unstack("seed")
     values, errors = tables["value"], tables["error"].to_numpy(float)
     sign = -1 if criterion.highest else 1

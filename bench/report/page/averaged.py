@@ -1,4 +1,4 @@
-"""The error of an average of M draws, M on a slider: who leads depends on how many draws one can afford."""
+"""The error of an average of M draws, with a slider for M, since the best estimator depends on M."""
 
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -20,8 +20,8 @@ MOST = 10  # the slider ends at 2 to the power of this many draws
 
 
 class Entry(NamedTuple):
-    """One estimator: relative squared bias and noise of one draw, with standard errors. A bias that the draws cannot
-    tell from none is 0; its error stays."""
+    """One estimator: relative squared bias and noise of one draw, with standard errors. A bias that does not differ
+    significantly from 0 is set to 0; its standard error stays."""
 
     label: str
     bias: float
@@ -30,13 +30,13 @@ class Entry(NamedTuple):
     noise_se: float
 
     def error(self, draws: int) -> tuple[float, float]:
-        """The relative mean squared error of the average of so many draws, and its standard error."""
+        """The relative mean squared error of the average of `draws` draws, and its standard error."""
         return self.bias + self.noise / draws, float(np.hypot(self.bias_se, self.noise_se / draws))
 
 
 class Averages(NamedTuple):
-    """Of one panel, the lowest error of one draw first. `apart`: two differ where their difference exceeds so many of
-    its standard errors, with 95 % for all at once."""
+    """The estimators of one panel, the lowest error of one draw first. Two of them differ, with 95 % confidence jointly
+    for all, if their difference exceeds `apart` standard errors."""
 
     name: str
     apart: float
@@ -48,14 +48,14 @@ class Averages(NamedTuple):
         return bounded(value, max(value - 1.96 * error, 0.0), value + 1.96 * error)
 
     def ties(self, entry: Entry, draws: int = 1) -> bool:
-        """Whether it cannot be told from the lowest."""
+        """Whether the estimator ties with the lowest one."""
         first = min(self.entries, key=lambda e: e.error(draws)[0])
         (a, s), (b, t) = first.error(draws), entry.error(draws)
         return entry is not first and b - a <= self.apart * float(np.hypot(s, t))
 
 
 def averages(collection: Collection) -> dict[Group, Averages]:
-    """Of every panel in which two estimators were measured against a reference."""
+    """The entries of every panel in which two estimators or more were measured against a reference."""
     rows = priced(collection)
     rows = rows[rows.relative_bias_sq.notna() & rows.relative_variance_noise.notna() & ~rows.estimator.isin(CONTROLS)]
     found = {}

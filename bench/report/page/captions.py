@@ -1,4 +1,4 @@
-"""What a figure of the page shows: what was measured, how often, and on what."""
+"""Captions of the page's figures: what was measured, how often, and on which data and models."""
 
 import json
 from typing import TYPE_CHECKING, NamedTuple
@@ -28,7 +28,7 @@ TITLES = {
     "best_vs_budget": "Expected best bound against the budget of a tuning",
 }
 TUNING = ("bound_vs_lr", "bound_over_temperature", "best_vs_budget")
-BOUNDS = ("elbo_vs_step", "elbo_vs_seconds", "final_elbo", *TUNING)  # of table `objective`; all others of `gradient`
+BOUNDS = ("elbo_vs_step", "elbo_vs_seconds", "final_elbo", *TUNING)  # from table `objective`; the others from `gradient`
 STATED = (
     "problem.name", "data.name", "data.path", "data.binarisation", "latent.dim", "latent.categories",
     "latent.positions", "latent.codes", "model.arch", "model.name", "model.hidden", "objective.kl",
@@ -37,7 +37,7 @@ STATED = (
 
 
 class Caption(NamedTuple):
-    """The sentences under a figure; `often` and `on` are what figures of a section share."""
+    """The sentences under a figure. `often` and `on` may be the same for several figures of a section."""
 
     title: str
     what: str
@@ -46,12 +46,12 @@ class Caption(NamedTuple):
 
 
 def shared_facts(captions: "list[Caption]") -> str:
-    """What the figures of a section have in common, each fact once: how often was measured, and on what."""
+    """How often, and on what, the figures of a section were measured; each fact appears once."""
     return " ".join(dict.fromkeys(filter(None, [*(c.often for c in captions), *(c.on for c in captions)])))
 
 
 def caption(name: str, collection: Collection, part: str) -> Caption:
-    """Of the figure of that name; `collection` holds what the whole report holds."""
+    """The caption of the figure of that name; `collection` is that of the whole report."""
     drawn = AT_CHECKPOINTS.get(name, name)
     measured = collection.measured(shared=name in AT_CHECKPOINTS)
     what = " ".join((FIGURES[drawn].__doc__ or "").split()).replace("`", "")

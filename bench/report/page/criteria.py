@@ -1,8 +1,8 @@
-"""What the first screen of the page compares: for each criterion a value for each estimator and seed.
+"""The criteria that the first screen of the page compares: each gives a value for each estimator and seed.
 
-Each source gives a frame with the columns label, seed, estimator, run, those of PANEL, and: `value`, NaN where there is
-none; `error`, its standard error where draws or repetitions gave one, else NaN; `broken`, whether something was
-measured there and came out as no finite number.
+Each source returns a frame with the columns label, seed, estimator, run, those of PANEL, and `value`, NaN where there
+is none; `error`, its standard error over draws or repetitions, else NaN; `broken`, whether a measured value is not a
+finite number.
 """
 
 from collections.abc import Callable
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Criterion(NamedTuple):
-    """What is compared. `ratio`: on the log scale; `among`: which estimators, by what they claim (None: all)."""
+    """A criterion. `ratio`: compared on the log scale; `among`: estimators with this tag `unbiased` (None: all)."""
 
     name: str
     title: str
@@ -30,9 +30,9 @@ class Criterion(NamedTuple):
     highest: bool = False
     among: bool | None = None
     by_draws: bool | None = None  # None: at shared checkpoints alone
-    not_negative: bool = False  # what cannot be negative is compared as such, however noise made it look
-    floor: float = 0.0  # relative standard error that neither seeds nor draws make smaller
-    sample: str = "draws"  # what gave the errors of the values
+    not_negative: bool = False  # the true value cannot be negative, though an estimate can
+    floor: float = 0.0  # the least relative standard error, whatever the seeds and draws give
+    sample: str = "draws"  # the sample behind the errors of the values
 
 
 RELATIVE = "reference_norm_sq, the squared norm of the reference; encoder"
@@ -60,8 +60,8 @@ CRITERIA = (
     Criterion(
         "bias",
         "Bias",
-        f"relative squared bias: squared bias / {RELATIVE}; mean and interval of what it may be, given the draws and "
-        "that no square is negative; among the estimators that claim to be biased",
+        f"relative squared bias: squared bias / {RELATIVE}; mean and interval take into account that a square cannot "
+        "be negative; among the estimators that claim to be biased",
         ratio=False,
         among=False,
         by_draws=True,
@@ -70,8 +70,8 @@ CRITERIA = (
     Criterion(
         "bound",
         "Bound",
-        "ELBO, or the IWAE bound where that is optimised, at the last step, on the test split (the training split, "
-        "where nothing is held out)",
+        "ELBO, or the IWAE bound if the estimator optimises that, at the last step, on the test split (or the training "
+        "split, if there is no test split)",
         "nats",
         ratio=False,
         highest=True,

@@ -1,4 +1,4 @@
-"""`report.html`: one file with everything in it, which opens offline and asks the network for nothing."""
+"""`report.html`: one self-contained file, which opens offline and loads nothing from the network."""
 
 import base64
 import hashlib
@@ -35,7 +35,7 @@ HERE = Path(__file__).parent
 
 
 class PageFigure(NamedTuple):
-    """`note` and `legend`, of each label a swatch, stand where the file has a legend of labels."""
+    """A figure on the page. `note` and `legend`, a swatch for each label, replace the legend of the figure's file."""
 
     name: str
     svg: str
@@ -60,14 +60,15 @@ def page(
     """The whole page.
 
     Args:
-        compared, paired: of `bench.report.compare` and `bench.report.pairs`.
+        collection: the runs of the report.
+        compared, paired: the tables of `bench.report.compare` and `bench.report.pairs`.
         figures: SVG files by name.
-        command: the words that make this report, without `--only`.
+        command: the command line of this report, without `--only`.
         part: of the gradient, in the figures.
-        unfinished: run directories that are not complete.
-        survivors: whether configurations of which runs failed or diverged are ranked by the others.
-        docs: where docs/choosing.md is, as the page may link to it; empty where it is not.
-        style: how each label is drawn; as `looks` has it unless given.
+        unfinished: the number of run directories that are not complete.
+        survivors: whether configurations with runs that failed or diverged are ranked by their other runs.
+        style: the look of each label; by default that of `looks`.
+        docs: the address of docs/choosing.md for a link; empty if the file is not there.
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
@@ -123,12 +124,12 @@ def _runs(collection: Collection) -> list[dict[str, Any]]:
 
 
 def _title(names: list[str]) -> str:
-    """The first three, and how many more."""
+    """The first three names, and the number of the others."""
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 def _sections(found: list[Ranking], drawn: list[PageFigure], said: dict[Group, Sentence]) -> list[dict[str, Any]]:
-    """Own trajectories and shared checkpoints, each with its answers and figures: they are never mixed."""
+    """The sections of own trajectories and of shared checkpoints, each with its answers and figures."""
     sections: list[dict[str, Any]] = []
     for shared in (False, True):
         of = [v for v in found if (v.panel[PANEL.index("trained_with")] != OWN_TRAINING) == shared]
@@ -162,7 +163,7 @@ def _standing(collection: Collection, unfinished: int) -> str:
 
 
 def _provenance(collection: Collection) -> list[tuple[str, str]]:
-    """What computed the runs: each value with the number of runs where there are several."""
+    """Machine and versions of the runs; if there are several values, each with its number of runs."""
     told = {"device_name": "device", "device": "kind", "threads": "threads", "torch": "PyTorch", "python": "Python",
             "suite": "suite", "schema": "schema of the tables", "commit": "commit"}  # fmt: skip
     found = []

@@ -1,4 +1,4 @@
-"""The tables of the page: cells with the text that is shown and the value that is sorted by."""
+"""The tables of the page, whose cells have a text to show and a value to sort by."""
 
 import math
 from collections.abc import Iterator
@@ -32,7 +32,7 @@ INTERVALS = {  # of the comparison: column and header
 
 
 class Cell(NamedTuple):
-    """`value` is a number to sort by, or None: by the text."""
+    """A cell. `value` is the number to sort by; None: the text is."""
 
     text: str
     value: float | None = None
@@ -67,7 +67,7 @@ def name_of(row: Any) -> str:
 
 
 def comparison_listing(table: "pd.DataFrame") -> Listing:
-    """Every configuration."""
+    """The table of every configuration."""
     rows = []
     for row in _rows(table):
         bound = "iwae_test" if row.objective == "iwae" else "elbo_test"
@@ -84,10 +84,10 @@ def comparison_listing(table: "pd.DataFrame") -> Listing:
     columns = ["family and setting", "estimator", "claims unbiased", "seeds", "test bound (nats)", *INTERVALS.values(),
                "evaluations", "s per step"]  # fmt: skip
     note = (
-        "At the last step; [95 % Student-t intervals over seeds], of each configuration alone; those with a time hold "
-        "the error of the time too. Noise and bias² are of the encoder's gradient; relative bias² is divided by the "
-        "squared norm of the reference. The bound is the ELBO, or the IWAE bound where the estimator optimises that. "
-        "2 of 3: of three runs two count. [too few]: the interval would span more than six decades."
+        "Values at the last step. [95 % Student-t intervals over seeds] hold for each configuration alone; with a time "
+        "they include the error of the time. Noise and bias² are those of the encoder's gradient; relative bias² is "
+        "divided by the squared norm of the reference. The bound is the ELBO, or the IWAE bound if the estimator "
+        "optimises that. 2 of 3: two of three runs count. [too few]: the interval would span more than six decades."
     )
     numeric = [False] * 3 + [True] * (len(columns) - 3)
     return Listing("comparison", "Every configuration", note, columns, rows, numeric)
@@ -102,16 +102,19 @@ def _ends(row: Any, column: str) -> tuple[float, float, float, float]:
 
 
 def pairs_listing(table: "pd.DataFrame", best: set[Group]) -> Listing:
-    """Every pair; of very many, those with one of `best`: the lowest measured, as (*panel, label)."""
+    """The table of every pair. If there are very many, only those with an estimator of `best`, the lowest measured of a
+    criterion, as (*panel, label)."""
     note = (
-        "A over B by paired seeds, [95 % Student-t intervals], and the probability that A is lower, both of this pair "
-        "alone; \N{ASTERISK OPERATOR}: the two differ with 95 % for all pairs of the panel at once, by Tukey's "
-        "studentised range. Empty: one seed, or no noise."
+        "Ratio A / B over paired seeds, [95 % Student-t intervals], and the probability that A is lower, both for this "
+        "pair alone. \N{ASTERISK OPERATOR}: the two differ with 95 % confidence jointly for all pairs of the panel, by "
+        "Tukey's studentised range. Empty: one seed, or no noise."
     )
     if len(table) > MOST_PAIRS:
         keys = [tuple(row) for row in table[PANEL].itertuples(index=False, name=None)]
         kept = [(*key, a) in best or (*key, b) in best for key, a, b in zip(keys, table.A, table.B, strict=True)]
-        note += f" Of {len(table)} pairs these are the ones with a lowest measured; pairs.parquet has all."
+        note += (
+            f" Of {len(table)} pairs these have an estimator that is lowest in some criterion; pairs.parquet has all."
+        )
         table = table[kept]
     rows = []
     for row in _rows(table):
@@ -132,7 +135,7 @@ def _probability(value: float) -> Cell:
 
 
 def runs_listing(collection: Collection) -> Listing:
-    """Every run, with what computed it."""
+    """The table of every run, with machine, versions and command."""
     units = collection.units.drop_duplicates("run").set_index("run")
     rows = []
     for run in collection.tables["runs"].to_pylist():
@@ -167,5 +170,5 @@ def endings_listing(units: "pd.DataFrame") -> Listing | None:
             [Cell(str(status)), Cell(str(where)), Cell(str(label)), Cell(str(len(of)), len(of)), Cell(str(reason))]
         )
     columns = ["status", "family", "estimator", "runs", "reason"]
-    note = "None of these counts in any mean."
+    note = "These runs count in no mean."
     return Listing("endings", "Failed and skipped runs", note, columns, rows, [False, False, False, True, False])

@@ -1,11 +1,11 @@
-"""How the page writes numbers: means with their intervals, bounds in nats, probabilities."""
+"""The formats of the page's numbers: means with their intervals, bounds in nats, probabilities."""
 
 import math
 from typing import Any
 
 
 def number(value: Any) -> str:
-    """Three digits, or the whole part where it is longer; powers of ten beyond five digits; empty for none."""
+    """Three digits, or all digits before the point; a power of ten beyond five digits; empty for NaN or None."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
     value = float(value)
@@ -17,12 +17,12 @@ def number(value: Any) -> str:
 
 
 def bounded(mean: float, low: float = math.nan, high: float = math.nan, n: float = 0) -> str:
-    """`714 [536, 949]`; `714 [too few]` where n runs, two or more, give no interval; no brackets for one run."""
+    """`714 [536, 949]`; `714 [too few]` if n runs, two or more, give no interval; no brackets for one run."""
     return number(mean) + _brackets(number(low), number(high), n)
 
 
 def nats(mean: float, low: float = math.nan, high: float = math.nan, n: float = 0) -> str:
-    """A bound to a tenth of a nat, which three digits would lose; a small one to three digits."""
+    """As `bounded`, for a bound: to a tenth of a nat, or to three digits if it is below 10."""
     if abs(mean) < 10:
         return bounded(mean, low, high, n)
     words = ["" if math.isnan(v) else f"{v:.1f}".replace("-", "\N{MINUS SIGN}") for v in (mean, low, high)]

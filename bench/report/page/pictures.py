@@ -1,4 +1,4 @@
-"""The pictures that runs left beside their tables, as strips of PNG for the page."""
+"""The images that runs wrote beside their tables, as strips of PNG for the page."""
 
 import base64
 import io
@@ -19,7 +19,7 @@ SIDE = 32  # pixels; smaller images are enlarged to about this, so that the gaps
 
 
 class Strip(NamedTuple):
-    """Pictures side by side: a data URI, its size in pixels, and what they are."""
+    """Images side by side: a data URI, its size in pixels, and what they show."""
 
     uri: str
     width: int
@@ -28,7 +28,7 @@ class Strip(NamedTuple):
 
 
 class Row(NamedTuple):
-    """One estimator: its pictures, the seed they are of, and what share of the codes was used how often."""
+    """One estimator: its images, their seed, and how often each code of a codebook was used."""
 
     label: str
     seed: int
@@ -47,8 +47,8 @@ class Gallery(NamedTuple):
 
 
 def galleries(collection: Collection, order: list[Group]) -> list[Gallery]:
-    """Of every panel of own trajectories whose runs have pictures; `order` has (*panel, label), those to show first in
-    front."""
+    """The galleries of the panels of own trajectories whose runs have images. `order` lists (*panel, label), in the
+    order in which to show them."""
     found = []
     units = collection.units[(collection.units.trained_with == OWN_TRAINING) & (collection.units.status == "done")]
     ranks = {unit: i for i, unit in enumerate(order)}
@@ -67,13 +67,13 @@ def galleries(collection: Collection, order: list[Group]) -> list[Gallery]:
 
 
 def read(directory: Path | None) -> dict[str, np.ndarray] | None:
-    """The arrays of `images.npz`; None where there is none that can be read."""
+    """The arrays of `images.npz`; None if it is missing or damaged."""
     if directory is None or not (directory / "images.npz").is_file():
         return None
     try:
         with np.load(io.BytesIO(content(directory / "images.npz")), allow_pickle=False) as file:
             images = {name: file[name] for name in file.files}
-    except Exception:  # whatever the archive objects to: the tables are what counts
+    except Exception:  # any error of the archive: the page does without the images
         return None
     right = all(k in images and images[k].ndim == 4 and images[k].dtype == np.uint8 and images[k].size for k in KINDS)
     counts = images.get("codes")
@@ -81,8 +81,8 @@ def read(directory: Path | None) -> dict[str, np.ndarray] | None:
 
 
 def _strip(images: np.ndarray, what: str) -> Strip:
-    """`[n, C, H, W]` of uint8 side by side: in colour with three channels or, without their opacity, four; else the
-    first channel."""
+    """Images `[n, C, H, W]`, uint8, side by side: in colour with three channels, or with four without the opacity; else
+    the first channel."""
     from PIL import Image
 
     larger = max(1, SIDE // images.shape[-1])

@@ -31,10 +31,10 @@ def ranks_listing(table: "pd.DataFrame") -> Listing:
     columns = ["measured along", "quantity", "estimator", "baseline", "against the baseline",
                "P(better on a new problem)", "verdict", "p (Holm)", "problems"]  # fmt: skip
     note = (
-        "Geometric mean over problems, the panels of this report [95 % Student-t interval over problems, over seeds "
-        "where there is one problem]. A verdict says better or worse by more than 10 % (of the bound: 0.5 nat), "
-        "equal within that, or undecided; with 95 % none is wrong among the estimators of a quantity (Holm). The "
-        "probability is of a new problem of the same kind, its seeds included; two problems or more give one."
+        "Geometric mean over problems, which are the panels of this report [95 % Student-t interval over problems, or "
+        "over seeds if there is one problem]. The verdict is better or worse by more than 10 % (bound: 0.5 nat), equal "
+        "within that, or undecided. With 95 % confidence no verdict of a quantity is wrong (Holm). The probability is "
+        "that for a new problem of the same kind with new seeds; it needs two problems or more."
     )
     numeric = [False] * 4 + [True, True, False, True, True]
     return Listing("ranks", "Over all problems", note, columns, rows, numeric)

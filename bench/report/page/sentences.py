@@ -1,4 +1,4 @@
-"""One sentence a family, first on the page: what the rankings let one say, every clause from an interval."""
+"""One sentence for each panel, first on the page: what the rankings show. Every clause follows from an interval."""
 
 from typing import NamedTuple
 
@@ -13,14 +13,14 @@ NAMED = 4  # names of a list before `and 7 others`
 
 
 class Sentence(NamedTuple):
-    """Of one panel."""
+    """The name of a panel, and the sentence about it."""
 
     name: str
     text: str
 
 
 def sentences(collection: Collection, found: list[Ranking], survivors: bool = False) -> dict[Group, Sentence]:
-    """Of every panel in which noise at equal evaluations, or a bias, was measured."""
+    """The sentence of every panel in which noise at equal evaluations, or a bias, was measured."""
     of = {(r.panel, r.criterion.name): r for r in found}
     panels = dict.fromkeys(r.panel for r in found if r.criterion.name in (NOISE.name, "mse", "bias"))
     texts = {panel: _text(collection, of, panel, survivors) for panel in panels}
@@ -35,46 +35,50 @@ def _text(collection: Collection, of: dict[tuple[Group, str], Ranking], panel: G
     if not noise or not noise.contenders:
         return clauses + _least_error(of.get((panel, "mse")))
     leader = noise.contenders[0]
-    others = "of the others that claim to be unbiased, " if noise.noiseless else "of those that claim to be unbiased, "
+    others = f"among the {'other ' if noise.noiseless else ''}estimators that claim to be unbiased, "
     if len(noise.contenders) == 1:
-        clauses.append(f"{others}{leader.label} alone was measured at equal evaluations")
+        clauses.append(f"{others}only {leader.label} was measured at equal evaluations")
     elif not noise.enough:
-        return [*clauses, f"{others}{leader.label} measured the least noise at equal evaluations, and {sample(noise)} "
-                "cannot tell it from any"]  # fmt: skip
+        few = f"{sample(noise)} {'is' if leader.value.n == 1 else 'are'} too few to compare"
+        return [*clauses, f"{others}{leader.label} has the lowest measured noise at equal evaluations; {few}"]
     elif not noise.ties:
         clauses.append(f"{others}{leader.label} has less noise at equal evaluations than every other")
     else:
-        clauses.append(f"{others}{leader.label} measured the least noise at equal evaluations")
-        clauses.append(f"{listed(noise.ties)} cannot be told from it by {sample(noise)}")
+        clauses.append(f"{others}{leader.label} has the lowest measured noise at equal evaluations")
+        clauses.append(tied(noise))
     return clauses + _biased(collection, of, panel, leader.label, survivors)
 
 
 def _biased(
     collection: Collection, of: dict[tuple[Group, str], Ranking], panel: Group, leader: str, survivors: bool
 ) -> list[str]:
-    """What those that claim to be biased have over the leader of the others."""
+    """The clause that compares the estimators that claim to be biased with the leader of the others."""
     ranking = ranked(collection, panel, NOISE, survivors, against=leader)
     quieter = {c.label: c.against for c in ranking.contenders if c.separated and c.against.low > 1} if ranking else {}
     if ranking is None or not ranking.enough or len(ranking.contenders) < 2:
         return []
     if not quieter:
-        return [f"no estimator that claims to be biased can be told to have less noise than {leader}"]
+        return [f"no estimator that claims to be biased has significantly less noise than {leader}"]
     errors = of.get((panel, "mse"))
     order = [c.label for c in errors.contenders if c.label in quieter] if errors else []
     chosen = next(iter(order or quieter))
     ratio, low, high, _ = quieter[chosen]
-    clause = f"if bias is acceptable, {chosen} has {bounded(1 / ratio, 1 / high, 1 / low)} of the noise of {leader}"
+    clause = f"if bias is acceptable, {chosen} has {bounded(1 / ratio, 1 / high, 1 / low)} times the noise of {leader}"
     bias = next((c.value for c in of[panel, "bias"].contenders if c.label == chosen), None) if (
         (panel, "bias") in of) else None  # fmt: skip
-    return [f"{clause} and a squared bias of {bounded(*bias)} of the squared gradient" if bias else clause]
+    return [f"{clause} and a squared bias of {bounded(*bias)} times the squared gradient norm" if bias else clause]
 
 
 def _least_error(errors: Ranking | None) -> list[str]:
     if errors is None or len(errors.contenders) < 2 or not errors.enough:
         return []
-    first, ties = errors.contenders[0].label, errors.ties
-    tied = f", and {listed(ties)} cannot be told from it by {sample(errors)}" if ties else ""
-    return [f"{first} has the least error of one gradient measured{tied}"]
+    clause = f"{errors.contenders[0].label} has the lowest measured error of one gradient"
+    return [clause, tied(errors)] if errors.ties else [clause]
+
+
+def tied(ranking: Ranking) -> str:
+    """`a and b tie with it (95 % intervals over 3 seeds)`."""
+    return f"{listed(ranking.ties)} tie{'s' * (len(ranking.ties) == 1)} with it (95 % intervals over {sample(ranking)})"
 
 
 def listed(names: list[str], most: int = NAMED) -> str:
@@ -85,6 +89,6 @@ def listed(names: list[str], most: int = NAMED) -> str:
 
 
 def sample(ranking: Ranking) -> str:
-    """What judges: the draws, or so many seeds."""
+    """The sample behind the intervals: the draws, or a number of seeds."""
     n = ranking.contenders[0].value.n
     return "the draws" if ranking.by_draws else f"{n} seed{'s' if n != 1 else ''}"

@@ -1,4 +1,4 @@
-"""The words for a ranking: a cell of the first screen, and a row of the table below it."""
+"""A ranking in words: a cell of the first screen, and a row of the table below it."""
 
 from typing import Any
 
@@ -9,8 +9,8 @@ from bench.report.page.numbers import bounded, nats, percent
 from bench.report.page.sentences import listed
 
 ALL_AT_ONCE = (
-    "All intervals and probabilities of a criterion hold together with 95 %: Tukey's studentised range over the "
-    "estimators compared."
+    "All intervals and probabilities of a criterion hold jointly with 95 % confidence, by Tukey's studentised range "
+    "over the estimators compared."
 )
 
 
@@ -36,7 +36,7 @@ def cell(ranking: Ranking) -> dict[str, Any]:
 
 
 def details(found: list[Ranking]) -> Listing:
-    """The table that says how certain each answer is."""
+    """The table of every answer with its intervals, its probability and its ties."""
     rows = []
     for ranking in (r for r in found if r.contenders):
         first = ranking.contenders[0]
@@ -64,12 +64,12 @@ def details(found: list[Ranking]) -> Listing:
     columns = ["family and setting", "criterion", "best measured", "value", "runner-up", "best to runner-up",
                "P(best is better)", "ties with", "not ranked", "seeds", "interval by"]  # fmt: skip
     note = (
-        f"[95 % intervals]. {ALL_AT_ONCE} Best to runner-up: a ratio (\N{MULTIPLICATION SIGN}) or a difference. Ties: "
-        "those whose interval of that ratio or difference holds equality. Not ranked: configurations of which runs "
-        "failed, diverged or gave no finite number; --rank-survivors ranks them too."
+        f"[95 % intervals]. {ALL_AT_ONCE} Best to runner-up: a ratio (\N{MULTIPLICATION SIGN}) or a difference. Ties "
+        "with: estimators for which the interval of this ratio or difference includes equality. Not ranked: "
+        "configurations with runs that failed, diverged or gave no finite number; --rank-survivors ranks them too."
     )
     numeric = [c in ("value", "best to runner-up", "P(best is better)", "seeds") for c in columns]
-    return Listing("answers", "How certain", note, columns, rows, numeric)
+    return Listing("answers", "Intervals and ties", note, columns, rows, numeric)
 
 
 def _sample(ranking: Ranking) -> str:

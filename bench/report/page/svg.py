@@ -1,4 +1,4 @@
-"""A figure as inline SVG: one element a panel, so that a narrow window shows one a row, in the colours of the page."""
+"""A figure as inline SVG in the page's colours: one element per panel, so that a narrow window shows one in a row."""
 
 import re
 from typing import NamedTuple
@@ -10,8 +10,8 @@ from bench.report.figures.style import Look
 SVG, LINK = "http://www.w3.org/2000/svg", "{http://www.w3.org/1999/xlink}href"
 NUMBERS = {"d", "transform", "points", "x", "y", "width", "height", "x1", "x2", "y1", "y2", "cx", "cy", "r"}
 DIGITS = re.compile(r"-?\d+\.\d{3,}(?:e-?\d+)?")
-LARGER = 1.3  # than on paper, at most: a screen is further away
-# What is neither a series nor white on purpose takes the page's colours, which are others in the dark
+LARGER = 1.3  # the most that a panel is enlarged, since a screen is further away than paper
+# Ink that is not a series' own takes the page's colours, which differ in dark mode
 INKS = {"#ffffff": "--card", "#000000": "--black", "#262626": "--ink", "#222222": "--ink", "#555555": "--soft",
         "#bbbbbb": "--faint", "#e5e5e5": "--grid"}  # fmt: skip
 INK = re.compile("|".join(INKS))
@@ -20,8 +20,7 @@ ElementTree.register_namespace("xlink", LINK[1:].partition("}")[0])
 
 
 class Inlined(NamedTuple):
-    """Markup, the labels that have ink in it, and the note of its legend, which the page has instead; empty where the
-    figure needs no legend."""
+    """The markup, the labels drawn in it, and the note of its legend, which the page shows; empty without a legend."""
 
     markup: str
     labels: list[str]
@@ -29,9 +28,11 @@ class Inlined(NamedTuple):
 
 
 def inline(svg: bytes, prefix: str, title: str) -> Inlined:
-    """The panels, each an `<svg>` named for those who cannot see it, and the figure's own legend unless that names
-    labels. What belongs to a label has the attribute `data-s`. All ids begin with the prefix, so that several figures
-    may share a page; numbers are rounded to hundredths of a point."""
+    """The panels, each an `<svg>` with a name for screen readers, and the figure's legend unless that names labels.
+
+    Elements of a label have the attribute `data-s`. All ids begin with the prefix, so that several figures may share a
+    page. Numbers are rounded to hundredths of a point.
+    """
     root = ElementTree.fromstring(svg)
     for parent in list(root.iter()):
         for child in list(parent):
