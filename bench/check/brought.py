@@ -1,4 +1,4 @@
-"""Latents and models of packages, by the name of their option, and their verdicts."""
+"""The checks of latents and models that packages provide, by the names of their options."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -20,7 +20,7 @@ class Part(NamedTuple):
 
 
 def part(name: str) -> Part | None:
-    """The latents or the model of this name, where a package has one."""
+    """The latents or the model of this name, or None if no package provides it."""
     for group in ("latent", "model"):
         if name in parts.registry(group):
             return Part(name, group, *parts.registry(group)[name])
@@ -28,7 +28,7 @@ def part(name: str) -> Part | None:
 
 
 def part_verdicts(one: Part) -> Iterator[Verdict]:
-    """All of them; what cannot be built at all is a verdict too."""
+    """The verdicts on latents or a model. A class that cannot be built is a failure too."""
     try:
         if one.group == "latent":
             yield from family_verdicts(family(one.name, one.cls, one.source))

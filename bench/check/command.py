@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _asked(name: str) -> "Subject | Part":
-    """An estimator of this name, else latents or a model of a package. Raises BadInput where there is none."""
+    """The estimator of this name, else the latents or the model of a package. An unknown name raises BadInput."""
     from bench.check.brought import part
     from bench.check.subject import names, subject
 

@@ -1,4 +1,4 @@
-"""What a latent family from elsewhere has to be: a distribution whose methods agree with each other."""
+"""Checks of a latent family of a package: its methods must agree with each other, as those of a distribution do."""
 
 from collections.abc import Callable
 from functools import partial
@@ -14,12 +14,12 @@ from bench.model.latents import units
 from estimators import Enumerable, Latent
 
 DRAWS = 20_000
-EDGE = 5.0  # standard errors, of tests with a fixed seed
+EDGE = 5.0  # standard errors that a test with a fixed seed allows
 
 
 def shapes(one: Family) -> Verdict:
-    """params keep their shape; samples have no gradient and as many values as sizes() says; log_prob and kl give one
-    number for an example, and examples have noise of their own."""
+    """Samples have no gradient and as many values as sizes() says; log_prob and kl give one number for each example;
+    examples have noise of their own."""
     _, values = units(one.latent)
     for dtype in (torch.float64, torch.float32):
         q = one.q(3, dtype=dtype)
@@ -49,7 +49,7 @@ def mass(one: Family) -> Verdict:
 
 
 def samples(one: Family) -> Verdict:
-    """sample draws what log_prob says."""
+    """Samples have the distribution that log_prob gives."""
     q = one.q(1)
     off = apart(one.support(q), q, q.sample(DRAWS))
     demand(off < EDGE, "samples are not distributed as log_prob says", f"|z| {off:.1f}")
@@ -57,7 +57,7 @@ def samples(one: Family) -> Verdict:
 
 
 def kl(one: Family) -> Verdict:
-    """kl(p) is the mean of log q - log p under q, for the standard prior and for another one; it is 0 to q itself."""
+    """kl(p) is the mean of log q - log p under q, for the standard prior and for another one; kl(q) is 0."""
     worst = 0.0
     for prior in (None, one.q(1).detach()):
         q = one.q(1)
@@ -76,7 +76,7 @@ def _log_ratio(q: Latent, p: Latent, z: Tensor) -> Tensor:
 
 
 def slopes(one: Family) -> Verdict:
-    """log_prob and kl have their derivatives with respect to params, and log_prob of real points that by z."""
+    """The derivatives of log_prob and kl with respect to params, and of log_prob with respect to real z, are right."""
     q = one.q(2)
     z, params = q.sample(3), q.params.detach().clone().requires_grad_()
     _graded("log_prob", lambda p: q.with_params(p).log_prob(z), params)
@@ -94,7 +94,7 @@ def _graded(what: str, function: Callable[[Tensor], Tensor], at: Tensor) -> None
 
 
 def rsample(one: Family) -> Verdict:
-    """rsample draws as sample does, and the mean of a function of it has the derivative of that mean."""
+    """rsample has the distribution that log_prob gives, and its pathwise derivative of a mean is right."""
     q = one.q(1)
     draw: Any = getattr(q, "rsample", None)
     if draw is None or isinstance(q, Enumerable):
@@ -115,13 +115,13 @@ def rsample(one: Family) -> Verdict:
 
 
 def _wave(z: Tensor) -> Tensor:
-    """A function of points `[K, B, *]` that tells their distributions apart: `[K, B]`."""
+    """A test function `[K, B]` of points `[K, B, *]`, whose mean depends on their distribution."""
     flat = z.flatten(2)
     return (torch.sin(flat) + 0.5 * flat).sum(-1)
 
 
 def frozen(one: Family) -> Verdict:
-    """detach() and with_params() keep everything but what params are; standard() depends on no parameter."""
+    """detach() and with_params() change nothing but the parameters; standard() does not depend on them."""
     q = one.q(2)
     z = q.sample(3)
     still = q.detach()
@@ -133,7 +133,7 @@ def frozen(one: Family) -> Verdict:
 
 
 def broadcast(one: Family) -> Verdict:
-    """[R, B] distributions are those of each row and of each example, and so where all share a point or a prior."""
+    """Distributions [R, B] give what each row and each example gives alone, also with a shared point or prior."""
     q, shared = one.q(3, 2), one.q(1).detach()
     z = q.sample(4)
     for row in range(3):
@@ -163,7 +163,7 @@ COUNTED = (mass, samples, kl, rsample)
 
 
 def family_verdicts(one: Family) -> list[Verdict]:
-    """Every verdict. The surrounding random stream goes on as if nothing had happened."""
+    """The verdicts of all checks. PyTorch's random stream is restored at the end."""
     found: list[Verdict] = []
     with torch.random.fork_rng([]):
         for check in (*WHOLE, *(COUNTED if one.exact else ())):

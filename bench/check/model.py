@@ -1,4 +1,4 @@
-"""What a model from elsewhere has to be: one value for each example and point, and a distribution of the image."""
+"""Checks of a model of a package: it must give one value per example and point, and a distribution of the image."""
 
 import itertools
 import math
@@ -21,15 +21,15 @@ LATENTS: tuple[LatentGroup, ...] = (
     {"family": "gaussian", "dim": 2},
     {"family": "categorical", "dim": 2, "categories": 3},
 )
-SHAPES = ((1, 2, 2), (1, 1, 1), (1, 4, 4), (1, 8, 8))  # from the smallest that a model may be
-PIXELS = 4  # at most, of which every image is gone through
+SHAPES = ((1, 2, 2), (1, 1, 1), (1, 4, 4), (1, 8, 8))  # image shapes [C, H, W] to try, in this order
+PIXELS = 4  # the most for which all images are enumerated
 LEVELS = 256
-TOTAL = 1e-4  # by which the sum of p(x|z) may miss 1; by the line's grid more than that of any sum
-LINE = 60.0  # half the length of the line, of a unit of pixels
+TOTAL = 1e-4  # the largest error of a sum or integral of p(x|z), which must be 1
+LINE = 60.0  # half the length of the interval that replaces the real line, in units of pixel values
 
 
 class Looked(NamedTuple):
-    """A model of a package, as it is where its latents are the first that it takes, at one size of images."""
+    """A model of a package for the first latents of `LATENTS` and images of one shape [C, H, W]."""
 
     name: str
     module: Any
@@ -37,8 +37,7 @@ class Looked(NamedTuple):
 
 
 def models(name: str, cls: type) -> Iterator[Looked]:
-    """The model of this class for images of `SHAPES`, as far as there is such a one. Raises BadInput where there is
-    none of any."""
+    """The models of a class for images of the shapes `SHAPES` that it takes. If it takes none, BadInput is raised."""
     whole = parts.complete("model", {"_target_": f"{cls.__module__}.{cls.__qualname__}"})
     reason: Exception | None = None
     made = 0
@@ -47,7 +46,7 @@ def models(name: str, cls: type) -> Iterator[Looked]:
         try:
             module = parts.build("model", whole, **about).double().eval()
             module.encode(_images(2, shape))
-        except Exception as error:  # of sizes that its layers cannot have
+        except Exception as error:  # its layers do not fit this shape
             reason = error
             continue
         made += 1
@@ -61,8 +60,8 @@ def _images(n: int, shape: tuple[int, ...]) -> Tensor:
 
 
 def shapes(one: Looked) -> Verdict:
-    """encode(x) gives q of [B] and log_likelihood(x, z) gives [K, B], both finite and without noise of their own, and
-    examples never meet."""
+    """encode(x) gives q with batch shape [B], log_likelihood(x, z) gives [K, B]; both are finite, have no noise of
+    their own, and treat examples independently."""
     try:
         adapted(one.module, _images(5, one.shape))
     except BadInput as error:
@@ -71,7 +70,7 @@ def shapes(one: Looked) -> Verdict:
 
 
 def prior(one: Looked) -> Verdict:
-    """What may be there besides has its shape: log_prior(z) [K, B] is finite at samples of q, and kl at q."""
+    """log_prior(z) [K, B] is finite at samples of q, and the KL of q to the prior is not negative."""
     made = Adapted(one.module, x := _images(5, one.shape))
     q = made.encode(x)
     found = made.log_prior(q.sample(3), q)
@@ -84,7 +83,7 @@ def prior(one: Looked) -> Verdict:
 
 
 def normalised(one: Looked) -> Verdict:
-    """p(x|z) sums to 1 over all images of few pixels: of bits, of 256 levels, or by integration over the line."""
+    """p(x|z) of an image of few pixels sums to 1 over bits or 256 levels, or integrates to 1 over the real line."""
     z = one.module.encode(_images(1, one.shape)).sample(2)
     pixels = math.prod(one.shape)
     if pixels > PIXELS:
@@ -112,8 +111,8 @@ def _total(one: Looked, z: Tensor, values: Tensor) -> Tensor:
 
 
 def model_verdicts(name: str, cls: type) -> list[Verdict]:
-    """Every verdict, of the smallest images that the model takes. The surrounding random stream goes on as if nothing
-    had happened."""
+    """The verdicts of all checks, with the smallest images that the model takes. PyTorch's random stream is restored at
+    the end."""
     found: list[Verdict] = []
     with torch.random.fork_rng([]):
         torch.manual_seed(0)

@@ -1,4 +1,4 @@
-"""All that one example's latent may be, with weights: its states, or a grid on the line."""
+"""All points of one example's latent, with weights: its states, or a grid on the real line."""
 
 import math
 from collections.abc import Callable
@@ -9,20 +9,20 @@ from torch import Tensor
 
 from estimators import Enumerable, Latent
 
-INTEGRAL = 1e-4  # of a sum or an integral; the grid's error is a tenth of it where a density jumps, else far less
+INTEGRAL = 1e-4  # allowed error of a sum or integral; the grid's is a tenth of it if a density jumps, else far less
 POINTS = 1_000_001
-REACH = 12.0  # sinh of it, in units of the spread: 81 thousand
-RARE = 5.0  # draws of a state that are expected, below which it is counted with all other rare ones
+REACH = 12.0  # the grid ends at sinh of it, 81 thousand interquartile ranges from the centre
+RARE = 5.0  # states with fewer expected draws are counted together
 
 
 class Support(NamedTuple):
-    """Points `[S, 1, *]`, and what each stands for: 1 of a state, else the width of its part of the line."""
+    """Points `[S, 1, *]` and their weights: 1 for a state, the width of its grid cell for a point of the line."""
 
     points: Tensor
     weights: Tensor  # [S]
 
     def mean(self, log_q: Callable[[Tensor], Tensor], function: Callable[[Tensor], Tensor] | None = None) -> Tensor:
-        """The sum of q(z) times a function of points `[S, 1, *]` -> `[S, 1]`; without one, of q(z)."""
+        """The mean under q of a function of points, `[S, 1, *]` -> `[S, 1]`; without one, the total probability."""
         log_probs = log_q(self.points)[:, 0]
         values = 1.0 if function is None else function(self.points)[:, 0]
         terms = self.weights * log_probs.exp() * values
@@ -30,7 +30,7 @@ class Support(NamedTuple):
 
 
 def support(q: Latent) -> Support:
-    """Of q with one example, whose states can be enumerated, or whose point is one number."""
+    """The support of q, which has one example. Its states can be enumerated, or its point is one number."""
     if isinstance(q, Enumerable):
         states = q.enumerate()
         return Support(states, states.new_ones(len(states), dtype=q.params.dtype))
@@ -44,19 +44,19 @@ def support(q: Latent) -> Support:
 
 
 def apart(at: Support, q: Latent, z: Tensor) -> float:
-    """By how many standard errors samples `[K, 1, *]` differ from what log_prob says: of the state that is the farthest
-    off, or by the largest distance of the two distribution functions."""
+    """How many standard errors samples `[K, 1, *]` differ from the distribution of log_prob: the largest deviation of a
+    state's count, or the largest distance of the two distribution functions."""
     probs = (at.weights * q.log_prob(at.points)[:, 0].exp()).detach()
     if not isinstance(q, Enumerable):
         below = torch.searchsorted(at.points.flatten(), z.flatten().sort().values)
         wanted = torch.cat([probs.new_zeros(1), probs.cumsum(0)])[below]
         found = torch.arange(1, len(z) + 1, dtype=wanted.dtype) / len(z)
-        return float((found - wanted).abs().max()) * len(z) ** 0.5 * 2.0  # sd of the middle is 1/2
+        return float((found - wanted).abs().max()) * len(z) ** 0.5 * 2.0  # the standard deviation at the median is 1/2
     rows = torch.cat([at.points.flatten(1), z.flatten(1).to(at.points.dtype)])
     _, number = rows.unique(dim=0, return_inverse=True)
     counts = torch.bincount(number[len(probs) :], minlength=int(number.max()) + 1).to(probs)
     if counts.numel() > len(probs):
-        return math.inf  # a sample that is no state
+        return math.inf  # some sample is not a state
     expected = torch.zeros_like(counts).index_add_(0, number[: len(probs)], probs) * len(z)
     rare = expected < RARE
     counts, expected = (torch.cat([v[~rare], v[rare].sum(0, keepdim=True)]) for v in (counts, expected))
