@@ -28,7 +28,7 @@ TITLES = {
     "best_vs_budget": "Expected best bound against the budget of a tuning",
 }
 TUNING = ("bound_vs_lr", "bound_over_temperature", "best_vs_budget")
-BOUNDS = ("elbo_vs_step", "elbo_vs_seconds", "final_elbo", *TUNING)  # from table `objective`; the others from `gradient`
+BOUNDS = ("elbo_vs_step", "elbo_vs_seconds", "final_elbo", *TUNING)  # from table `objective`, others `gradient`
 STATED = (
     "problem.name", "data.name", "data.path", "data.binarisation", "latent.dim", "latent.categories",
     "latent.positions", "latent.codes", "model.arch", "model.name", "model.hidden", "objective.kl",
