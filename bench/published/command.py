@@ -109,11 +109,11 @@ def commands(
     each: Published, form: str, overrides: list[str], jobs: int | None = None, together: bool = False
 ) -> list[list[str]]:
     """The arguments of `python -m bench`, one list for each sweep of the form. Seeds are trained together where they
-    follow one another; runs of both forms of one experiment lie in one folder, whatever names them."""
+    can be and follow one another; runs of both forms of one experiment lie in one folder, whatever names them."""
     of = each.form(form)
     first, count = of.seeds[0], len(of.seeds)
     seeds = [f"seed={','.join(map(str, of.seeds))}"]
-    if together and count > 1 and of.seeds == tuple(range(first, first + count)):
+    if together and each.replicas and count > 1 and of.seeds == tuple(range(first, first + count)):
         seeds = [f"seed={first}", f"replicas={count}"]
     pool = ["hydra/launcher=pool", f"hydra.launcher.n_jobs={jobs}"] if jobs else []
     common = [f"experiment={each.experiment}", f"name={folder(each, form)}", f"train.steps={of.steps}", *seeds]

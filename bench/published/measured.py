@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from bench.report.query import FUNCTIONS, Query, parse
+from bench.report.query import FUNCTIONS, Query, conditions, parse
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -91,6 +91,14 @@ def runs_of(text: str, frame: Frame) -> list[str]:
     """The runs that a query chooses, whether or not they have the number. Raises ValueError where there are none."""
     parts = re.split(r" [/*-] ", text.strip())
     return list(dict.fromkeys(run for part in parts for run in parse(part, frame).rows.run))
+
+
+def unfinished(text: str, runs: "pd.DataFrame") -> "pd.DataFrame":
+    """Of the runs that ended otherwise than done those that a query would choose."""
+    import pandas as pd
+
+    rows = runs[runs.status != "done"]
+    return pd.concat([conditions(part, rows) for part in re.split(r" [/*-] ", text.strip())]).drop_duplicates("run")
 
 
 def _by_seed(query: Query) -> "tuple[pd.Series, Query]":

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from bench.published.expected import FORMS, LONGER, TIMED, Expected, Published, Row
-from bench.published.measured import Frame, Measured, frames, joined, measure, runs_of
+from bench.published.measured import Frame, Measured, frames, joined, measure, runs_of, unfinished
 from bench.published.verdict import Compared, compared
 
 if TYPE_CHECKING:
@@ -110,11 +110,11 @@ def _run(ours: Measured, loaded: "Frames | None") -> Run:
 
 
 def _reason(row: Row, said: str, frame: Frame | None, loaded: "Frames | None") -> str:
-    """Why there is no number: the reasons of runs that ended otherwise, where there are any; else what is wrong with
-    those that it is from, or that there are none."""
+    """Why there is no number: the reasons of its runs that ended otherwise, where there are any; else what is wrong
+    with those that it is from, or that there are none."""
     if loaded is None or frame is None:
         return NOT_RUN
-    ended = loaded.runs[loaded.runs.status != "done"]
+    ended = unfinished(row.ours, loaded.runs)
     words = [f"{run.label}: {run.status}, {run.reason}" for run in ended.itertuples()]
     try:
         runs_of(row.ours, frame)

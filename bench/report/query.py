@@ -48,7 +48,7 @@ def parse(text: str, frame: "Callable[[str], pd.DataFrame]") -> Query:
     table, *words = shlex.split(text)
     rows, column, function, exact = frame(table), "", "", False
     for word in words:
-        name, sign, value = [*re.split(r"(!=|[=<>~])", word, maxsplit=1), "", ""][:3]
+        name, sign, value = _parts(word)
         if word == "last":
             rows = rows[rows.step == rows.groupby("run").step.transform("max")]
         elif word == "exact":
@@ -67,6 +67,19 @@ def parse(text: str, frame: "Callable[[str], pd.DataFrame]") -> Query:
     if function != "count" and (rows.empty or not column):
         raise ValueError(f"`{text}` names {'no row' if rows.empty else 'no column'}.")
     return Query(table, rows, column, function, exact)
+
+
+def conditions(text: str, rows: "pd.DataFrame") -> "pd.DataFrame":
+    """Of any rows those that meet a query's conditions on the columns that they have."""
+    for name, sign, value in map(_parts, shlex.split(text)[1:]):
+        if sign and name in rows.columns:
+            rows = rows[_compared(rows[name], sign, value)]
+    return rows
+
+
+def _parts(word: str) -> tuple[str, str, str]:
+    name, sign, value = [*re.split(r"(!=|[=<>~])", word, maxsplit=1), "", ""][:3]
+    return name, sign, value
 
 
 def _compared(values: "pd.Series", sign: str, value: str) -> "pd.Series":

@@ -57,12 +57,19 @@ def test_no_two_rows_are_one_and_all_words_of_a_query_mean_something(each):
         assert {"last", *FUNCTIONS} & {*words} or any(word.startswith("step=") for word in words)
 
 
+def seeds_of(name):
+    return [
+        word for word in commands(read(name), "full", [], together=True)[0] if word.startswith(("seed", "replicas"))
+    ]
+
+
 def test_forms_are_read_as_they_are_written():
     each = read("polynomial_programming")
     assert (each.full.steps, each.full.seeds, each.short.seeds) == (8000, tuple(range(10)), (0, 1, 2))
     assert each.form(TIMED)[1:] == ((0,), LITTLE)
-    seeds = [word for word in commands(each, "full", [], together=True)[0] if word.startswith(("seed", "replicas"))]
-    assert seeds == ["seed=0", "replicas=10"]
+    assert seeds_of("polynomial_programming") == ["seed=0,1,2,3,4,5,6,7,8,9"]  # a problem, which has no replicas
+    assert seeds_of("reinmax_8x4") == ["seed=0", "replicas=10"]
+    assert seeds_of("rodeo_bound") == ["seed=1", "replicas=5"]
     pool = commands(each, "short", ["estimator.k=3"], jobs=2)[0]
     assert pool[-1] == "estimator.k=3"
     assert {"hydra/launcher=pool", "hydra.launcher.n_jobs=2", "seed=0,1,2"} <= {*pool}

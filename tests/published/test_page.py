@@ -8,7 +8,7 @@ import pytest
 
 from bench.published import command
 from bench.published.expected import Form, names, read
-from bench.published.measured import joined, measure
+from bench.published.measured import joined, measure, unfinished
 from bench.published.page import page
 from bench.published.results import cells
 from bench.published.verdict import REPRODUCED
@@ -123,6 +123,20 @@ def test_a_number_is_of_seeds_or_else_of_draws(query, value, n, per):
         "nothing": 0.0 if "exact" in query else math.nan,
     }
     assert found.half == pytest.approx(half[per], rel=1e-6, nan_ok=True)
+
+
+@pytest.mark.parametrize(
+    ("query", "runs"),
+    [
+        ("objective estimator=c last elbo", ["4"]),
+        ("objective config.estimator.k=2 last elbo", ["4"]),
+        ("objective estimator=a last elbo", []),
+        ("objective estimator=c seed=1 last elbo", []),
+        ("objective estimator=a last elbo - objective estimator=c last elbo", ["4"]),
+    ],
+)
+def test_runs_that_ended_otherwise_are_named_where_they_are_meant(query, runs):
+    assert list(unfinished(query, Frames.runs).run) == runs
 
 
 @pytest.mark.parametrize(
