@@ -52,21 +52,28 @@ class Mirror(Callback):
     """Calls `copy` for each run that a job has finished, wherever the job runs."""
 
     package: ClassVar[str]
+    begun = False
 
     def on_run_start(self, config: "DictConfig", **kwargs: Any) -> None:
-        """Before one run, in the process of the command."""
+        """Say before one run, in the process of the command, whether the package is missing."""
         if find_spec(self.package) is None:
             print(f"No mirror: {needs_extra(f'hydra/callbacks={self.package}', self.package)}", file=sys.stderr)
-        else:
-            self._guarded(self.open)
 
     on_multirun_start = on_run_start
+
+    def begin(self) -> None:
+        """Open the tracker, once: when the jobs of a sweep are composed, or a run has ended. A command that is refused
+        makes no store."""
+        if not self.begun and find_spec(self.package) is not None:
+            self.begun = True
+            self._guarded(self.open)
 
     def on_job_end(self, config: "DictConfig", job_return: "JobReturn", **kwargs: Any) -> None:
         """After each job, in its process."""
         if find_spec(self.package) is None:
             return
         for directory in newly_ended(job_return._return_value):  # its property raises where the job failed
+            self.begin()
             self._guarded(lambda directory=directory: self.copy(mirrored(directory)))
 
     def open(self) -> None:  # most trackers need nothing

@@ -76,6 +76,8 @@ def kept(words: list[str], session: "Session", *, written: bool) -> Iterator[Non
         return found
 
     def plan(sweeper: Any, batch: Sequence[Sequence[str]]) -> None:
+        from bench.sweep.mirrors import Mirror
+
         session.expect(len(batch))
         for overrides, folder, entries, planned in ahead.popleft() if ahead else compose(sweeper, batch):
             folders.setdefault(folder, []).extend(entries)
@@ -84,6 +86,9 @@ def kept(words: list[str], session: "Session", *, written: bool) -> Iterator[Non
         for folder, jobs in folders.items() if batch else ():
             with suppress(OSError):  # each job says so itself
                 _write(folder, words, jobs)
+        for callback in sweeper.hydra_context.callbacks.callbacks:
+            if isinstance(callback, Mirror):
+                callback.begin()
 
     with patch.object(Sweeper, "validate_batch_is_legal", plan), patch.object(BasicSweeper, "split_arguments", batches):
         yield

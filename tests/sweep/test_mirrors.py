@@ -15,6 +15,7 @@ from bench.sweep import job, mirrors
 from bench.tables import store
 from tests.support.ends import SMALL
 from tests.support.packages import run
+from tests.support.stand_in import stand_in_command
 from tests.support.synthetic_runs import config, runs_row
 from tests.support.synthetic_runs import tables as made
 
@@ -34,6 +35,24 @@ class Failing(mirrors.Mirror):
     def copy(self, run):
         self.seen = run
         raise OSError("no room\nat all")
+
+
+class Opening(mirrors.Mirror):
+    """It leaves a line in a file for all that it does."""
+
+    package = "pandas"
+
+    def __init__(self, file):
+        self.file = Path(file)
+
+    def open(self):
+        self._say("opened")
+
+    def copy(self, run):
+        self._say(run.row["status"])
+
+    def _say(self, word):
+        self.file.write_text((self.file.read_text() if self.file.exists() else "") + f"{word}\n")
 
 
 def ended(*finished, status=JobStatus.COMPLETED):
@@ -75,6 +94,24 @@ def test_a_package_that_is_missing_is_one_line_and_stops_nothing(directory, caps
     mirror.on_job_end(None, ended(Ending("done", directory=directory)))
     assert re.match(r"No mirror: .* pip install 'estimator-bench\[wandb_of_nobody\]'\.\n$", capsys.readouterr().err)
     assert not hasattr(mirror, "seen")
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "left"),
+    [
+        (["train.lr=fast"], 2, None),
+        (["-m", "train.stepz=3,4"], 2, None),
+        (["-m", "estimator=rloo,rlo", "hydra.sweeper.max_batch_size=1"], 2, None),
+        (["train.steps=1"], 0, "opened\ndone\n"),
+        (["-m", "train.steps=1,3", "hydra.sweeper.max_batch_size=1"], 0, "opened\ndone\ndiverged\n"),
+        (["-m", "train.lr=fast"], 1, "opened\n"),  # a sweep whose jobs are refused one by one has a plan
+    ],
+)
+def test_a_tracker_is_opened_once_and_never_for_a_command_that_is_refused(words, status, left, tmp_path, monkeypatch):
+    file = tmp_path / "tracked"
+    own = (f"+hydra.callbacks.own._target_={__name__}.Opening", f"+hydra.callbacks.own.file={file}")
+    assert stand_in_command(tmp_path / "out", monkeypatch)(*words, *own) == status
+    assert (file.read_text() if file.exists() else None) == left
 
 
 def mirrored(option: str, output: Path, *arguments: str) -> str:
