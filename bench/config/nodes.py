@@ -21,12 +21,17 @@ def path(cls: type) -> str:
     return f"{cls.__module__}.{cls.__qualname__}"
 
 
-@cache
 def node(cls: type, group: str = "estimator") -> type:
     """A dataclass with the constructor's hyper-parameters as typed fields, `_target_`, and what the group has besides.
+    Of one class and one group it is the same every time.
 
     Raises BadInput, naming the file and the argument, where the signature cannot be made an option.
     """
+    return _node(cls, group)
+
+
+@cache
+def _node(cls: type, group: str) -> type:
     arguments = "sizes" if group == "latent" else "__init__"  # which of its methods has the option's keys
     where = f"{inspect.getsourcefile(cls)}, {cls.__name__}.{arguments}"
     constructor: Any = getattr(cls, arguments)

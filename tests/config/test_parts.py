@@ -1,13 +1,18 @@
 """Data, models, latents and problems that are classes: typed, checked, identified, run and refused like the suite's."""
 
+import pickle
+
 import pytest
 import torch
 
 from bench.config import code
 from bench.config.identity import identity
+from bench.config.nodes import node
 from bench.config.prepare import prepare
 from bench.errors import BadInput, DataError
 from bench.run.experiment import Experiment
+from bench.sweep.payload import packed
+from estimators.rloo import RLOO
 from tests.support import brought
 from tests.support.composed import resolved
 
@@ -140,3 +145,11 @@ def test_latents_of_a_class_are_those_of_every_model(model):
     made = config(data=DATA, latent={"_target_": f"{HERE}.Die", "temperature": 0.7}, **model)
     q = Experiment(made).model.encode(torch.zeros(2, 16))
     assert (q.family, q.params.shape, q.temperature) == ("die", (2, 6), 0.7)
+
+
+@pytest.mark.parametrize(("group", "cls"), [("data", brought.Coins), ("latent", brought.Die), ("estimator", RLOO)])
+def test_a_typed_node_travels_as_the_class_that_it_is_made_from(group, cls):
+    made = node(cls, group)
+    [found] = pickle.loads(packed(made))
+    assert found is made
+    assert node(RLOO) is node(RLOO, "estimator")
