@@ -104,7 +104,7 @@ def test_fail_fast_starts_nothing_more(sweep, tmp_path, capfd):
 class Over:
     """A process whose job trained three seeds at once in ten seconds."""
 
-    number, overrides, endings = 0, ("replicas=3",), [Ending("done", label=f"seed={n}", seconds=10) for n in range(3)]
+    overrides, endings = ("replicas=3",), [Ending("done", label=f"seed={n}", seconds=10) for n in range(3)]
     end, printed = (lambda self: None), (lambda self: "")
 
     def __init__(self):
@@ -113,7 +113,7 @@ class Over:
 
 def test_the_seconds_of_seeds_trained_at_once_count_once(capsys):
     pool, over = Pool(1, None, None, 1), Over()
-    pool.session, pool.running, pool.free, pool.returned, pool.worked = job.Session(), {over: None}, [], {}, []
+    pool.session, pool.running, pool.free, pool.returned, pool.worked = job.Session(), {over: (0, None)}, [], {}, []
     pool.total, pool.at_once = 2, 1
     pool.finish(over)
     lines = capsys.readouterr().out.splitlines()
