@@ -88,12 +88,6 @@ def test_a_stopped_tuning_goes_on(tune):
     assert len(tune.runs) == 5
 
 
-def test_a_larger_budget_has_the_points_of_the_smaller_one(tune):
-    assert tune(*ONE, "budget=2") == 0
-    assert tune(*ONE) == 0
-    assert len(tune.runs) == 3 + 1  # the same point is chosen
-
-
 def test_halving_ends_the_worse_half_after_each_share(tune):
     assert tune("estimator=reparam", "latent=gaussian_small", "budget=5", "tune.halving=[0.2,0.5]") == 0
     by_steps = {steps: [lr for _, lr, s, seed in tune.asked() if (s, seed) == (steps, 0)] for steps in (2, 5, 10)}

@@ -44,6 +44,10 @@ def test_every_estimator_is_given_as_many_points_at_the_same_learning_rates():
     }
 
 
+def test_a_larger_budget_has_the_points_of_the_smaller_one():
+    assert points("rebar", "budget=7")[:4] == points("rebar", "budget=4")
+
+
 def test_points_lie_in_their_ranges_and_whole_numbers_are_whole():
     for point in points("rloo", "budget=64", "tune.lr=[1e-5,1]"):
         assert 1e-5 <= point["train.lr"] <= 1
