@@ -96,10 +96,11 @@ def test_halving_ends_the_worse_half_after_each_share(tune):
     assert [row["share"] for row in table(tune)] == [0.2] * 5 + [0.5] * 3 + [1.0] * 4
 
 
-def test_points_that_end_badly_are_in_the_table_and_never_chosen(tune):
+def test_points_that_end_badly_are_in_the_table_and_never_chosen_though_the_choice_is_on_the_edge(tune):
     tune.ends = lambda config: Ending("diverged", "It went.", step=3) if config["train"]["lr"] > 5e-4 else _done()
     assert tune(*ONE) == 0
     assert chosen(tune) == {3.162e-4}
+    assert {row["edge"] for row in table(tune) if row["role"] == "point" and row["chosen"]} == {"lr low"}
     assert sum(row["status"] == "diverged" for row in table(tune)) == 2
     assert all(row["bound"] is None for row in table(tune) if row["status"] == "diverged")
 
@@ -110,12 +111,6 @@ def test_where_nothing_can_be_chosen_nothing_runs_again(tune, capsys):
     assert len(tune.runs) == 3
     assert "none: no point has a bound" in " ".join(capsys.readouterr().out.split())
     assert not any(row["chosen"] for row in table(tune))
-
-
-def test_the_edge_of_the_range_is_marked(tune):
-    tune.bounds = DISAGREE | {"validation": lambda lr: lr}
-    assert tune(*ONE) == 0
-    assert {row["edge"] for row in table(tune) if row["role"] == "point" and row["chosen"]} == {"lr high"}
 
 
 def test_what_else_is_swept_has_a_budget_of_its_own(tune):
