@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from bench.sweep.job import job
     from bench.sweep.plan import file_of
     from bench.tables.tuning import PATTERN
-    from bench.tune.show import show
+    from bench.tune.show import besides, show
 
     arguments = list(sys.argv[1:] if argv is None else argv)
     words = ["bench", "tune", *arguments]
@@ -40,8 +40,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     def begin(given: list[str], config_name: str, task: Any, session: "Session") -> None:
         own = [argument for argument in given if OWN.match(argument)]
         rest = [argument for argument in given if not OWN.match(argument)]
-        _register(settings_of(own), file_of(words, PATTERN))
+        settings = settings_of(own)
+        _register(settings, file_of(words, PATTERN))
         _refuse_sweeper(rest)
+        if {"--help", "-h"} & {*rest}:  # what follows is that of a run
+            print(f"{__doc__}\n{besides(settings)}")
         jobs([*rest, "--multirun", f"hydra/sweeper={SWEEPER}"], config_name, task, session, ["tune", *given])
 
     return launch(arguments, "config", job, done, begin)

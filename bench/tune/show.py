@@ -3,10 +3,13 @@
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bench.tables import tuning
 from bench.terminal import cell, plain
+
+if TYPE_CHECKING:
+    from bench.settings import Tuning
 
 COLUMNS = ("estimator", "chosen", "bound", "on the edge", "points", "seconds", "fresh test bound")
 
@@ -25,6 +28,15 @@ def show(files: Iterable[Path]) -> None:
             table.add_row(*map(cell, row))
         Console(width=None if sys.stdout.isatty() else 160).print(table)
         print(plain(f"{file} has every point; python -m bench.report {file.parent} draws them."))
+
+
+def besides(settings: "Tuning") -> str:
+    """What the command takes beside the configuration of a run, but for the list of points."""
+    from omegaconf import OmegaConf
+
+    tune = {key: value for key, value in settings["tune"].items() if key != "points"}
+    shown = OmegaConf.to_yaml(OmegaConf.create({"budget": settings["budget"], "tune": tune}))
+    return f"== Besides ==\n{shown}tune.points: docs/tuning.md\n"
 
 
 def summary(rows: list[dict[str, Any]]) -> Iterator[tuple[str, ...]]:

@@ -13,6 +13,7 @@ from bench.errors import BadInput
 from bench.files import CONF
 from bench.tune.command import settings_of
 from bench.tune.points import checked, coordinates, points_of
+from bench.tune.show import besides
 from estimators import Estimate, Range
 from tests.support.right import Right
 
@@ -133,6 +134,12 @@ def test_a_wrong_range_is_found(tunable, said):
 def test_wrong_settings_are_refused(words, said):
     with pytest.raises(BadInput, match=said.replace("[", r"\[")):
         settings_of(words)
+
+
+def test_help_says_what_the_command_takes_besides():
+    said = besides(settings_of(["budget=7"]))
+    assert "budget: 7" in said
+    assert "halving: []" in said
 
 
 def test_settings_as_they_are_composed_are_checked_again():
