@@ -4,6 +4,7 @@ from itertools import combinations
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from bench.report import command
@@ -12,7 +13,7 @@ from bench.report.collection.compare import comparison
 from bench.report.collection.orders import expected_best
 from bench.report.figures import style
 from bench.report.figures.catalogue import FIGURES, draw
-from bench.report.figures.tuning import lowest, tried
+from bench.report.figures.tuning import best_of, lowest, tried
 from bench.tables import tuning
 from tests.support.synthetic_runs import TUNED, config, place
 from tests.support.tuned_runs import rows
@@ -152,6 +153,15 @@ def test_the_figures_are_drawn(two, name):
         ]
         assert list(line.get_xdata()) == [2, 3, 4, 5]
         assert line.get_ydata()[-1] == -100
+
+
+def test_a_curve_is_the_hull_of_points_that_each_have_a_rate_of_their_own():
+    two = pd.DataFrame({"lr": [1e-4, 1e-3, 1e-2, 1e-1, 1.0], "bound": [-9.0, -8.0, -1.0, np.nan, -4.0]})
+    rates, bounds = best_of(two.assign(values="train.lr=1 estimator.k=2"))
+    assert (rates.tolist(), bounds.tolist()) == ([1e-4, 1e-2, 1.0], [-9, -1, -4])
+    assert best_of(two.assign(values="train.lr=1"))[1].tolist() == [-9, -8, -1, -4]
+    grid = pd.concat([two, two - [0, 5]]).assign(values="train.lr=1 estimator.k=2")
+    assert best_of(grid)[1].tolist() == [-9, -8, -1, -4]
 
 
 def test_hopeless_points_do_not_press_the_others_together(two):

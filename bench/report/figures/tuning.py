@@ -8,13 +8,14 @@ import numpy as np
 from bench.report.collection.collect import PANEL, UNIT, Collection, Group
 from bench.report.collection.orders import expected_best
 from bench.report.figures.marks import point, series
-from bench.report.figures.panels import Missing, clean_log_axis, grid, legend, panels, title
+from bench.report.figures.panels import Missing, grid, legend, panels, title
 from bench.report.figures.style import Looks
 from bench.report.page.numbers import nats
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
 NEEDED = "tuning that is at its end"
@@ -31,15 +32,16 @@ CHOSEN: dict[str, Any] = {
 
 def bound_vs_lr(collection: Collection, looks: Looks, part: str) -> "Figure":
     """The bound that decides, at the last step, against the learning rate. Dots: all points, mean over the seeds of the
-    tuning; curves: the best of those at each learning rate; star: the chosen one."""
+    tuning; curves: the best at each learning rate, or the upper hull of the points where each rate was tried with one
+    value of the other keys alone; star: the chosen one."""
     keyed = panels(tried(collection), NEEDED)
     figure, axes = grid(len(keyed), 3.7, [2.9] * len(keyed))
     for ax, (key, frame) in zip(axes, keyed, strict=True):
         low = lowest(frame)
         for name, rows in frame.groupby("label"):
-            look, best = looks[str(name)], rows.groupby("lr").bound.max().dropna()
+            look = looks[str(name)]
             with series(ax, str(name)):
-                ax.plot(best.index, best, color=look.colour, linestyle=look.linestyle)
+                ax.plot(*best_of(rows), color=look.colour, linestyle=look.linestyle)
                 ax.plot(rows.lr, rows.bound, look.marker, color=look.colour, markersize=3.5, markeredgecolor="white")
                 chosen = rows[rows.chosen]
                 ax.plot(chosen.lr, chosen.bound, color=look.colour, linestyle="none", **CHOSEN)
@@ -47,7 +49,7 @@ def bound_vs_lr(collection: Collection, looks: Looks, part: str) -> "Figure":
                 point(ax, str(name), r.lr, r.bound, _words(r))
         _end_at(ax, frame, low)
         ax.set(xscale="log", xlabel="learning rate", ylabel=_of(key, frame), title=title(key))
-        clean_log_axis(ax.xaxis)
+        _rates(ax.xaxis)
     legend(figure, [name for _, frame in keyed for name in frame.label], looks, "star: chosen")
     return figure
 
@@ -72,7 +74,7 @@ def bound_over_temperature(collection: Collection, looks: Looks, part: str) -> "
         if low < top:
             levels, height = MaxNLocator(8).tick_values(low, top), there.bound.clip(lower=low).to_numpy(float)
             ax.tricontourf(x, y, height, levels=levels, cmap="viridis", alpha=0.75)
-            lines = ax.tricontour(x, y, height, levels=levels, colors="#333333", linewidths=0.5)
+            lines = ax.tricontour(x, y, height, levels=levels, colors="#333333", linewidths=0.5, linestyles="solid")
             ax.clabel(lines, fontsize=6.5, fmt="%g")
         lost, chosen = frame[frame.bound.isna()], frame[frame.chosen]
         with series(ax, str(key[-1])):
@@ -82,6 +84,7 @@ def bound_over_temperature(collection: Collection, looks: Looks, part: str) -> "
         for _, r in frame.iterrows():
             point(ax, str(key[-1]), np.log10(r.lr), np.log10(r.temperature), _words(r))
         ax.set(xlabel="learning rate", ylabel="temperature", title=f"{title(key[:-1])}\n{key[-1]}: {_of(key, frame)}")
+        ax.use_sticky_edges = False
         ax.margins(0.08)  # room for a star on the edge
         ax.locator_params(nbins=4)
         for axis in (ax.xaxis, ax.yaxis):
@@ -122,6 +125,35 @@ def tried(collection: Collection) -> "pd.DataFrame":
     return found.assign(bound=found.bound.mask(found.lost))
 
 
+def best_of(rows: "pd.DataFrame") -> tuple[np.ndarray, np.ndarray]:
+    """Learning rates and bounds of the curve through the points of one label, which have columns lr, bound, values."""
+    best = rows.groupby("lr").bound.max().dropna()
+    rates, bounds = best.index.to_numpy(float), best.to_numpy(float)
+    if len(best) < len(rows.dropna(subset=["bound"])) or rows["values"].str.count("=").max() == 1:
+        return rates, bounds
+    hull: list[int] = []
+    for i in range(len(rates)):
+        while len(hull) > 1 and _below(hull[-1], (hull[-2], i), np.log(rates), bounds):
+            hull.pop()
+        hull.append(i)
+    return rates[hull], bounds[hull]
+
+
+def _below(i: int, ends: tuple[int, int], x: np.ndarray, y: np.ndarray) -> bool:
+    """Whether point i is not above the line between two others."""
+    a, b = ends
+    return bool((y[i] - y[a]) * (x[b] - x[a]) <= (y[b] - y[a]) * (x[i] - x[a]))
+
+
+def _rates(axis: "Axis") -> None:
+    """Ticks at 1 and 3 of each decade: a range of learning rates seldom has two powers of ten inside."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    axis.set_major_locator(LogLocator(subs=(1, 3)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
+
+
 def lowest(frame: "pd.DataFrame") -> float:
     """Where the axis of the bounds ends below: hopeless points must not press the others together."""
     bounds = frame.bound.dropna()
@@ -137,7 +169,8 @@ def _end_at(ax: "Axes", frame: "pd.DataFrame", low: float) -> None:
     room = 0.05 * max(top - low, 0.1)
     ax.set_ylim(low - room, top + room)
     if lost := int(frame.bound.isna().sum()):
-        ax.text(0.015, 0.065, f"{lost} points without a bound", transform=ax.transAxes, fontsize=6.5, color="#555555")
+        words = f"{lost} {'point' if lost == 1 else 'points'} without a bound"
+        ax.text(0.015, 0.085, words, transform=ax.transAxes, fontsize=6.5, color="#555555")
 
 
 def _words(row: Any) -> str:
