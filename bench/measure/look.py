@@ -1,4 +1,4 @@
-"""What is asked of a module before anything is measured of it, each in one sentence."""
+"""Checks of a user's module before it is measured. Each refusal is one sentence."""
 
 from typing import Any
 
@@ -17,11 +17,11 @@ METHODS = ("encode", "log_likelihood")
 
 
 def adapted(module: Any, x: Tensor, seed: int = 0) -> Adapted:
-    """The module as the suite sees a model, after all that can be told from one batch `x [B, ...]`.
+    """Check the module on one batch `x [B, ...]`, and wrap it as a model of the suite; `seed` is that of the noise.
 
     Raises:
-        BadInput: it lacks a method, has nothing to learn, gives a wrong shape or what is not finite, has noise of its
-            own, lets examples meet, or uses a parameter for q and for the rest.
+        BadInput: the module lacks a method, has no trainable parameter, gives a wrong shape or a value that is not
+            finite, has noise of its own, mixes examples, or uses a parameter both for q and for the rest.
     """
     _has_methods(module)
     _on_one_device(module, x)
@@ -90,7 +90,7 @@ def _likelihood(module: Any, x: Tensor, z: Tensor) -> None:
 
 
 def _extras(made: Adapted, q: Latent, z: Tensor) -> None:
-    """The methods that need not be there."""
+    """Check the optional methods: `prior`, `log_prior` and `fixed`."""
     own: Any = made.module
     if hasattr(own, "prior"):
         if not isinstance(own.prior(), Latent):
@@ -117,13 +117,13 @@ def _finite(what: str, found: Tensor) -> None:
 
 
 def _close(one: Tensor, other: Tensor) -> bool:
-    """To the square root of the precision, which sums in another order do not come near."""
+    """Whether two tensors agree to the square root of the machine precision, far above the rounding of sums."""
     bound = torch.finfo(one.dtype).eps ** 0.5 * max(float(other.detach().abs().max()), 1e-6)
     return bool(((one - other).abs() <= bound).all())
 
 
 def _examples_apart(module: Any, x: Tensor, q: Latent, z: Tensor) -> None:
-    """In two other orders, and beside copies of one example, every example has the value that it had."""
+    """Check that every example has the same value in two other orders, and among copies of itself."""
     numbers = torch.arange(len(x), device=x.device)
     orders = [numbers.flip(0), torch.randperm(len(x)).to(x.device), torch.full_like(numbers, len(x) - 1)]
     value = module.log_likelihood(x, z)
@@ -146,7 +146,7 @@ def _examples_apart(module: Any, x: Tensor, q: Latent, z: Tensor) -> None:
 
 
 def _nothing_shared(made: Adapted, q: Latent, x: Tensor, z: Tensor) -> None:
-    """No parameter feeds q and the rest, as where a prior is made of the encoder: no part would have its gradient."""
+    """Check that no parameter feeds both q and the rest, as a prior made from the encoder would."""
     fixed = q.detach()
     values = [made.log_likelihood(x, z).sum(), made.log_prior(z, fixed).sum()]
     if not made.prior_has_density_alone:
@@ -164,10 +164,10 @@ def _nothing_shared(made: Adapted, q: Latent, x: Tensor, z: Tensor) -> None:
 
 
 def _separates(made: Adapted, q: Latent, x: Tensor) -> bool:
-    """Whether other points of one draw change those rows of every layer that are said to be its own, and no others."""
+    """Whether a draw's rows of every layer can be separated: its other points change its rows and no others."""
     point = q.sample(4).unflatten(0, (2, 2))  # [K, draws, B, *]
     other = point.clone()
-    other[:, 0] = q.sample(2).flip(1)  # of other examples, where q is a point mass
+    other[:, 0] = q.sample(2).flip(1)  # points of other examples, in case q is a point mass
     seen = []
     for z in (point, other):
         with recorded(made, PLANS[x.device.type].folds) as calls:

@@ -1,10 +1,10 @@
 """The signal-to-noise ratio of single parameters, as papers have reported it.
 
-For every parameter, |mean| / standard deviation of its gradient over independent draws at fixed parameters and on one
-fixed batch; the mean over those parameters whose gradient has any noise is reported. So Rainforth et al. 2018,
-arXiv:1802.04537, and Liévin et al. 2020 (OVIS, arXiv:2008.01998) with 200 draws, whose code leaves out parameters with
-a variance of 1e-15 and less. With R draws a parameter without any signal still has a ratio of sqrt(2 / (pi R)) on
-average: `snr` of the table, a ratio of squared norms less their noise, has not.
+The ratio of a parameter is |mean| / standard deviation of its gradient over independent draws, at fixed parameters and
+on one fixed batch. Its mean over all parameters whose gradient has noise is reported. Rainforth et al. 2018,
+arXiv:1802.04537, report it, and Liévin et al. 2020 (OVIS, arXiv:2008.01998) with 200 draws, whose code leaves out
+parameters with a variance of 1e-15 or less. With R draws a parameter without signal still has a ratio of
+sqrt(2 / (pi R)) on average. The table's `snr`, a ratio of squared norms minus their noise, does not have this bias.
 """
 
 import torch
@@ -13,16 +13,16 @@ from bench.model.objective import Objective
 from bench.streams import own_stream
 from bench.tables.rows import GradientRow
 
-NOISELESS = 1e-15  # a variance that is none
+NOISELESS = 1e-15  # a variance up to this counts as 0
 
 
 def parameter_snr(objective: Objective, x: torch.Tensor, draws: int, seed: int) -> dict[str, GradientRow]:
-    """The column `snr_parameters` of the parts encoder and decoder; of a part without noise there is none.
+    """The column `snr_parameters` of the parts encoder and decoder. A part without noise has none.
 
     Args:
-        objective: what is measured, left as it is.
+        objective: the objective to measure; it is not changed.
         x: `[B, ...]` the batch.
-        draws: R, 2 or more, one after another.
+        draws: R, 2 or more, computed one after another.
         seed: of the draws' noise.
     """
     named = [(n, p) for n, p in objective.model.named_parameters() if p.requires_grad]
