@@ -46,7 +46,7 @@ def tags(subject: Subject) -> Verdict:
 
 
 def untunable(subject: Subject) -> str | None:
-    """What is wrong with a range of the tag tunable: `bench.tune` builds the estimator anywhere in it."""
+    """The fault of a range in the tag tunable, or None. `bench.tune` builds the estimator at any value in it."""
     for name, (low, high, log) in subject.cls.tunable.items():
         default = subject.arguments().get(name)
         if name not in subject.arguments():

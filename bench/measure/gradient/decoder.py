@@ -178,8 +178,8 @@ def _merged(call: Call) -> Call:
 
 
 def runs(groups: Tensor, merged: bool) -> list[tuple[int, int, int]]:
-    """Of sorted groups on the host: the first group, how many follow one another with the same count where they are
-    `merged`, and that count."""
+    """The runs of sorted groups `[r]`: first group, number of groups, and the draws of each group. With `merged`,
+    consecutive groups with the same number of draws are one run."""
     found: list[tuple[int, int, int]] = []
     for group, count in zip(*(t.tolist() for t in groups.unique_consecutive(return_counts=True)), strict=True):
         if merged and found and found[-1][2] == count:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 DRAWS = 2 ** np.arange(11)  # M = 1 .. 1024
 ROUNDING = 1e-8  # a relative squared bias of float32's rounding is none
-NOTE = "last step, mean over seeds; dotted: where the floor of a bias that the draws cannot tell from none might show"
+NOTE = "last step, mean over seeds; dotted: where a bias too small to be significant may limit the error"
 
 
 def error_vs_budget(collection: Collection, looks: Looks, part: str) -> "Figure":

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 LEAST = 1e-6  # a relative squared bias below this is drawn here
 NOTE = (
-    "bars: 95 % by the draws; ↓ a squared bias of at most this, where the draws cannot tell it from none; grey: equal "
+    "bars: 95 % by the draws; ↓ upper limit of a squared bias that does not differ significantly from 0; grey: equal "
     "error of one gradient; a line joins the temperatures of one estimator"
 )
 
@@ -66,7 +66,7 @@ def _ends(rows: "pd.DataFrame") -> tuple[Interval, Interval]:
 
 
 def _height(bias: Interval) -> float:
-    """Where a squared bias is drawn: where it is, or at the most that it may be."""
+    """The height at which a squared bias is drawn: its value, or its upper limit if it is not significant."""
     told = bias.low > 0 or (bias.mean > 0 and np.isnan(bias.low))
     return max(bias.mean if told else bias.high, LEAST) if told or not np.isnan(bias.high) else LEAST
 
@@ -86,7 +86,7 @@ def _mark(ax: "Axes", noise: Interval, bias: Interval, look: Look) -> None:
 
 
 def _lines_of_equal_error(ax: "Axes", found: dict[str, tuple[Interval, Interval]]) -> None:
-    """Squared bias + noise is the same along each."""
+    """Lines along which squared bias + noise is constant."""
     largest = max(noise.mean + _height(bias) for noise, bias in found.values())
     lowest = min(min(noise.mean for noise, _ in found.values()), min(_height(bias) for _, bias in found.values()))
     for power in range(int(np.floor(np.log10(lowest))) + 1, int(np.ceil(np.log10(largest))) + 1):
@@ -96,7 +96,7 @@ def _lines_of_equal_error(ax: "Axes", found: dict[str, tuple[Interval, Interval]
 
 
 def _temperatures(collection: Collection) -> dict[str, tuple[str, float | None]]:
-    """Of each run, all of its estimator but the temperature, and the temperature, None where there is none."""
+    """For each run, its estimator without the temperature, and the temperature, or None."""
     found = {}
     for row in collection.tables["runs"].to_pylist():
         config = {k: v for k, v in labels.flatten(json.loads(row["config"])).items() if k.startswith("estimator.")}
@@ -107,7 +107,7 @@ def _temperatures(collection: Collection) -> dict[str, tuple[str, float | None]]
 
 
 def _paths(heat: dict[str, tuple[str, float | None]]) -> list[list[str]]:
-    """The labels that differ in temperature alone, from the coldest: two or more of them."""
+    """Groups of two or more labels that differ in temperature alone, from the lowest temperature."""
     of: dict[str, list[tuple[float, str]]] = {}
     for label, (rest, temperature) in heat.items():
         if temperature is not None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 KEY = "latent.temperature"
 FLOOR = 1e-6  # a bias of a thousandth of the gradient: what is smaller is drawn here, as at most this
-BARS = "bars: 95 % error of the draws; ↓ a squared bias of at most this, where the draws cannot tell it from none"
+BARS = "bars: 95 % error of the draws; ↓ upper limit of a squared bias that does not differ significantly from 0"
 
 
 def bias_vs_temperature(collection: Collection, looks: Looks, part: str) -> "Figure":

@@ -31,9 +31,9 @@ CHOSEN: dict[str, Any] = {
 
 
 def bound_vs_lr(collection: Collection, looks: Looks, part: str) -> "Figure":
-    """The bound that decides, at the last step, against the learning rate. Dots: all points, mean over the seeds of the
-    tuning; curves: the best at each learning rate, or the upper hull of the points where each rate was tried with one
-    value of the other keys alone; star: the chosen one."""
+    """The bound by which a tuning chooses, at the last step, against the learning rate. Dots: all points, mean over the
+    seeds of the tuning. Curves: the best point at each learning rate; where every point has a learning rate of its own,
+    the upper hull of the points. Star: the chosen point."""
     keyed = panels(tried(collection), NEEDED)
     figure, axes = grid(len(keyed), 3.7, [2.9] * len(keyed))
     for ax, (key, frame) in zip(axes, keyed, strict=True):
@@ -55,9 +55,9 @@ def bound_vs_lr(collection: Collection, looks: Looks, part: str) -> "Figure":
 
 
 def bound_over_temperature(collection: Collection, looks: Looks, part: str) -> "Figure":
-    """The bound that decides over learning rate and temperature, linear between the points that were tried, which are
-    dots; star: the chosen one. What lies below the axis of bound_vs_lr has the darkest colour; a point without a bound
-    is a cross."""
+    """The bound by which a tuning chooses, over learning rate and temperature, interpolated linearly between the points
+    tried. Dots: points; star: the chosen point; crosses: points without a bound. Values below the axis of bound_vs_lr
+    have the darkest colour."""
     from matplotlib.ticker import MaxNLocator
 
     rows = tried(collection)
@@ -93,8 +93,8 @@ def bound_over_temperature(collection: Collection, looks: Looks, part: str) -> "
 
 
 def best_vs_budget(collection: Collection, looks: Looks, part: str) -> "Figure":
-    """The mean of the best bound that a smaller budget would have found: over all choices of so many of the points that
-    were tried. A curve begins where no choice has points alone that have no bound."""
+    """The expected best bound of a smaller budget: the mean over all subsets of this size of the points tried. A curve
+    begins at the smallest size at which every subset has a point with a bound."""
     from matplotlib.ticker import MaxNLocator
 
     keyed = panels(tried(collection), NEEDED)
