@@ -99,12 +99,14 @@ def _launch(arguments: list[str], config_name: str, task: "Task", show: "Callabl
 
 
 def _summary(session: "Session") -> None:
-    """The table at the end of a sweep."""
-    from bench.sweep.summary import show, show_unfinished
+    """The table at the end of a sweep, or of a run."""
+    from bench.sweep.summary import show, show_alone, show_unfinished
 
     if session.many:
         show([ending.directory for ending in session.endings if ending.directory])
         show_unfinished(session.endings)
+    else:
+        show_alone(session.endings)
 
 
 def jobs(

@@ -54,8 +54,8 @@ def report(options: argparse.Namespace) -> int:
     own = out.resolve() in found  # the report that is read is the one that is written
     if own:
         _loses_no_run(out, collection)
-    if options.baseline != BASELINE and not _has(collection, options.baseline):
-        raise SchemaError(f"--baseline: no run is of {options.baseline!r}.")
+    if options.baseline != BASELINE:
+        _has_baseline(collection, options.baseline)
     collection = collection._replace(baseline=options.baseline)
     style = looks(collection.units.label)  # before choosing families, so that colours do not depend on the choice
     whole, collection = collection, _of_families(collection, options.families)
@@ -97,8 +97,11 @@ def _docs(out: Path) -> str:
     return Path(os.path.relpath(choosing, out.resolve())).as_posix() if inside else ""
 
 
-def _has(collection: Collection, baseline: str) -> bool:
-    return baseline in {*collection.units.label, *collection.units.label.str.partition(" ")[0]}
+def _has_baseline(collection: Collection, name: str) -> None:
+    """Raises SchemaError where no run is of that label or estimator."""
+    estimators = sorted(collection.units.label.str.partition(" ")[0].unique())
+    if name not in {*collection.units.label, *estimators}:
+        raise SchemaError(f"--baseline: no run is of {name!r}; there are {', '.join(estimators)}.")
 
 
 def _loses_no_run(out: Path, collection: Collection) -> None:

@@ -4,9 +4,10 @@ import math
 from typing import TYPE_CHECKING
 
 from bench.report.collection.collect import PANEL
-from bench.report.collection.endings import remarks_of
+from bench.report.collection.endings import LOST, remarks_of
 from bench.report.figures.panels import title
-from bench.terminal import cell
+from bench.tables.skipped import in_one_line
+from bench.terminal import cell, plain
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -61,16 +62,18 @@ def _console() -> "Console":
 
 
 def show_endings(units: "pd.DataFrame") -> None:
-    """The runs that failed, diverged or were skipped, with their reasons; nothing where all are done."""
+    """The runs that failed or diverged, with their reasons, and in one line those that were skipped, whose reasons are
+    on the page; nothing where all are done."""
     from rich.table import Table
 
-    units = units.assign(reason=units.reason.fillna("-"))
-    ended = (
-        units[units.status != "done"].groupby(["status", "family", "label", "reason"]).size().reset_index(name="runs")
-    )
+    skipped = units[units.status == "skipped"]
+    if len(skipped):
+        print(plain(in_one_line(zip(skipped.label, skipped.family, strict=True))))
+    units = units[units.status.isin(LOST)].assign(reason=units.reason.fillna("-"))
+    ended = units.groupby(["status", "family", "label", "reason"]).size().reset_index(name="runs")
     if ended.empty:
         return
-    shown = Table(title="Failed and skipped runs", title_justify="left", box=None, header_style="bold", pad_edge=False)
+    shown = Table(title="Failed and diverged runs", title_justify="left", box=None, header_style="bold", pad_edge=False)
     for column in ("status", "family", "estimator", "runs", "reason"):
         shown.add_column(column, overflow="fold")
     for row in ended.to_dict("records"):

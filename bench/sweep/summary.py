@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.tables import store
+from bench.tables.skipped import in_one_line
 from bench.terminal import cell, plain, slow_bar
 
 if TYPE_CHECKING:
@@ -25,7 +26,8 @@ SHARED_COLUMNS = ("run", "estimator", "F / B", "ms/gradient", "variance", "biasÂ
 
 
 def show(directories: Iterable[Path]) -> None:
-    """Print a line for each complete run directory: its last test ELBO (nats), encoder `variance_noise`, step time."""
+    """Print a line for each complete run directory: its last test ELBO (nats), encoder `variance_noise`, step time; one
+    for all that were skipped."""
     from rich.console import Console
     from rich.table import Column, Table
 
@@ -34,13 +36,28 @@ def show(directories: Iterable[Path]) -> None:
         box=None,
         padding=(0, 1, 0, 0),
     )
+    skipped: list[tuple[str, str]] = []
     there = [directory for directory in dict.fromkeys(directories) if (directory / store.MARKER).is_file()]
     with slow_bar("reading runs", len(there)) as advance:
         for done, directory in enumerate(there, 1):
-            table.add_row(*map(cell, summary(directory)))
+            row = dict(zip(COLUMNS, summary(directory), strict=True))
+            if row["status"] == "skipped":
+                skipped.append((row["estimator"], row["family"]))
+            else:
+                table.add_row(*map(cell, row.values()))
             advance(done)
+    if skipped:
+        print(plain(in_one_line(skipped)))
     if table.row_count:
         Console().print(table)
+
+
+def show_alone(endings: Iterable["Ending"]) -> None:
+    """Print the same of the runs of a single job, and the command that draws them; nothing where none is done."""
+    done = [ending.directory for ending in endings if ending.directory and ending.status == "done"]
+    show(done)
+    for place in dict.fromkeys(directory.parent for directory in done):
+        print(plain(f"python -m bench.report {place} draws {'it' if len(done) == 1 else 'them'}."))
 
 
 def show_unfinished(endings: Iterable["Ending"]) -> None:

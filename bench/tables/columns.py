@@ -44,6 +44,19 @@ COMPARISON: dict[str, Column] = {
     "evaluations_backward": Column(FLOAT, "of which differentiated with respect to z"),
     **_bounded("variance_x_evaluations", "variance_noise_encoder x evaluations (nats^2)"),
     **_bounded("variance_x_seconds", "variance_noise_encoder x seconds_gradient (nats^2 s)", WITH_TIME),
+    "level": Column(
+        FLOAT,
+        "a bound, the same for the panel: the baseline's at the last step, mean over seeds, less 0.5; of the median "
+        "configuration where the panel has no baseline (nats)",
+    ),
+    "level_split": Column(TEXT, "the split of that bound: validation where there is one, else test, else train"),
+    "passed": Column(INT, "of the runs that are done, failed or diverged those whose bound passed the level"),
+    "seconds_to_level": Column(
+        FLOAT,
+        "training time until a bound is first at the level, linear between evaluations; median over those runs, each "
+        "that did not pass counted as later than all that did, so null where half of them or more did not (s)",
+    ),
+    "evaluations_to_level": Column(FLOAT, "the same in forward evaluations of the cost per example of a batch"),
 }
 
 

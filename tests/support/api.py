@@ -50,7 +50,8 @@ def ran(example: str) -> str:
             exec(compile(example, "docs/api.md", "exec"), {"__name__": "example"})
         finally:
             os.chdir(before)
-    return re.sub(r"runs/\w{12}: done in [\d.]+ s", "runs/<run>: done in <n> s", printed.getvalue())
+    said = re.sub(r"runs/\w{12}: done in [\d.]+ s", "runs/<run>: done in <n> s", printed.getvalue())
+    return re.sub(r"(?m)^[0-9a-f]{12} .*$", "<run> <...>", re.sub(r"(?m) +$", "", said))
 
 
 def _entry(title: str) -> Iterator[str]:

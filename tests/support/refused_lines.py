@@ -62,6 +62,7 @@ LINES = {
         runs/short_marker
         runs/good --families bernouli
         runs/good --only nope
+        runs/good --baseline nobody
         runs/good --out taken
         runs/good --nope
     """,

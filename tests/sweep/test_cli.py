@@ -38,9 +38,28 @@ def test_a_complete_run_is_not_run_again(command, capsys):
     for _ in range(2):
         assert command("train.steps=1") == 0
     assert len(command.runs) == 1
-    assert capsys.readouterr().out.splitlines()[1].endswith(": already done")
+    assert sum(line.endswith(": already done") for line in capsys.readouterr().out.splitlines()) == 1
     assert command("train.steps=1", "seed=1") == 0
     assert len(command.runs) == 2
+
+
+def test_a_run_alone_ends_with_its_numbers_and_the_next_command(command, capsys, tmp_path):
+    assert command("train.steps=1") == 0
+    _, head, numbers, following = capsys.readouterr().out.splitlines()
+    assert head.split()[:3] == ["run", "estimator", "family"]
+    assert numbers.split()[1:] == ["rloo", "bernoulli", "0", "done", "-12.35", "-2.00", "2.50"]
+    assert following == f"python -m bench.report {tmp_path / 'out' / 'runs'} draws it."
+    assert command("train.steps=2") == 1
+    assert len(capsys.readouterr().out.splitlines()) == 1  # a run that failed has none
+
+
+def test_skipped_runs_are_one_line(command, capsys):
+    assert command("-m", "train.steps=4,1", "seed=0,1,2") == 0
+    said = capsys.readouterr().out
+    assert [line for line in said.splitlines() if "impossible" in line] == [
+        "3 runs skipped, impossible pair: rloo with bernoulli."
+    ]
+    assert len(said[said.index("impossible") :].splitlines()) == 1 + 1 + 3  # a heading, and the three that are done
 
 
 @pytest.mark.parametrize(("retry", "runs"), [("changed", 2), ("failed", 2), ("keep", 1)])

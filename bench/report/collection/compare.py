@@ -7,6 +7,7 @@ import pyarrow as pa
 from bench.report.collection.collect import OWN_TRAJECTORY, PANEL, UNIT, Collection, Group
 from bench.report.collection.endings import codes_of, incomplete
 from bench.report.collection.gradients import last, relative
+from bench.report.collection.level import passages, to_level
 from bench.report.collection.statistics import Interval, log_t_interval, t_interval
 from bench.report.collection.times import product, time_interval, timings
 from bench.tables.columns import COMPARISON
@@ -53,6 +54,8 @@ def comparison(collection: Collection) -> "pd.DataFrame":
             counted = Interval(mean * evaluations, low * evaluations, high * evaluations, n)
             gathered[key] |= _columns("variance_x_evaluations", counted)
             gathered[key] |= _columns("variance_x_seconds", product(noises[key], time_interval(of["gradient"])))
+    for key, rows in passages(collection).groupby(UNIT):
+        gathered[key] |= to_level(rows)
     table = pd.DataFrame(list(gathered.values())).reindex(columns=list(COMPARISON))
     for name, spec in COMPARISON.items():
         if spec.type in (FLOAT, INT) and name not in (*STATUSES, "seeds", "codes", "checkpoint"):

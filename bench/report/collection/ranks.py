@@ -26,7 +26,7 @@ from bench.tables.columns import RANKS
 if TYPE_CHECKING:
     import pandas as pd
 
-TENTH = float(np.log(1.1))
+TENTH, HALF_A_NAT = float(np.log(1.1)), 0.5
 Differences = dict[Group, dict[str, np.ndarray]]  # of each problem and label those of the seeds
 
 
@@ -43,7 +43,7 @@ class Quantity(NamedTuple):
 QUANTITIES = (
     Quantity("variance_x_evaluations", TENTH, True),
     Quantity("variance_x_seconds", TENTH, True, floor=float(np.sqrt(2)) * TIME_FLOOR),
-    Quantity("bound", 0.5, False, sign=-1),
+    Quantity("bound", HALF_A_NAT, False, sign=-1),
 )
 
 

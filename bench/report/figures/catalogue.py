@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from bench.report.collection.collect import Collection
-from bench.report.figures import bias, budget, critical, heat, parameter, plane, points, temperature, tuning
+from bench.report.figures import bias, budget, critical, heat, level, parameter, plane, points, temperature, tuning
 from bench.report.figures.curves import elbo_vs_seconds, elbo_vs_step, variance_vs_step
 from bench.report.figures.panels import Missing
 from bench.report.figures.style import RC, Looks, contents
@@ -22,6 +22,7 @@ FIGURES: dict[str, Callable[[Collection, Looks, str], "Figure"]] = {
     "variance_vs_evaluations": points.variance_vs_evaluations,
     "variance_vs_seconds": points.variance_vs_seconds,
     "final_elbo": points.final_elbo,
+    "time_to_level": level.time_to_level,
     "bias": bias.bias,
     "bias_vs_variance": plane.bias_vs_variance,
     "error_vs_budget": budget.error_vs_budget,

@@ -17,6 +17,7 @@ TITLES = {
     "variance_vs_evaluations": "Noise against evaluations of the cost",
     "variance_vs_seconds": "Noise against time",
     "final_elbo": "Final bound",
+    "time_to_level": "Time to a bound",
     "bias": "Relative squared bias and noise",
     "bias_vs_variance": "Bias against noise",
     "ratio_to_baseline": "Every estimator on every problem",
@@ -28,7 +29,8 @@ TITLES = {
     "best_vs_budget": "Expected best bound against the budget of a tuning",
 }
 TUNING = ("bound_vs_lr", "bound_over_temperature", "best_vs_budget")
-BOUNDS = ("elbo_vs_step", "elbo_vs_seconds", "final_elbo", *TUNING)  # from table `objective`, others `gradient`
+# from table `objective`, all others from `gradient`
+BOUNDS = ("elbo_vs_step", "elbo_vs_seconds", "final_elbo", "time_to_level", *TUNING)
 STATED = (
     "problem.name", "data.name", "data.path", "data.binarisation", "latent.dim", "latent.categories",
     "latent.positions", "latent.codes", "model.arch", "model.name", "model.hidden", "objective.kl",

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bench.report.collection.collect import OWN_TRAJECTORY, PANEL, Collection, Group
 from bench.report.collection.endings import remarks_of
+from bench.report.collection.level import PRICES
 from bench.report.figures.panels import title
 from bench.report.page.numbers import bounded, nats, number, percent
 from bench.tables.columns import QUANTITIES
@@ -80,17 +81,33 @@ def comparison_listing(table: "pd.DataFrame") -> Listing:
             mean, low, high, n = _ends(row, column)
             used = f" ({_of(n, row.seeds)})" if 0 < n < row.seeds else ""
             cells.append(Cell(f"{bounded(mean, low, high, n)}{used}", _sortable(mean)))
-        rows.append([*cells, _number(row.evaluations), _number(row.seconds_step)])
+        cells += [_number(row.evaluations), _number(row.seconds_step)]
+        rows.append([*cells, *_to_level(row)])
     columns = ["family and setting", "estimator", "claims unbiased", "seeds", "test bound (nats)", *INTERVALS.values(),
-               "evaluations", "s per step"]  # fmt: skip
+               "evaluations", "s per step", "level (nats)", "s to the level", "evaluations to it"]  # fmt: skip
     note = (
         "Values at the last step. [95 % Student-t intervals over seeds] hold for each configuration alone; with a time "
         "they include the error of the time. Noise and bias² are those of the encoder's gradient; relative bias² is "
         "divided by the squared norm of the reference. The bound is the ELBO, or the IWAE bound if the estimator "
-        "optimises that. 2 of 3: two of three runs count. [too few]: the interval would span more than six decades."
+        "optimises that. 2 of 3: two of three runs count. [too few]: the interval would span more than six decades. "
+        "To the level: until the bound first is the baseline's at the last step less 0.5, median over runs; a run that "
+        "does not come there, fails or diverges counts as later than all that do."
     )
     numeric = [False] * 3 + [True] * (len(columns) - 3)
     return Listing("comparison", "Every configuration", note, columns, rows, numeric)
+
+
+def _to_level(row: Any) -> list[Cell]:
+    """The level, and what it took to be there: none where half of the runs or more did not pass."""
+    total = row.done + row.failed + row.diverged
+    cells = [Cell("" if math.isnan(row.level) else f"{row.level:.1f}", _sortable(row.level))]
+    for price in PRICES:
+        value = getattr(row, f"{price}_to_level")
+        few = row.passed <= total / 2
+        passed = f" ({_of(row.passed, total)})" if row.passed < total else ""
+        text = f"{'not reached' if few else number(value)}{passed}" if row.passed == row.passed else ""
+        cells.append(Cell(text, None if few else _sortable(value)))
+    return cells
 
 
 def _of(used: float, total: float) -> str:
