@@ -117,7 +117,7 @@ def _tables(collection: Collection, compared: "pd.DataFrame", paired: "pd.DataFr
     """The tables of the report."""
     added = {"comparison": compared, "pairs": paired, "ranks": ranks(collection)}
     tables = collection.tables | {"runs": widened(collection.tables["runs"])}
-    tables |= {name: to_arrow(added[name], columns) for name, columns in OF_REPORT.items()}
+    tables |= {name: to_arrow(table, OF_REPORT[name]) for name, table in added.items()}
     tried = tuning.table(dict(row) for _, row in collection.tuning.iterrows())
     return tables | ({"tuning": tried} if tried.num_rows else {})
 
