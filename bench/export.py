@@ -9,10 +9,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.errors import BadInput
 from bench.files import replace
 from bench.report.collection.collect import Collection, collect, find
 from bench.report.figures.panels import of_width
+from bench.report.names import read_names, renamed
 from bench.report.paper import METRICS, latex, values, wide
 from bench.tables.sentence import in_one_sentence
 from bench.tables.store import SchemaError
@@ -101,27 +101,14 @@ def draw(collection: Collection, names: dict[str, str], folder: Path, width: flo
     from bench.report.figures.style import looks, write_files
 
     style = looks(collection.units.label).renamed(lambda label: names.get(label, label))
-    units = collection.units.assign(label=[names.get(label, label) for label in collection.units.label])
+    shown = renamed(collection, names)
     for name in applicable(collection):
         with of_width(width):
-            files = rendered(name, collection._replace(units=units), style, "encoder")
+            files = rendered(name, shown, style, "encoder")
         if isinstance(files, str):
             print(plain(f"Figure {name} is left out: {files}."), file=sys.stderr)
         else:
             write_files(files, folder, name)
-
-
-def read_names(path: Path) -> dict[str, str]:
-    """The YAML's display names of labels and metrics. Raises BadInput where it is no mapping of words to words."""
-    import yaml
-
-    try:
-        names = yaml.safe_load(path.read_text())
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise BadInput(f"--names: {path} is no YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(names, dict) or not all(isinstance(word, str) for pair in names.items() for word in pair):
-        raise BadInput(f"--names: {path} needs one line `name: display name` for each name, and words alone.")
-    return names
 
 
 if __name__ == "__main__":

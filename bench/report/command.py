@@ -19,6 +19,7 @@ from bench.report.collection.ranks import ranks
 from bench.report.collection.saved import read_saved, write_tables
 from bench.report.figures.catalogue import applicable, rendered
 from bench.report.figures.style import Looks, looks, write_files
+from bench.report.names import called, read_names, renamed
 from bench.report.options import arguments, command_line
 from bench.report.page.html import page
 from bench.report.show import show_comparison, show_endings
@@ -59,6 +60,8 @@ def report(options: argparse.Namespace) -> int:
     collection = collection._replace(baseline=options.baseline)
     style = looks(collection.units.label)  # before choosing families, so that colours do not depend on the choice
     whole, collection = collection, _of_families(collection, options.families)
+    names = read_names(options.names) if options.names else {}
+    shown, style = renamed(collection, names), style.renamed(lambda label: names.get(label, label))
     compared, paired = comparison(collection), pairs(collection)
     with rewritten(out) as stage:
         if own and options.families:
@@ -70,11 +73,11 @@ def report(options: argparse.Namespace) -> int:
             print(f"{collection.tables['runs'].num_rows} runs are complete, {waiting} are not.")
         show_comparison(compared)
         show_endings(collection.units)
-        drawn = _draw(_asked(options.only, applicable(collection)), collection, style, options.part, stage / "figures")
+        drawn = _draw(_asked(options.only, applicable(shown)), shown, style, options.part, stage / "figures")
         text = page(
-            collection,
-            compared,
-            paired,
+            shown,
+            called(compared, names, "label"),
+            called(paired, names, "A", "B"),
             drawn,
             command_line(options),
             options.part,
@@ -99,7 +102,7 @@ def _docs(out: Path) -> str:
 
 def _has_baseline(collection: Collection, name: str) -> None:
     """Raises SchemaError where no run is of that label or estimator."""
-    estimators = sorted(collection.units.label.str.partition(" ")[0].unique())
+    estimators = sorted(collection.units.estimator.unique())
     if name not in {*collection.units.label, *estimators}:
         raise SchemaError(f"--baseline: no run is of {name!r}; there are {', '.join(estimators)}.")
 

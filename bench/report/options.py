@@ -32,6 +32,9 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         help=f"what the table ranks compares all others with (default: {BASELINE})",
     )
     parser.add_argument(
+        "--names", type=Path, metavar="FILE.yaml", help="what the page and its figures call labels: `rloo: RLOO`"
+    )
+    parser.add_argument(
         "--rank-survivors",
         action="store_true",
         help="rank configurations of which runs failed or diverged too, by the runs that are left",
@@ -54,5 +57,6 @@ def command_line(options: argparse.Namespace) -> list[str]:
     command += ["--families", ",".join(options.families)] if options.families else []
     command += ["--part", options.part] if options.part != PART else []
     command += ["--baseline", options.baseline] if options.baseline != BASELINE else []
+    command += ["--names", str(options.names)] if options.names else []
     command += ["--rank-survivors"] if options.rank_survivors else []
     return command

@@ -92,7 +92,7 @@ def baseline_of(rows: "pd.DataFrame", name: str) -> str:
     """The label of that name; else of the estimator of that name the one on the most problems, the first of several."""
     if (rows.label == name).any() or rows.empty:
         return name
-    of = rows[rows.label.str.partition(" ")[0] == name]
+    of = rows[rows.estimator == name]
     counts = of[[*PANEL, "label"]].drop_duplicates().label.value_counts()
     return min(map(str, counts.index), key=lambda label: (-counts[label], label), default=name)
 
