@@ -54,12 +54,16 @@ def settings_of(words: list[str]) -> "Tuning":
     """Composed of `conf/tune.yaml` and these overrides, and checked."""
     from hydra import compose, initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
+    from hydra.core.override_parser.overrides_parser import OverridesParser
     from omegaconf import OmegaConf
 
     from bench.config.plugins import VERSION_BASE
+    from bench.errors import BadInput
     from bench.files import CONF
     from bench.tune.points import checked
 
+    if several := [o.input_line for o in OverridesParser.create().parse_overrides(words) if o.is_sweep_override()]:
+        raise BadInput(f"{several[0]} has several values, and a tuning has one: give each a command of its own.")
     outer, GlobalHydra.instance().hydra = GlobalHydra.instance().hydra, None
     try:
         with initialize_config_dir(str(CONF), **VERSION_BASE):

@@ -30,6 +30,7 @@ LINES = {
         budget=0
         budget=65
         budget=many
+        budget=1,2
         tune.nope=3
         tune=nope
         tune.lr=[1e-2,1e-3]

@@ -123,6 +123,7 @@ def test_a_wrong_range_is_found(tunable, said):
     ("words", "said"),
     [
         (["budget=65"], "budget=65 is more than the 64 points"),
+        (["budget=1,2"], "budget=1,2 has several values"),
         (["tune.lr=[1e-2,1e-3]"], "the lower one first"),
         (["tune.split=test"], "tune.split=test does not exist"),
         (["tune.halving=[0.5,0.5]"], "rising fractions"),
