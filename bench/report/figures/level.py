@@ -22,8 +22,9 @@ CENSORED = "$\\rightarrow$"  # no look has it as its marker
 
 
 def time_to_level(collection: Collection, looks: Looks, part: str) -> "Figure":
-    """What it takes until the bound first is at a level: the baseline's at the last step, less half a nat. Small: runs;
-    large: their median, where more than half pass; an arrow: a run that ended below the level and would take longer."""
+    """Training time and evaluations until the bound first reaches a level: the baseline's bound at the last step minus
+    0.5 nat. Small marks: runs; large marks: their median, if more than half reach the level; arrows: runs that ended
+    below the level."""
     cells = [
         (key, frame, price)
         for key, frame in panels(passages(collection), "bound along a training")

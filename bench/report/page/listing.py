@@ -90,15 +90,15 @@ def comparison_listing(table: "pd.DataFrame") -> Listing:
         "they include the error of the time. Noise and bias² are those of the encoder's gradient; relative bias² is "
         "divided by the squared norm of the reference. The bound is the ELBO, or the IWAE bound if the estimator "
         "optimises that. 2 of 3: two of three runs count. [too few]: the interval would span more than six decades. "
-        "To the level: until the bound first is the baseline's at the last step less 0.5, median over runs; a run that "
-        "does not come there, fails or diverges counts as later than all that do."
+        "To the level: until the bound first reaches the baseline's at the last step minus 0.5 nat, median over runs; "
+        "a run that does not reach it, fails or diverges counts as later than all that do."
     )
     numeric = [False] * 3 + [True] * (len(columns) - 3)
     return Listing("comparison", "Every configuration", note, columns, rows, numeric)
 
 
 def _to_level(row: Any) -> list[Cell]:
-    """The level, and what it took to be there: none where half of the runs or more did not pass."""
+    """The cells of the level, and of time and evaluations until it; no number if half of the runs do not reach it."""
     total = row.done + row.failed + row.diverged
     cells = [Cell("" if math.isnan(row.level) else f"{row.level:.1f}", _sortable(row.level))]
     for price in PRICES:
