@@ -28,7 +28,7 @@ PAGES.remove(ROOT / "docs" / "clusters.md")  # test_clusters composes its comman
 SMALL = (
     "data=digits", "data.train_size=null", "train.steps=2", "train.batch_size=4", "measure.draws=4",
     "measure.batches=2", "measure.batch_size=3", "measure.reference_draws=4", "evaluate.examples=4",
-    "evaluate.samples=2", "evaluate.prior_samples=2", "timing.repetitions=1", "timing.warmup=0",
+    "evaluate.samples=2", "evaluate.prior_samples=2", "timing.repetitions=1", "timing.warmup=0", "threads=1",
 )  # fmt: skip
 PROBED = ("probe.estimators=[rloo,detached]", "probe.tuning_steps=1")
 NOT_RUN_HERE = (
