@@ -7,12 +7,15 @@ import torch
 
 from bench.check.measured import MODEL
 from bench.config.plugins import estimator
+from bench.config.prepare import prepare
 from bench.measure.evaluate import evaluate
 from bench.measure.gradient.draws import take
 from bench.measure.gradient.rows import measure
 from bench.measure.timing import evaluations
 from bench.model.rssm import RSSM
 from bench.model.steps import Stepped
+from bench.run.experiment import Experiment
+from tests.support.composed import resolved
 from tests.support.layers import flat, learned, one_by_one
 from tests.support.small import LATENTS
 from tests.support.steps import TWO, enumerated, rssm, sequences, stepped
@@ -129,3 +132,11 @@ def test_other_latents_go_without_the_mixture(family):
     grads = flat(objective.estimate(q, x).loss.mean(), learned(objective))
     assert grads.isfinite().all()
     assert grads.any()
+
+
+@pytest.mark.parametrize("frames", [1, 4])
+def test_the_experiment_has_a_step_for_each_frame(frames):
+    """Of one frame too, whose rows would be the steps else."""
+    few = ("data.examples=20", "train.batch_size=4")
+    config = prepare(resolved("experiment=rssm", f"data.frames={frames}", *few) | {"option": "rloo"})
+    assert Experiment(config).model.layers == frames
