@@ -9,7 +9,8 @@ from estimators import Estimator, Gaussian, Latent
 
 
 def reference_of(objective: Objective, q: Latent, config: Config) -> Objective | None:
-    """The objective under the estimator that `measure.reference` names; `auto` takes exact where that is possible.
+    """The objective under the estimator that `measure.reference` names; `auto` takes exact where that is possible, and
+    otherwise an unbiased estimator.
 
     A problem that knows its own gradient gives that as exact.
 
@@ -23,23 +24,27 @@ def reference_of(objective: Objective, q: Latent, config: Config) -> Objective |
     name, model = config["measure"]["reference"], objective.model
     if name == "none":
         return None
-    if name in ("auto", "exact") and isinstance(model, Problem) and model.gradient() is not None:
-        made: Estimator = Known(model.gradient)
-    else:
-        made = estimator(unbiased(q) if name == "auto" else name).to(q.params.device, q.params.dtype)
     kl = objective.kl if objective.kl == "sampled" else "analytic"  # the gradient of the bound, however it is estimated
-    reference = type(objective)(model, made, kl, objective.beta)
-    if made.objective != objective.estimator.objective:
-        return None
-    if reason := reference.impossible(q):
-        if name == "auto":
+    for option in ("exact", drawn(q)) if name == "auto" else (name,):
+        if name in ("auto", "exact") and isinstance(model, Problem) and model.gradient() is not None:
+            made: Estimator = Known(model.gradient)
+        else:
+            made = estimator(option).to(q.params.device, q.params.dtype)
+        reference = type(objective)(model, made, kl, objective.beta)
+        if made.objective != objective.estimator.objective:
             return None
-        raise Impossible(f"measure.reference={name} is not possible here: {reason}")
-    return reference
+        if (reason := reference.impossible(q)) is None:
+            return reference
+    if name == "auto":
+        return None
+    raise Impossible(f"measure.reference={name} is not possible here: {reason}")
 
 
 def unbiased(q: Latent) -> str:
     """The name of the reference for q: exact if there are few enough states or nodes, else an unbiased estimator."""
-    if estimator("exact").refuses(q) is None:
-        return "exact"
+    return "exact" if estimator("exact").refuses(q) is None else drawn(q)
+
+
+def drawn(q: Latent) -> str:
+    """The name of an unbiased estimator for q that samples."""
     return "reparam" if isinstance(q, Gaussian) else "rloo"
