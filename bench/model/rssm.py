@@ -6,6 +6,8 @@
 """
 
 import math
+from collections.abc import Iterator
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -31,6 +33,16 @@ class Cell(nn.Module):
         reset, candidate, update = self.gates(given).chunk(3, -1)
         update = torch.sigmoid(update - 1)
         return update * torch.tanh(torch.sigmoid(reset) * candidate) + (1 - update) * state
+
+
+class Visit(NamedTuple):
+    """A step of k paths: h_t, a sample z_t of q(z_t|h_t, x_t), and p(z_t|h_t)."""
+
+    step: int
+    state: Tensor
+    z: Tensor
+    q: Latent
+    p: Latent
 
 
 class RSSM(VAE):
@@ -119,28 +131,40 @@ class RSSM(VAE):
 
     def log_step(self, step: int, x: Tensor, state: Tensor, z: Tensor) -> Tensor:
         """log p(x_t|h_t, z_t) `[..., B]`."""
-        return self.density(self.frame(step, x), self.decoder(self.join(z, state)) + self.output_offset)
+        return self.density(self.frame(step, x), self.said(state, z))
+
+    def said(self, state: Tensor, z: Tensor) -> Tensor:
+        """What the decoder says of the pixels of a step `[..., B, X / T]`: logits or means."""
+        return self.decoder(self.join(z, state)) + self.output_offset
 
     def walk(self, x: Tensor, k: int) -> tuple[Tensor, Tensor]:
         """log p(x|z_1 ... z_T) and log p(z_1 ... z_T) - log q(z_1 ... z_T|x), `[K, B]` each, of k samples of q."""
-        state = self.begin(torch.Size((k, len(x))), x)
         likelihood = ratio = x.new_zeros(k, len(x))
-        for step in range(1, self.layers + 1):
-            q = self.above(step, state, x)
-            z = q.sample(1)[0]
-            likelihood = likelihood + self.log_step(step, x, state, z)
-            ratio = ratio + self.ahead(state).log_prob(z) - q.log_prob(z)
-            state = self.onward(state, z)
+        for at in self.along(x, k):
+            likelihood = likelihood + self.log_step(at.step, x, at.state, at.z)
+            ratio = ratio + at.p.log_prob(at.z) - at.q.log_prob(at.z)
         return likelihood, ratio
 
     def dreamt(self, x: Tensor, k: int) -> Tensor:
         """log p(x|z_1 ... z_T) `[K, B]` of k samples of the prior that all images share."""
-        state, likelihood = self.begin(torch.Size((k, 1)), x), x.new_zeros(k, len(x))
-        for step in range(1, self.layers + 1):
-            z = self.ahead(state).sample(1)[0]
-            likelihood = likelihood + self.log_step(step, x, state, z)
-            state = self.onward(state, z)
+        likelihood = x.new_zeros(k, len(x))
+        for at in self.along(x, k, dreaming=True):
+            likelihood = likelihood + self.log_step(at.step, x, at.state, at.z)
         return likelihood
+
+    def outputs(self, x: Tensor, k: int, dreaming: bool = False) -> Tensor:
+        """What the decoder says of all pixels `[K, B, X]` along k samples of q, or `[K, 1, X]` of the prior."""
+        return torch.cat([self.said(at.state, at.z) for at in self.along(x, k, dreaming)], -1)
+
+    def along(self, x: Tensor, k: int, dreaming: bool = False) -> Iterator[Visit]:
+        """Step by step, k paths `[K, B, *]` of samples of q, or `[K, 1, *]` of the prior."""
+        state = self.begin(torch.Size((k, 1 if dreaming else len(x))), x)
+        for step in range(1, self.layers + 1):
+            p = self.ahead(state)
+            q = p if dreaming else self.above(step, state, x)
+            z = q.sample(1)[0]
+            yield Visit(step, state, z, q, p)
+            state = self.onward(state, z)
 
 
 def _unfit(latent: LatentGroup, model: ModelGroup) -> str | None:

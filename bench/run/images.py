@@ -18,16 +18,17 @@ from bench.streams import own_stream
 from estimators import VQ
 
 IMAGES_FILE = "images.npz"
+GREY = 128  # between frames
 
 
 def write_images(directory: Path, experiment: Experiment) -> None:
     """Write the arrays of `pictures` for `evaluate.images` test images. Nothing is written if that is 0, if the model
-    is no VAE, or for halves of images and for sequences."""
+    is no VAE, or for halves of images."""
     settings, seeds = experiment.config["evaluate"], experiment.config["seeds"]
     model, data = experiment.model, experiment.data
     if not settings["images"] or not isinstance(model, VAE) or not isinstance(data, Data):
         return
-    if isinstance(model, RSSM) or (isinstance(model, Hierarchy) and model.structured):
+    if isinstance(model, Hierarchy) and model.structured:
         return
     x = data.fixed("test", settings["examples"], seeds["data"])
     with own_stream(seeds["measure"], "images"):
@@ -42,25 +43,34 @@ def write_images(directory: Path, experiment: Experiment) -> None:
 def pictures(model: VAE, x: Tensor, n: int, shape: tuple[int, int, int]) -> dict[str, np.ndarray]:
     """Images `data`, `reconstruction` (from one sample of q) and `prior` (the decoder's means): `[n, C, H, W]`, uint8.
 
-    The n images are spread evenly over `x [N, X]`. VQ adds `codes [C]`: how often each code is the nearest, over all
-    positions of all N images. With several stages these are the codes of the first.
+    The n images are spread evenly over `x [N, X]`. Frames of a sequence are one below another. VQ adds `codes [C]`: how
+    often each code is the nearest, over all positions of all N images. With several stages these are the codes of the
+    first.
     """
     few = x[torch.arange(min(n, len(x)), device=x.device) * len(x) // min(n, len(x))]
-    points = model.walk(few, 1)[0] if isinstance(model, Residual) else model.encode(few).sample(1)
-    found = {
-        "data": _bytes(few, shape),
-        "reconstruction": _bytes(_mean(model, points)[0], shape),
-        "prior": _bytes(_mean(model, from_prior(model, len(few), x))[:, 0], shape),
-    }
+    if isinstance(model, RSSM):
+        outputs, dreamt = model.outputs(few, 1), model.outputs(x, len(few), dreaming=True)
+    else:
+        points = model.walk(few, 1)[0] if isinstance(model, Residual) else model.encode(few).sample(1)
+        outputs, dreamt = model.decode(points), model.decode(from_prior(model, len(few), x))  # [1, n, X], [n, 1, X]
+    pixels = {"data": few, "reconstruction": _means(model, outputs)[0], "prior": _means(model, dreamt)[:, 0]}
+    found = {kind: _bytes(each, shape) for kind, each in pixels.items()}
+    if isinstance(model, RSSM) and shape[0] > 1:
+        found = {kind: _below(frames) for kind, frames in found.items()}
     everything = model.encode(x)
     if isinstance(everything, VQ):
         found["codes"] = everything.nearest().flatten(0, -2).sum(0).long().cpu().numpy()
     return found
 
 
-def _mean(model: VAE, z: Tensor) -> Tensor:
-    output = model.decode(z)  # [K, B, X]
-    return output.sigmoid() if model.config["likelihood"] == "bernoulli" else output
+def _means(model: VAE, outputs: Tensor) -> Tensor:
+    return outputs.sigmoid() if model.config["likelihood"] == "bernoulli" else outputs
+
+
+def _below(frames: np.ndarray) -> np.ndarray:
+    """`[n, T, H, W]` -> `[n, 1, T (H + 1) - 1, W]`, with a grey line between two frames."""
+    lined = np.pad(frames, ((0, 0), (0, 0), (0, 1), (0, 0)), constant_values=GREY)
+    return lined.reshape(len(frames), 1, -1, frames.shape[-1])[:, :, :-1]
 
 
 def _bytes(x: Tensor, shape: tuple[int, int, int]) -> np.ndarray:

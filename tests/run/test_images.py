@@ -12,6 +12,7 @@ from bench.config.identity import identity
 from bench.config.prepare import prepare
 from bench.report.collection.collect import collect, find
 from bench.report.page.pictures import galleries
+from bench.run.experiment import Experiment
 from bench.run.images import IMAGES_FILE
 from bench.run.single import run
 from bench.tables import store
@@ -46,6 +47,30 @@ def test_pictures_of_every_family(tmp_path, family):
         [row] = store.read(tmp_path / "run")["objective"].filter([False, True]).to_pylist()
         assert (found["codes"] > 0).mean() == row["usage"]
         assert gallery.rows[0].used.startswith(f"{(found['codes'] > 0).sum()} of {config['latent']['codes']} codes")
+
+
+def test_frames_of_a_sequence_are_one_below_another(tmp_path):
+    video = (
+        "model=rssm",
+        "latent=categorical_small",
+        "data=balls",
+        "data.frames=3",
+        "data.size=8",
+        "data.examples=200",
+    )
+    config = configured(*video, "model.state=4", "evaluate.images=4")
+    assert run(config, tmp_path / "run").status == "done"
+    with np.load(tmp_path / "run" / IMAGES_FILE, allow_pickle=False) as file:
+        found = {name: file[name] for name in file.files}
+    for pixels in found.values():
+        assert pixels.shape == (4, 1, 3 * 9 - 1, 8)
+        assert (pixels[:, 0, 8::9] == 128).all()
+    data = Experiment(config).data.fixed("test", 20, config["seeds"]["data"])[::5]
+    frames = np.concatenate([found["data"][:, :, first : first + 8] for first in (0, 9, 18)], 1)
+    assert frames.reshape(4, -1).tolist() == (data * 255).round().int().tolist()
+    assert found["reconstruction"].std() > 1
+    [gallery] = galleries(collect(find([tmp_path]))[0], [])
+    assert (gallery.data.width, gallery.data.height) == (4 * (4 * 8 + 1) - 1, 4 * 26)
 
 
 def test_pictures_change_no_number_and_no_identity(tmp_path):
