@@ -9,7 +9,7 @@ from typing import Any, cast
 from bench.config.rules import RULES
 from bench.errors import BadInput
 from bench.settings import Config, Described, Seeds
-from bench.settings.later import LATER  # no part of the identity
+from bench.settings.later import as_before
 from bench.tables.schema import SCHEMA
 
 NUMBERS = 4  # raise whenever the same configuration gives other numbers than before
@@ -40,7 +40,7 @@ def identity(config: Described) -> str:
     content = {
         key: value
         for key, value in flatten(typed(config))
-        if key not in labels and not key.startswith("hydra.") and not (key in LATER and value == LATER[key])
+        if key not in labels and not key.startswith("hydra.") and not as_before(key, value)
     }
     try:
         text = json.dumps([SCHEMA, NUMBERS, content], sort_keys=True, allow_nan=False)

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bench.config.identity import LATER
 from bench.report.collection import labels
 from bench.report.collection.collect import Collection
 from bench.report.collection.simultaneous import DRAWS_FREEDOM, LEVEL
 from bench.report.collection.times import TIME_FLOOR
+from bench.settings.later import as_before
 from bench.tables.meanings import MOMENTS, OF_ALL_DATA
 
 if TYPE_CHECKING:
@@ -53,11 +53,7 @@ def key_of(row: dict[str, Any]) -> str:
     """What two runs have in common that are to be compared: all of the configuration, seeds included, that says what
     was computed."""
     config = labels.flatten(json.loads(row["config"]))
-    kept = {
-        key: value
-        for key, value in config.items()
-        if not labels.under(key, PLACES) and not (key in LATER and value == LATER[key])
-    }
+    kept = {key: value for key, value in config.items() if not labels.under(key, PLACES) and not as_before(key, value)}
     return json.dumps([row["estimator"], kept], sort_keys=True)
 
 

@@ -17,6 +17,7 @@ from bench.files import replace
 from bench.model.vae import Model
 from bench.run.sealed import opened, sealed
 from bench.settings import Config
+from bench.settings.later import LATER, as_before
 
 FORMAT = "estimator-bench model 2"
 TRAJECTORY = ("estimator", "train", "objective", "problem", "data", "seeds")  # the groups that decide what was trained
@@ -41,7 +42,11 @@ class Checkpoint(NamedTuple):
 
     def origin(self) -> dict[str, Any]:
         """The part of a measurement's configuration that identifies the checkpoint."""
-        trajectory = {group: dict(self.config[group]) for group in TRAJECTORY if group in self.config}
+        trajectory = {
+            group: {k: v for k, v in self.config[group].items() if not as_before(f"{group}.{k}", v)}
+            for group in TRAJECTORY
+            if group in self.config
+        }
         for place in places(self.config):
             trajectory.get("data", {}).pop(place, None)
         trained_with = self.config["option"]
@@ -52,10 +57,11 @@ class Checkpoint(NamedTuple):
         for group in ("problem", "latent", "model"):
             held, asked = (dict(flatten({group: c.get(group, {})})) for c in (self.config, config))
             for key in [*asked, *held]:
-                if held.get(key) != asked.get(key):
+                has, wanted = (keys.get(key, LATER.get(key)) for keys in (held, asked))
+                if has != wanted:
                     raise BadInput(
-                        f"{self.path} holds a model of {key}={held.get(key)}, and this configuration has "
-                        f"{key}={asked.get(key)}: give the problem, the latent and the model that it was trained with."
+                        f"{self.path} holds a model of {key}={has}, and this configuration has "
+                        f"{key}={wanted}: give the problem, the latent and the model that it was trained with."
                     )
 
     def load_into(self, model: Model) -> None:

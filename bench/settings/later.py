@@ -11,3 +11,8 @@ LATER: dict[str, Any] = {
     "latent.layers": None, "latent.stages": 1, "latent.residual_detach": True,
     "model.task": "generative", "model.decoder": "network", "model.kernels": None, "model.strides": None,
 }  # fmt: skip
+
+
+def as_before(key: str, value: Any) -> bool:
+    """Whether this key came later and holds what all runs before had: it then says nothing."""
+    return key in LATER and value == LATER[key]

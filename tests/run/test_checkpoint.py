@@ -14,6 +14,7 @@ from bench.errors import BadInput
 from bench.run.checkpoint import FORMAT, find, path_of, read_checkpoint, write_checkpoint
 from bench.run.sealed import opened
 from bench.run.single import run
+from bench.settings.later import LATER
 from tests.support.checkpoints import Runs
 from tests.support.runs import numbers
 from tests.support.small import LATENTS, run_config, vae
@@ -52,6 +53,25 @@ def test_writing_checkpoints_changes_no_bit_of_the_training(case, tmp_path):
     last, many = (read_checkpoint(path_of(tmp_path / name, 12)) for name in ("last", "many"))
     torch.testing.assert_close(last.model, many.model, rtol=0, atol=0)
     assert last.digest == many.digest != read_checkpoint(path_of(tmp_path / "many", 7)).digest
+
+
+@pytest.mark.parametrize("family", ["bernoulli", "vq"])
+def test_a_checkpoint_of_before_a_key_came_is_that_of_its_value_of_then(family, tmp_path):
+    chosen = config(family)
+    before = {
+        group: {k: v for k, v in value.items() if f"{group}.{k}" not in LATER} if isinstance(value, dict) else value
+        for group, value in chosen.items()
+    }
+    assert "decoder" not in before["model"]
+    assert "nesterov" not in before["train"]
+    for name, own in {"now": chosen, "then": before}.items():
+        write_checkpoint(tmp_path / name, vae(family), own, 7)
+    now, then = (read_checkpoint(path_of(tmp_path / name, 7)) for name in ("now", "then"))
+    then.require(chosen)
+    now.require(before)
+    assert then.origin()["trajectory"] == now.origin()["trajectory"]
+    with pytest.raises(BadInput, match=r"holds a model of model\.task=generative, and this"):
+        then.require(config(family, model={"task": "structured"}))
 
 
 def test_what_is_read_is_what_was_written(tmp_path):
