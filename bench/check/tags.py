@@ -8,6 +8,7 @@ from bench.check.problem import problem
 from bench.check.subject import Subject
 from bench.check.verdict import Verdict, demand, demand_first, ok
 from bench.config.nodes import node
+from bench.config.preset import set_by_preset
 from bench.errors import BadInput
 from bench.interface import undeclared
 from estimators import FAMILIES, VQ, Latent
@@ -46,8 +47,12 @@ def tags(subject: Subject) -> Verdict:
 
 
 def untunable(subject: Subject) -> str | None:
-    """The fault of a range in the tag tunable, or None. `bench.tune` builds the estimator at any value in it."""
+    """The fault of a range in the tag tunable, or None. `bench.tune` builds the estimator at any value in it, unless a
+    preset sets the hyper-parameter."""
+    preset = set_by_preset(subject.name)
     for name, (low, high, log) in subject.cls.tunable.items():
+        if name in preset:
+            continue
         default = subject.arguments().get(name)
         if name not in subject.arguments():
             return f"tunable names {name}, which is not an argument"

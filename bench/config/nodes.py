@@ -14,7 +14,7 @@ from bench.errors import BadInput
 from estimators import FAMILIES, Estimator
 from estimators.base import snake
 
-INHERITED = (object.__init__, nn.Module.__init__, Estimator.__init__)  # by a class without arguments of its own
+BASES = (object, nn.Module, Estimator)  # whose constructors have no hyper-parameters
 
 
 def path(cls: type) -> str:
@@ -27,6 +27,10 @@ def node(cls: type, group: str = "estimator") -> type:
 
     Raises BadInput, naming the file and the argument, where the signature cannot be made an option.
     """
+    family = getattr(cls, "family", "")
+    if group == "latent" and FAMILIES.get(family, cls) is not cls:
+        where = f"{inspect.getsourcefile(cls)}, {cls.__name__}.sizes"
+        raise BadInput(f"{where}: the suite has a family {family}; give another name.")
     return _node(cls, group)
 
 
@@ -35,8 +39,6 @@ def _node(cls: type, group: str) -> type:
     arguments = "sizes" if group == "latent" else "__init__"  # which of its methods has the option's keys
     where = f"{inspect.getsourcefile(cls)}, {cls.__name__}.{arguments}"
     constructor: Any = getattr(cls, arguments)
-    if group == "latent" and FAMILIES.get(cls.family, cls) is not cls:  # type: ignore[attr-defined]
-        raise BadInput(f"{where}: the suite has a family {cls.family}; give another name.")  # type: ignore[attr-defined]
     try:
         hints = get_type_hints(constructor)
     except NameError as error:
@@ -49,8 +51,8 @@ def _node(cls: type, group: str) -> type:
     own = list(inspect.signature(constructor).parameters.items())
     for name, argument in own if inspect.ismethod(constructor) else own[1:]:
         if argument.kind in (argument.VAR_POSITIONAL, argument.VAR_KEYWORD, argument.POSITIONAL_ONLY):
-            if constructor in INHERITED:
-                continue  # a class without a constructor of its own has no hyper-parameters
+            if not _has_constructor(cls):
+                continue
             raise BadInput(f"{where}: {argument} cannot be an option; name every hyper-parameter.")
         if name in KINDS[group].given:
             continue
@@ -65,6 +67,11 @@ def _node(cls: type, group: str) -> type:
     except OmegaConfBaseException as error:
         raise BadInput(f"{where}: {str(error).splitlines()[0]}.") from error
     return made
+
+
+def _has_constructor(cls: type) -> bool:
+    """Whether it has a constructor of its own. torch.compile replaces the one of nn.Module: identity would not tell."""
+    return next(base for base in cls.__mro__ if "__init__" in base.__dict__) not in BASES
 
 
 def _own_name(cls: Any, key: str) -> str | None:

@@ -136,7 +136,7 @@ def test_a_failure_names_rule_reason_and_file_and_exits_with_1(capsys, monkeypat
     monkeypatch.setitem(plugins.registry(), "self_baseline", entry)
     assert main(["self_baseline", "--quick", "--family", "bernoulli"]) == 1
     out = capsys.readouterr().out
-    assert "rule  An estimator that calls itself unbiased has the exact gradient on average" in out
+    assert "rule  The mean gradient of an estimator that is declared unbiased is the exact gradient" in out
     assert "is off by" in out
     assert "file  somewhere/self.py" in out
     assert "gaussian" not in out

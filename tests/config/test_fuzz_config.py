@@ -63,6 +63,8 @@ def test_any_value_of_a_key_holds_or_is_refused_in_a_sentence(key, value):
         assert len(identity(prepared)) == 12
         if (key, value) == ("measure.memory", None):
             assert leaves[key] == MEMORY[prepared["device"]]
+        elif key == "latent.layers" and value is not None and len(value) == 1:  # a latent of that size
+            assert (leaves[key], leaves["latent.dim"]) == (None, value[0])
         elif value != "auto":
             assert leaves[key] == value
     assert repr(made) == repr(asked)  # what was asked is not changed

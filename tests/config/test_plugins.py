@@ -1,11 +1,13 @@
 """The registry: every estimator is a typed option, is built by its name, and is in the list."""
 
+import dataclasses
 import re
 
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
+from torch import nn
 
 import bench
 from bench import list as listing
@@ -92,6 +94,23 @@ def test_a_node_has_the_types_and_defaults_of_the_constructor():
     assert other.widths == [3, 4]
     one.cap = 2
     assert isinstance(one.cap, float)
+
+
+def test_a_class_without_a_constructor_is_an_option_after_a_compilation_too(monkeypatch):
+    """torch.compile puts a function of its own in the place of the constructor of nn.Module."""
+
+    class Plain(Estimator):
+        pass
+
+    class Taking(Plain):
+        def __init__(self, **more: int):
+            super().__init__()
+
+    before = nn.Module.__init__
+    monkeypatch.setattr(nn.Module, "__init__", lambda self, *args, **kwargs: before(self, *args, **kwargs))
+    assert [field.name for field in dataclasses.fields(node(Plain))] == ["_target_"]
+    with pytest.raises(BadInput, match="name every hyper-parameter"):
+        node(Taking)
 
 
 def test_a_yaml_with_the_name_of_a_class_is_refused(tmp_path, monkeypatch):

@@ -84,8 +84,9 @@ def test_a_run_has_the_columns_where_asked_and_trains_as_without():
     torch.testing.assert_close(states[True], states[False], rtol=0, atol=0)
     having = {(row["step"], row["part"]) for row in rows[True] if "ema_variance" in row}
     assert having == {(step, part) for step in (6, 12) for part in ("encoder", "decoder")}
-    assert not any(key.startswith("ema") for row in rows[False] for key in row)
-    without = [{k: v for k, v in row.items() if not k.startswith("ema")} for row in rows[True]]
+    of_papers = ("ema", "snr_parameters")
+    assert not any(key.startswith(of_papers) for row in rows[False] for key in row)
+    without = [{k: v for k, v in row.items() if not k.startswith(of_papers)} for row in rows[True]]
     assert repr(without) == repr(rows[False])
 
 
