@@ -151,7 +151,7 @@ def command_of(words: list[str]) -> str:
 def _write(folder: Path, words: list[str], jobs: list[PlannedJob]) -> None:
     """Write the plan beside the runs; the same command again writes the same file."""
     command, path = command_of(words), folder / file_of(words)
-    plan: Plan = {"command": command, "started": datetime.now(UTC).isoformat(timespec="seconds"), "jobs": jobs}
+    plan: Plan = {"command": command, "started": datetime.now(UTC).isoformat(timespec="microseconds"), "jobs": jobs}
     folder.mkdir(parents=True, exist_ok=True)
     replace(path, json.dumps({**plan, "digest": _digest(plan)}, indent=1).encode())
     remove_temporaries(folder, path.name)  # whoever else writes this plan writes the same

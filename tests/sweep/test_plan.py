@@ -64,3 +64,11 @@ def test_one_run_and_other_commands_have_no_plan(command, tmp_path):
     command("train.steps=1")
     assert plans(tmp_path) == []
     assert cli.COMMANDS["status"] == "bench.status"
+
+
+def test_the_later_of_two_commands_within_one_second_is_known(command, tmp_path):
+    for steps in ("1", "1,3"):
+        command("-m", f"train.steps={steps}", "sweep.retry=keep")
+    first, second = sorted(plans(tmp_path), key=lambda planned: planned["started"])
+    assert (len(first["jobs"]), len(second["jobs"])) == (1, 2)
+    assert all(planned["started"].count(".") == 1 for planned in (first, second)), "to the microsecond"
