@@ -160,8 +160,8 @@ def show(every: list[Published], root: Path) -> None:
             verdicts = [c.compared.verdict for c in found if c.compared]
             said = ", ".join(f"{verdicts.count(v)} {v}" for v in dict.fromkeys(verdicts))
             left = [c for c in found if not c.ours]
-            known = [c.cost.seconds for c in left if c.cost]
-            cost = duration(sum(known)) if left and len(known) == len(left) else "not known" if left else ""
+            known = {run: seconds for c in left if c.cost for run, seconds in c.cost.seconds.items()}  # once each
+            cost = duration(sum(known.values())) if left and all(c.cost for c in left) else "not known" if left else ""
             table.add_row(*map(cell, (each.name, form, len(found), len(ran), said, cost)))
     console = Console()
     (console if console.is_terminal else Console(width=160)).print(table)

@@ -32,7 +32,8 @@ made; one that would change the protocol is refused.
 {rule}
 An interval is of 95 %: Student's t over seeds, or over draws or examples where one seed ran. The seconds are the
 wall-clock time of all runs of the row together, evaluation and measuring included. What an empty cell would cost is the
-time of a training step, as `--time` or the other form measured it, times steps and seeds; evaluation comes on top.
+time of a training step, as `--time` or the other form measured it, times steps and seeds; evaluation comes on top. Of a
+timing that was disturbed both quartiles stand there.
 """
 COLUMNS = (
     "| | expected | ours | difference | errors | verdict | seconds, on | commit |\n|---|---|---|---|---|---|---|---|"
@@ -129,8 +130,11 @@ def _ours(ours: Measured) -> str:
 def _cost(cell: Cell) -> str:
     if cell.cost is None:
         return "cost not known: nothing is timed"
-    disturbed = "" if cell.cost.valid else ", timed beside other work"
-    return f"would take {duration(cell.cost.seconds)} of training on {cell.cost.device}{disturbed}"
+    cost = cell.cost
+    if cost.valid:
+        return f"would take {duration(sum(cost.seconds.values()))} of training on {cost.device}"
+    low, high = duration(cost.low), duration(cost.high)
+    return f"would take {low} to {high} of training on {cost.device}, by quartiles of steps timed beside other work"
 
 
 def duration(seconds: float) -> str:

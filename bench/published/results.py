@@ -26,9 +26,12 @@ class Run(NamedTuple):
 
 
 class Cost(NamedTuple):
-    """Seconds of training on a device, and whether nothing disturbed the timing that they are from."""
+    """What training would take on a device: seconds of each configuration, by a run of it that was timed, as the median
+    of the steps has it; all together as their quartiles have it; and whether nothing disturbed the timing."""
 
-    seconds: float
+    seconds: dict[str, float]
+    low: float
+    high: float
     device: str
     valid: bool
 
@@ -135,7 +138,12 @@ def _cost(row: Row, published: Published, form: str, loaded: "Loaded", tables: d
             continue
         steps = timed.cost[(timed.cost.what == "step") & timed.cost.run.isin(runs)]
         if set(steps.run) == set(runs):
-            wanted, per_step = published.form(form), steps.groupby("label").seconds.median().sum()
+            wanted = published.form(form)
+            groups = [(of.run.min(), of.median(numeric_only=True)) for _, of in steps.groupby("label")]
+            low, middle, high = (
+                {run: float(of[column]) * wanted.steps * len(wanted.seeds) for run, of in groups}
+                for column in ("seconds_q1", "seconds", "seconds_q3")
+            )
             device = ", ".join(dict.fromkeys(steps.device_name.dropna()))
-            return Cost(float(per_step) * wanted.steps * len(wanted.seeds), device, bool(steps.valid.all()))
+            return Cost(middle, sum(low.values()), sum(high.values()), device, bool(steps.valid.all()))
     return None

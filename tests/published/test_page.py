@@ -6,8 +6,8 @@ import re
 import pandas as pd
 import pytest
 
-from bench.published import command
-from bench.published.expected import Form, names, read
+from bench.published import command, results
+from bench.published.expected import TIMED, Form, names, read
 from bench.published.measured import joined, measure, unfinished
 from bench.published.page import page
 from bench.published.results import cells
@@ -151,3 +151,31 @@ def test_runs_that_ended_otherwise_are_named_where_they_are_meant(query, runs):
 def test_what_is_no_single_number_is_one_sentence(query, words):
     with pytest.raises(ValueError, match=words):
         measure(query, joined(Frames))
+
+
+class Timed:
+    """A step of one run of each estimator of reinmax_8x4: 1, 2, 3 and 4 seconds, beside other work."""
+
+    names = ["straight_through", "st_gumbel_softmax", "gumbel_rao", "reinmax"]
+    runs = pd.DataFrame({"run": list("abcd"), "status": "done", "seed": 0, "estimator": names, "label": names})
+    objective = pd.DataFrame({"run": list("abcd"), "seed": 0, "step": 1, "split": "train", "elbo": -500.0})
+    gradient = pd.DataFrame({
+        "run": list("abcd"), "seed": 0, "step": 1, "part": "latent", "cosine": 1.0, "bias_sq": 1.0,
+        "variance_noise": 1.0, "reference_norm_sq": 1.0,
+    })  # fmt: skip
+    cost = pd.DataFrame({
+        "run": list("abcd"), "what": "step", "label": names, "seconds": [1.0, 2.0, 3.0, 4.0], "valid": False,
+        "seconds_q1": [0.5, 1.0, 2.0, 3.0], "seconds_q3": [2.0, 4.0, 6.0, 8.0], "device_name": "a machine",
+    })  # fmt: skip
+
+
+def test_what_empty_cells_would_cost_is_counted_once_for_each_run(monkeypatch, tmp_path, capsys):
+    each = read("reinmax_8x4")
+    monkeypatch.setattr(results, "frames", lambda folder: Timed if folder.name == TIMED else None)
+    found = {cell.row.what: cell.cost for cell in cells(each, tmp_path, "full")}
+    runs = 96_000 * 10
+    assert found["Gumbel-Rao, training bound"] == ({"c": 3.0 * runs}, 2.0 * runs, 6.0 * runs, "a machine", False)
+    assert found["ReinMax less straight-through, nats"].seconds == {"a": 1.0 * runs, "d": 4.0 * runs}
+    assert "would take 22.2 days to 66.7 days of training on a machine, by quartiles" in page([each], tmp_path)
+    command.show([each], tmp_path)
+    assert "111.1 days" in capsys.readouterr().out  # ten seconds a step, whatever the number of rows
