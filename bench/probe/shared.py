@@ -92,7 +92,7 @@ class SharedCheckpoint:
         set_up(self.config)
         described, step = self.described(option, estimator), self.checkpoint.step
         experiment = self.at_checkpoint({"option": option, "estimator": estimator, "seed": described["seed"]})
-        command = shlex.join(["python", "-m", "bench.probe.command", *sys.argv[1:]])
+        command = shlex.join(["python", "-m", "bench.probe", *sys.argv[1:]])
         about: About = {
             "command": command,
             "steps": step,
