@@ -12,8 +12,8 @@ from bench.tables.skipped import in_one_line
         ([("arm", "vq")], "1 run skipped, impossible pair: arm with vq."),
         ([("arm", "vq")] * 3, "3 runs skipped, impossible pair: arm with vq."),
         (
-            [("arm", "vq"), ("disarm", "vq"), ("arm", "gaussian"), ("arm", "categorical"), ("arm", "vq")],
-            "5 runs skipped, impossible pairs: arm with vq, gaussian and categorical; disarm with vq.",
+            [("disarm", "vq"), ("arm", "vq"), ("arm", "gaussian"), ("arm", "categorical"), ("arm", "vq")],
+            "5 runs skipped, impossible pairs: arm with categorical, gaussian and vq; disarm with vq.",
         ),
     ],
 )
