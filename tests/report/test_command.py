@@ -14,7 +14,7 @@ from bench.report.command import main
 from bench.tables.schema import TABLES
 from bench.tables.store import write
 from tests.support.packages import ROOT
-from tests.support.synthetic_runs import DRAWN, SOME, collection, config, place, runs_row, tables
+from tests.support.synthetic_runs import DRAWN, ESTIMATORS, SOME, collection, config, place, runs_row, tables
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,6 @@ def test_the_command_writes_tables_twins_and_figures(sweep, tmp_path, capsys):
     assert main([str(sweep), "--out", str(tmp_path), "--csv"]) == 0
     out = capsys.readouterr().out
     assert "3 runs skipped, impossible pair: arm with vq." in out
-    assert "The loss was nan at step 412." in out
     assert "rloo k=4" in out
     for name in [*TABLES, "comparison", "pairs", "ranks"]:
         table = pq.read_table(tmp_path / f"{stem(name)}.parquet")
@@ -48,6 +47,12 @@ def test_the_command_writes_tables_twins_and_figures(sweep, tmp_path, capsys):
         assert twin.to_pylist() == table.to_pylist()
     written = {f.name for f in (tmp_path / "figures").iterdir()}
     assert written == {f"{name}.{kind}" for name in DRAWN for kind in ("svg", "pdf", "png")}
+
+
+def test_why_a_run_diverged_is_told(tmp_path, capsys):
+    collection(tmp_path, families=("bernoulli",), estimators=tuple(e for e in ESTIMATORS if e[0] == "reinforce"))
+    assert main([str(tmp_path), "--only", "final_elbo"]) == 0
+    assert "The loss was nan at step 412." in capsys.readouterr().out
 
 
 def test_a_report_is_not_mistaken_for_a_run(tmp_path):
