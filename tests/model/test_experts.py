@@ -9,14 +9,13 @@ from bench.config.identity import identity
 from bench.config.plugins import estimator
 from bench.config.prepare import prepare
 from bench.measure.evaluate import evaluate
-from bench.measure.gradient.draws import take
 from bench.measure.gradient.rows import measure
 from bench.measure.timing import evaluations
 from bench.model.experts import Experts, vae
 from bench.model.layered import Layered
 from tests.support.composed import resolved
 from tests.support.experts import EXPERTS, GROUP, LATENT, MEAN, SHAPE, by_hand, mixture
-from tests.support.layers import flat, gradient, images, largest, learned, one_by_one
+from tests.support.layers import flat, gradient, images, largest, learned, of_single_passes
 
 
 def objective(model: Experts, name: str) -> Layered:
@@ -98,14 +97,7 @@ def test_unbiased_options_find_the_router_s_gradient_and_gates_do_not(name):
 def test_measuring_takes_the_gradients_of_single_backward_passes(name):
     made, x = objective(mixture(), name), images()
     draws = 1 if made.noiseless(made.model.encode(x)) else 2
-    torch.manual_seed(2)
-    tallies = take(made, x, draws)
-    torch.manual_seed(2)
-    wanted = one_by_one(made, x, draws)
-    assert set(tallies) == set(wanted)
-    for block, grads in wanted.items():
-        found = tallies[block].vectors()
-        torch.testing.assert_close(found[:-1] + found[-1], grads, rtol=1e-9, atol=1e-12)
+    of_single_passes(made, x, draws)
 
 
 def test_the_cosine_with_the_router_s_exact_gradient_is_measured():

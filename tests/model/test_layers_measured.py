@@ -10,7 +10,6 @@ from bench.config.identity import identity
 from bench.config.plugins import estimator
 from bench.config.prepare import prepare
 from bench.measure.evaluate import evaluate
-from bench.measure.gradient.draws import take
 from bench.measure.gradient.rows import measure
 from bench.measure.timing import evaluations
 from bench.model.hierarchy import Hierarchy
@@ -24,7 +23,7 @@ from tests.support.layers import (
     hierarchy,
     images,
     layered,
-    one_by_one,
+    of_single_passes,
 )
 from tests.support.small import LATENTS
 
@@ -34,16 +33,7 @@ from tests.support.small import LATENTS
 def test_measuring_takes_the_gradients_of_single_backward_passes(name, layers):
     objective, x = layered(hierarchy("bernoulli", layers), name), images()
     draws = 1 if name == "exact" else 2  # the first chunk
-    torch.manual_seed(2)
-    tallies = take(objective, x, draws)
-    torch.manual_seed(2)
-    wanted = one_by_one(objective, x, draws)
-    assert set(tallies) == set(wanted)
-    for block, grads in wanted.items():
-        found = tallies[block].vectors()
-        torch.testing.assert_close(found[:-1] + found[-1], grads, rtol=1e-9, atol=1e-12)
-        squares = (grads - found[-1]).square().sum(1)
-        torch.testing.assert_close(tallies[block].squares, squares, rtol=1e-9, atol=1e-12)
+    of_single_passes(objective, x, draws)
 
 
 def test_the_parts_of_the_layers_make_up_the_whole():

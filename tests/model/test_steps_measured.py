@@ -9,14 +9,13 @@ from bench.check.measured import MODEL
 from bench.config.plugins import estimator
 from bench.config.prepare import prepare
 from bench.measure.evaluate import evaluate
-from bench.measure.gradient.draws import take
 from bench.measure.gradient.rows import measure
 from bench.measure.timing import evaluations
 from bench.model.rssm import RSSM
 from bench.model.steps import Stepped
 from bench.run.experiment import Experiment
 from tests.support.composed import resolved
-from tests.support.layers import flat, learned, one_by_one
+from tests.support.layers import flat, learned, of_single_passes
 from tests.support.small import LATENTS
 from tests.support.steps import TWO, enumerated, rssm, sequences, stepped
 
@@ -25,16 +24,7 @@ from tests.support.steps import TWO, enumerated, rssm, sequences, stepped
 def test_measuring_takes_the_gradients_of_single_backward_passes(name):
     objective, x = stepped(rssm(3), name), sequences(3)
     draws = 1 if name == "exact" else 2  # the first chunk
-    torch.manual_seed(2)
-    tallies = take(objective, x, draws)
-    torch.manual_seed(2)
-    wanted = one_by_one(objective, x, draws)
-    assert set(tallies) == set(wanted)
-    for block, grads in wanted.items():
-        found = tallies[block].vectors()
-        torch.testing.assert_close(found[:-1] + found[-1], grads, rtol=1e-9, atol=1e-12)
-        squares = (grads - found[-1]).square().sum(1)
-        torch.testing.assert_close(tallies[block].squares, squares, rtol=1e-9, atol=1e-12)
+    of_single_passes(objective, x, draws)
 
 
 def test_the_bias_is_that_of_the_exact_gradient():

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from bench.check.measured import MODEL
 from bench.config.plugins import estimator
+from bench.measure.gradient.draws import take
 from bench.model.chain import Pass
 from bench.model.hierarchy import Hierarchy
 from bench.model.layered import Chained, Layered
@@ -154,3 +155,17 @@ def one_by_one(objective: Chained, x: Tensor, draws: int) -> dict[str, Tensor]:
         for name, grad in blocks.items():
             found.setdefault(name, []).append(grad)
     return {name: torch.stack(grads) for name, grads in found.items()}
+
+
+def of_single_passes(objective: Chained, x: Tensor, draws: int) -> None:
+    """Assert that measuring takes the gradients that one backward pass a draw gives, and their squares."""
+    torch.manual_seed(2)
+    tallies = take(objective, x, draws)
+    torch.manual_seed(2)
+    wanted = one_by_one(objective, x, draws)
+    assert set(tallies) == set(wanted)
+    for block, grads in wanted.items():
+        found = tallies[block].vectors()
+        torch.testing.assert_close(found[:-1] + found[-1], grads, rtol=1e-9, atol=1e-12)
+        squares = (grads - found[-1]).square().sum(1)
+        torch.testing.assert_close(tallies[block].squares, squares, rtol=1e-9, atol=1e-12)
