@@ -7,11 +7,8 @@ from torch import Tensor, nn
 
 from bench.model.hierarchy import STRUCTURED, Hierarchy
 from bench.model.networks import Trunk
-from bench.model.residual import Residual
-from bench.model.rssm import RSSM, SEQUENCE
-from bench.model.vae import VAE, output_level
+from bench.model.vae import output_level
 from bench.settings import LatentGroup, ModelGroup
-from estimators import VQ
 
 
 class Experts(Hierarchy):
@@ -70,27 +67,3 @@ def contradiction(latent: LatentGroup, model: ModelGroup) -> str | None:
     if model["arch"] == "conv":
         return "model.decoder=experts has no convolutions: set model.arch=mlp."
     return None
-
-
-def vae(latent: LatentGroup, model: ModelGroup, shape: tuple[int, int, int], mean: Tensor) -> VAE:
-    """The model that the `latent` and the `model` group ask for; arguments as of `VAE`. Raises ValueError where they
-    contradict each other."""
-    if model["task"] == STRUCTURED and latent["family"] == VQ.family:
-        raise ValueError(
-            "model.task=structured has no codebook: take latent=gaussian, bernoulli or categorical, not vq."
-        )
-    if "_target_" in latent:
-        if (task := model["task"]) != "generative" or model["decoder"] == "experts":
-            what = f"task={task}" if task != "generative" else "decoder=experts"
-            raise ValueError(f"model.{what} is for the latents of the suite.")
-        return VAE(latent, model, shape, mean)
-    cls: type[VAE] = VAE
-    if model["decoder"] == "experts":
-        cls = Experts
-    elif model["task"] == SEQUENCE:
-        cls = RSSM
-    elif len(latent.get("layers") or []) > 1 or model["task"] == STRUCTURED:
-        cls = Hierarchy
-    elif latent.get("stages", 1) > 1:
-        cls = Residual
-    return cls(latent, model, shape, mean)

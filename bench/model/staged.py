@@ -20,14 +20,10 @@ import torch
 from torch import Tensor
 
 from bench.model.chain import Bound, Pass
-from bench.model.hierarchy import Hierarchy
-from bench.model.layered import Chained, Layered
-from bench.model.objective import Objective, Watch
+from bench.model.layered import Chained
+from bench.model.objective import Watch
 from bench.model.residual import Residual
-from bench.model.rssm import RSSM
-from bench.model.steps import Stepped
-from bench.model.vae import Model
-from estimators import VQ, Estimator, Latent
+from estimators import VQ, Latent
 
 
 class StagePass(Pass):
@@ -87,12 +83,3 @@ class Staged(Chained):
         """The codebook losses of all stages `[..., B]`; the KL is in the estimate."""
         assert isinstance(q, VQ)
         return self.model.codebook.loss(q)
-
-
-def objective(model: Model, estimator: Estimator, kl: str = "analytic", beta: float = 1.0) -> Objective:
-    """The objective of any model, with this estimator."""
-    if isinstance(model, Residual):
-        return Staged(model, estimator, kl, beta)
-    if isinstance(model, RSSM):
-        return Stepped(model, estimator, kl, beta)
-    return (Layered if isinstance(model, Hierarchy) else Objective)(model, estimator, kl, beta)  # type: ignore[arg-type]

@@ -21,10 +21,9 @@ from bench.measure.look import adapted
 from bench.measure.moving import MovingMoments
 from bench.measure.reference import reference_of
 from bench.model.adapted import Adapted
-from bench.model.experts import vae
+from bench.model.factory import objective, vae
 from bench.model.levels import LEVELS
 from bench.model.posterior import Posterior, unlike
-from bench.model.staged import objective
 from bench.model.vae import VAE
 from bench.problems import NoData
 from bench.run.clock import TrainingClock, WallClock

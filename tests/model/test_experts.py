@@ -11,7 +11,8 @@ from bench.config.prepare import prepare
 from bench.measure.evaluate import evaluate
 from bench.measure.gradient.rows import measure
 from bench.measure.timing import evaluations
-from bench.model.experts import Experts, vae
+from bench.model.experts import Experts
+from bench.model.factory import vae
 from bench.model.layered import Layered
 from tests.support.composed import resolved
 from tests.support.experts import EXPERTS, GROUP, LATENT, MEAN, SHAPE, by_hand, mixture

@@ -13,9 +13,9 @@ from bench.measure.evaluate import evaluate
 from bench.measure.gradient.draws import take
 from bench.measure.gradient.rows import measure
 from bench.measure.timing import evaluations
-from bench.model.experts import vae
+from bench.model.factory import objective, vae
 from bench.model.residual import Residual
-from bench.model.staged import Staged, objective
+from bench.model.staged import Staged
 from bench.model.vae import VAE
 from estimators import VQ
 from tests.support.composed import resolved

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from bench.check.measured import MODEL
-from bench.model.experts import Experts, vae
+from bench.model.experts import Experts
+from bench.model.factory import vae
 
 EXPERTS, SHAPE, MEAN = 3, (1, 2, 2), torch.tensor([0.4, 0.3, 0.6, 0.2])
 LATENT = {"family": "categorical", "dim": 1, "categories": EXPERTS}
