@@ -80,6 +80,14 @@ def test_a_figure_without_data_is_left_out_with_a_line(tmp_path, capsys):
     assert {f.stem for f in (tmp_path / "report" / "figures").iterdir()} == set(DRAWN) - left_out
 
 
+def test_a_figure_over_time_says_that_no_time_is_valid(tmp_path, capsys):
+    row = runs_row(config("rloo", "bernoulli", 0), "rloo")
+    made = tables(row)
+    write(tmp_path / "run", made | {"runs": [row], "cost": [cost | {"valid": False} for cost in made["cost"]]})
+    assert main([str(tmp_path), "--only", "elbo_vs_seconds"]) == 0
+    assert "elbo_vs_seconds is left out: there is no bound of a run with valid times." in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("make", [lambda p: p / "absent", lambda p: p, lambda p: occupied(p)])
 def test_nothing_to_report_is_a_sentence_and_status_2(tmp_path, capsys, make):
     assert main([str(make(tmp_path))]) == 2

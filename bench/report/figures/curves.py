@@ -61,7 +61,7 @@ def _bound_curves(collection: Collection, looks: Looks, x: str, label: str) -> "
     ends = {key: limits(frame) for key, frame in summary.groupby(PANEL)}
     if x == "seconds":  # estimators differ by factors in time: a log axis, which has no zero
         summary = summary[summary.x > 0]
-    keyed = panels(summary, "objective")
+    keyed = panels(summary, "bound of a run with valid times" if x == "seconds" else "bound")
     figure, axes = _curves(keyed, looks, note=f"{BARS}; \N{DOWNWARDS ARROW} a curve leaves the axes")
     for ax, (key, frame) in zip(axes, keyed, strict=True):
         ax.set(xscale="log" if x == "seconds" else "linear", xlabel=label, ylabel=points.bound_name(key, split))
