@@ -11,7 +11,7 @@ from bench.report.collection.collect import collect, find
 from bench.report.figures import style
 from bench.report.figures.catalogue import draw
 from bench.report.figures.curves import LEAVES, limits
-from bench.report.figures.marks import marks
+from bench.report.figures.marks import marks, series_of
 from tests.support.synthetic_runs import OF_ONE, SOME, collection, config, place
 
 
@@ -65,7 +65,7 @@ def test_names_in_a_crowd_do_not_overlap(tmp_path):
     figure = draw("variance_vs_evaluations", found, style.looks(found.units.label), "encoder")
     renderer = figure.canvas.get_renderer()
     boxes = [t.get_window_extent(renderer) for t in figure.axes[0].texts]
-    assert len(boxes) == 15  # the names and the note
+    assert len(boxes) == 14
     overlaps = [
         1
         for a, b in combinations(boxes, 2)
@@ -130,11 +130,19 @@ def test_points_that_leave_the_axes_are_counted(tmp_path):
     [outside] = re.findall(r"(\d+) of 15 points outside", svg)
     assert int(outside) == 15 - svg.count("<circle ")
     assert int(outside) >= 5  # all of the one that diverged
+    [ax] = figure.axes
+    figure.canvas.draw()
+    said = ax.xaxis.label
+    assert said.get_text() == f"training steps\n{outside} of 15 points outside"
+    assert said.get_window_extent().y1 < ax.get_window_extent().y0  # below the axes, where it covers nothing
 
 
 @pytest.mark.parametrize("name", OF_ONE)
 def test_all_figures_survive_one_seed_and_another_part(tmp_path, name):
     collection(tmp_path, families=("bernoulli",), estimators=SOME, seeds=(0,))
     found = collect(find([tmp_path]))[0]
-    assert not isinstance(draw(name, found, style.looks(found.units.label), "latent"), str)
+    figure = draw(name, found, style.looks(found.units.label), "latent")
+    style.contents(figure)
+    inside = [text for ax in figure.axes for text in ax.texts if series_of(text.get_gid() or "") is None]
+    assert not inside  # no note covers data
     assert isinstance(draw("bias", found, style.looks(found.units.label), "layer 7"), str)

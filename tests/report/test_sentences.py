@@ -55,6 +55,22 @@ def test_a_biased_one_that_buys_nothing_is_not_recommended(tmp_path):
     assert said(tmp_path).endswith("; no estimator that claims to be biased has significantly less noise than rloo.")
 
 
+def test_an_estimate_near_zero_is_not_recommended_for_its_little_noise(tmp_path):
+    three_seeds(tmp_path, "rloo", variance=1.0)
+    three_seeds(tmp_path, "arm", variance=500.0)
+    three_seeds(tmp_path, "grpo", variance=0.001, bias=3.3, claims=False)  # a squared bias of about the norm
+    none = "no estimator that claims to be biased has, significantly, both less noise than rloo and a squared bias"
+    assert said(tmp_path).endswith(f"; {none} below half of the squared gradient norm.")
+    three_seeds(tmp_path, "gumbel_softmax", variance=0.1, bias=1.0, claims=False)
+    assert "; if bias is acceptable, gumbel_softmax has" in said(tmp_path)
+
+
+def test_a_bias_that_was_not_measured_is_not_claimed(tmp_path):
+    three_seeds(tmp_path, "rloo", variance=1.0, reference=False)
+    three_seeds(tmp_path, "gumbel_softmax", variance=0.01, claims=False, reference=False)
+    assert re.search(r"has 0.0\d+ \[.*\] times the noise of rloo; its bias was not measured\.$", said(tmp_path))
+
+
 @pytest.mark.parametrize("seeds", [1, 2])
 def test_few_seeds_say_little(tmp_path, seeds):
     for seed in range(seeds):

@@ -68,13 +68,17 @@ def point(ax: "Axes", label: str, x: float, y: float, words: str) -> None:
     marks(ax.figure).points.append(Point(ax, _plain(label), float(x), float(y), words))  # type: ignore[arg-type]
 
 
+def below(ax: "Axes", words: str) -> None:
+    """A further line below the label of the x axis: there it covers nothing that is drawn."""
+    ax.set_xlabel("\n".join(filter(None, [ax.get_xlabel(), words])))
+
+
 def say_what_left(figure: "Figure") -> None:
-    """Write into each panel how many of its points lie outside: no axes lose a point in silence."""
+    """Write below each panel how many of its points lie outside: no axes lose a point in silence."""
     for ax in figure.axes:
         points = [p for p in marks(figure).points if p.ax is ax]
         if count := sum(not _inside(p) for p in points):
-            words = f"{count} of {len(points)} points outside"
-            ax.text(0.015, 0.015, words, transform=ax.transAxes, fontsize=6.5, color="#555555")
+            below(ax, f"{count} of {len(points)} points outside")
 
 
 def _plain(text: str) -> str:

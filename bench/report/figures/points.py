@@ -1,5 +1,6 @@
 """Figures of points: price against noise, and what the training reached."""
 
+import textwrap
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,7 @@ from bench.report.collection.compare import comparison
 from bench.report.collection.gradients import last
 from bench.report.collection.statistics import Interval, draws_interval, summarise
 from bench.report.figures.ground import bars_of, roomy, staircase
-from bench.report.figures.marks import point, series
+from bench.report.figures.marks import below, point, series
 from bench.report.figures.panels import BARS, barred, grid, panels, title
 from bench.report.figures.place import label_points
 from bench.report.figures.style import Looks
@@ -51,7 +52,7 @@ def _price(collection: Collection, looks: Looks, part: str, price: str, label: s
     keyed = panels(frame[(frame[price] > 0) & frame["mean"].notna()], f"{price} next to a variance of the part {part}")
     larger = max(1.0, max(len(rows) for _, rows in keyed) / 16) ** 0.5  # room for all names
     figure, axes = grid(len(keyed), 4.6 * larger, [3.9 * larger] * len(keyed))
-    shown, notes = [], []
+    shown = []
     for ax, (key, rows) in zip(axes, keyed, strict=True):
         silent, rows = rows[rows["mean"] <= 0], rows[rows["mean"] > 0]
         shown.append(rows)
@@ -77,17 +78,16 @@ def _price(collection: Collection, looks: Looks, part: str, price: str, label: s
         ax.set_title(title(key))
         staircase(ax, rows, price)
         roomy(ax, rows, price)
-        words = f"lower left is better; bars: 95 % {bars}"
-        words += f"\nzero variance: {', '.join(silent.label)}" if len(silent) else ""
-        notes.append(ax.text(0.015, 0.015, words, transform=ax.transAxes, fontsize=7, style="italic", color="#555555"))
+        below(ax, f"lower left is better; bars: 95 % {bars}")
+        if len(silent):
+            below(ax, textwrap.fill(f"zero variance: {', '.join(silent.label)}", int(13 * 4.6 * larger)))
     figure.canvas.draw()
     figure.set_layout_engine("none")
-    for ax, rows, note in zip(axes, shown, notes, strict=True):
+    for ax, rows in zip(axes, shown, strict=True):
         if len(rows):
             names = list(rows.label)
             colours = [looks[n].colour for n in names]
-            taken = np.vstack([np.array(note.get_window_extent().extents), bars_of(ax, rows, price)])
-            label_points(ax, list(rows[price]), list(rows["mean"]), names, colours, taken)
+            label_points(ax, list(rows[price]), list(rows["mean"]), names, colours, bars_of(ax, rows, price))
     return figure
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from bench.report.collection.collect import PANEL, UNIT, Collection, Group
 from bench.report.collection.orders import expected_best
-from bench.report.figures.marks import point, series
+from bench.report.figures.marks import below, point, series
 from bench.report.figures.panels import Missing, grid, legend, panels, title
 from bench.report.figures.style import Looks
 from bench.report.page.numbers import nats
@@ -47,8 +47,8 @@ def bound_vs_lr(collection: Collection, looks: Looks, part: str) -> "Figure":
                 ax.plot(chosen.lr, chosen.bound, color=look.colour, linestyle="none", **CHOSEN)
             for _, r in rows.dropna(subset=["bound"]).iterrows():
                 point(ax, str(name), r.lr, r.bound, _words(r))
-        _end_at(ax, frame, low)
         ax.set(xscale="log", xlabel="learning rate", ylabel=_of(key, frame), title=title(key))
+        _end_at(ax, frame, low)
         _rates(ax.xaxis)
     legend(figure, [name for _, frame in keyed for name in frame.label], looks, "star: chosen")
     return figure
@@ -169,8 +169,7 @@ def _end_at(ax: "Axes", frame: "pd.DataFrame", low: float) -> None:
     room = 0.05 * max(top - low, 0.1)
     ax.set_ylim(low - room, top + room)
     if lost := int(frame.bound.isna().sum()):
-        words = f"{lost} {'point' if lost == 1 else 'points'} without a bound"
-        ax.text(0.015, 0.085, words, transform=ax.transAxes, fontsize=6.5, color="#555555")
+        below(ax, f"{lost} {'point' if lost == 1 else 'points'} without a bound")
 
 
 def _words(row: Any) -> str:

@@ -9,6 +9,7 @@ from bench.report.page.criteria import CRITERIA
 from bench.report.page.numbers import bounded
 
 NOISE = CRITERIA[0]._replace(among=False)
+ACCEPTABLE = 0.5  # of the squared gradient norm: an estimate of 0 has a squared bias of 1
 NAMED = 4  # names of a list before `and 7 others`
 
 
@@ -52,21 +53,28 @@ def _text(collection: Collection, of: dict[tuple[Group, str], Ranking], panel: G
 def _biased(
     collection: Collection, of: dict[tuple[Group, str], Ranking], panel: Group, leader: str, survivors: bool
 ) -> list[str]:
-    """The clause that compares the estimators that claim to be biased with the leader of the others."""
+    """The clause that compares the estimators that claim to be biased with the leader of the others.
+
+    An estimate near 0 has little noise, and teaches nothing: its squared bias is the whole squared gradient norm. So
+    only estimators whose squared bias is significantly below `ACCEPTABLE` are named."""
     ranking = ranked(collection, panel, NOISE, survivors, against=leader)
     quieter = {c.label: c.against for c in ranking.contenders if c.separated and c.against.low > 1} if ranking else {}
     if ranking is None or not ranking.enough or len(ranking.contenders) < 2:
         return []
     if not quieter:
         return [f"no estimator that claims to be biased has significantly less noise than {leader}"]
-    errors = of.get((panel, "mse"))
-    order = [c.label for c in errors.contenders if c.label in quieter] if errors else []
-    chosen = next(iter(order or quieter))
+    errors, biases = of.get((panel, "mse")), of.get((panel, "bias"))
+    bias = {c.label: c.value for c in biases.contenders if c.value.high < ACCEPTABLE} if biases else {}
+    order = [c.label for c in errors.contenders if c.label in quieter] if errors else list(quieter)
+    chosen = next((label for label in order if label in bias or not biases), None)
+    if chosen is None:
+        both = f"less noise than {leader} and a squared bias below half of the squared gradient norm"
+        return [f"no estimator that claims to be biased has, significantly, both {both}"]
     ratio, low, high, _ = quieter[chosen]
     clause = f"if bias is acceptable, {chosen} has {bounded(1 / ratio, 1 / high, 1 / low)} times the noise of {leader}"
-    bias = next((c.value for c in of[panel, "bias"].contenders if c.label == chosen), None) if (
-        (panel, "bias") in of) else None  # fmt: skip
-    return [f"{clause} and a squared bias of {bounded(*bias)} times the squared gradient norm" if bias else clause]
+    if chosen not in bias:
+        return [f"{clause}; its bias was not measured"]
+    return [f"{clause} and a squared bias of {bounded(*bias[chosen])} times the squared gradient norm"]
 
 
 def _least_error(errors: Ranking | None) -> list[str]:
