@@ -2,8 +2,7 @@
 
 import base64
 import re
-import shutil
-import subprocess
+import zlib
 
 import pytest
 
@@ -147,17 +146,56 @@ def test_a_phone_shows_one_panel_a_row(chromium, report, width, rows):
     assert chromium.evaluate("document.documentElement.scrollWidth") == width
 
 
-def test_print_repeats_the_headings_of_a_table(chromium, report, tmp_path):
+def texts(chromium) -> tuple[int, int]:
+    """Of the page as it is printed: how many pieces of text it has, and how many pages."""
+    pdf = base64.b64decode(chromium.call("Page.printToPDF", printBackground=False)["data"])
+    streams = re.findall(rb"FlateDecode.*?stream\r?\n(.*?)endstream", pdf, re.DOTALL)
+    shown = sum(len(re.findall(rb"\bTj\b|\bTJ\b", zlib.decompressobj().decompress(stream))) for stream in streams)
+    return shown, len(re.findall(rb"/Type\s*/Page\b", pdf))
+
+
+def test_print_repeats_the_headings_of_a_table(chromium, report):
+    """What hiding the words of the headings takes from all pages is what it takes from one, times the pages."""
+    taken, pages = [], []
+    for rows in ("table-row-group", "none"):
+        chromium.open(report)
+        style = "document.head.insertAdjacentHTML('beforeend', '<style>{}</style>')"
+        alone = f"header, section:not(:has(#pairs)) {{display: none}} tbody {{display: {rows} !important}}"
+        chromium.evaluate(style.format(alone))
+        shown, count = texts(chromium)
+        chromium.evaluate(style.format("#pairs th {visibility: hidden}"))
+        without, same = texts(chromium)
+        assert same == count
+        taken.append(shown - without)
+        pages.append(count)
+    assert pages[0] > pages[1] == 1
+    assert taken[0] > (pages[0] - 0.5) * taken[1] > 0  # other lines of a heading have other blanks
+
+
+def test_what_answers_to_a_pointer_is_not_printed(chromium, report):
     chromium.open(report)
     chromium.call("Emulation.setEmulatedMedia", media="print")
-    head = "getComputedStyle(document.querySelector('#pairs thead{}')).{}"
-    assert chromium.evaluate(head.format("", "display")) == "table-header-group"
-    assert chromium.evaluate(head.format(" th", "position")) == "static"
-    pdf = base64.b64decode(chromium.call("Page.printToPDF", printBackground=False)["data"])
+    controls = "Array.from(document.querySelectorAll('nav, .filter, .slider, #tip, .howto, figcaption details'))"
+    assert chromium.evaluate(f"{controls}.filter(e => e.offsetParent !== null).length") == 0
     chromium.call("Emulation.setEmulatedMedia", media="")
-    if shutil.which("pdftotext"):
-        (tmp_path / "page.pdf").write_bytes(pdf)
-        read = subprocess.run(["pdftotext", "-layout", tmp_path / "page.pdf", "-"], capture_output=True, text=True)
-        continued = [page for page in read.stdout.split("\f") if page.count("2026-11-20T10") > 3]
-        assert len(continued) > 1
-        assert all("started" in page for page in continued)
+
+
+def test_no_mark_is_black_in_the_dark(chromium, report):
+    """A marker that is black says so by having no colour of its own: then it has that of the panel."""
+    chromium.open(report, dark=True)
+    assert (
+        chromium.evaluate("getComputedStyle(document.querySelector('.panels svg.axes')).fill") == "rgb(255, 255, 255)"
+    )
+    inks = "Array.from(document.querySelectorAll('.panels svg.axes use'), e => getComputedStyle(e).{})"
+    for ink in ("fill", "stroke"):
+        assert "rgb(0, 0, 0)" not in chromium.evaluate(inks.format(ink))
+
+
+def test_no_words_of_a_phones_answer_overlap(chromium, report):
+    """Nor where a criterion has more lines than what was found."""
+    chromium.open(report, width=390)
+    chromium.evaluate("for (const cell of document.querySelectorAll('.answer td')) cell.innerHTML = '<span>-</span>'")
+    cells = "Array.from(document.querySelectorAll('.answer td'), d => [d.clientHeight, d.scrollHeight])"
+    assert all(shown >= needed for shown, needed in chromium.evaluate(cells))
+    beside = "Array.from(document.querySelectorAll('.answer td > *'), e => e.getBoundingClientRect().left)"
+    assert min(chromium.evaluate(beside)) > 100  # to the right of the criterion

@@ -51,7 +51,7 @@ def inline(svg: bytes, prefix: str, title: str) -> Inlined:
         named = f"{title}: {group.get('data-of')}" if kind == "axes" else f"{title}: legend"
         width = float(group.get("data-box", "").split()[2])
         about = {"viewBox": group.attrib.pop("data-box"), "role": "img", "aria-label": named, "class": kind}
-        panel = ElementTree.Element(f"{{{SVG}}}svg", about | {"style": f"width: {LARGER * width:.0f}pt"})
+        panel = ElementTree.Element(f"{{{SVG}}}svg", about | {"style": f"--wide: {LARGER * width:.0f}pt"})
         panel.extend([*([] if found else shared), part, group])
         found.append(ElementTree.tostring(panel, encoding="unicode"))
     labels = sorted({element.get("data-s", "") for element in root.iter()} - {""})
