@@ -157,17 +157,16 @@ def texts(chromium) -> tuple[int, int]:
 def test_print_repeats_the_headings_of_a_table(chromium, report):
     """What hiding the words of the headings takes from all pages is what it takes from one, times the pages."""
     taken, pages = [], []
+    style = "document.head.insertAdjacentHTML('beforeend', '<style>{}</style>')"
     for rows in ("table-row-group", "none"):
         chromium.open(report)
-        style = "document.head.insertAdjacentHTML('beforeend', '<style>{}</style>')"
         alone = f"header, section:not(:has(#pairs)) {{display: none}} tbody {{display: {rows} !important}}"
         chromium.evaluate(style.format(alone))
         shown, count = texts(chromium)
         chromium.evaluate(style.format("#pairs th {visibility: hidden}"))
         without, same = texts(chromium)
         assert same == count
-        taken.append(shown - without)
-        pages.append(count)
+        taken, pages = [*taken, shown - without], [*pages, count]
     assert pages[0] > pages[1] == 1
     assert taken[0] > (pages[0] - 0.5) * taken[1] > 0  # other lines of a heading have other blanks
 
@@ -198,4 +197,4 @@ def test_no_words_of_a_phones_answer_overlap(chromium, report):
     cells = "Array.from(document.querySelectorAll('.answer td'), d => [d.clientHeight, d.scrollHeight])"
     assert all(shown >= needed for shown, needed in chromium.evaluate(cells))
     beside = "Array.from(document.querySelectorAll('.answer td > *'), e => e.getBoundingClientRect().left)"
-    assert min(chromium.evaluate(beside)) > 100  # to the right of the criterion
+    assert min(chromium.evaluate(beside)) > 100
