@@ -1,8 +1,10 @@
 """Checks of the mean of an estimate: exact where the noise can be enumerated or integrated, else a z-test."""
 
+from functools import cache
 from typing import NamedTuple
 
 from bench.check.moments import BOUND, deviation, moments, relative
+from bench.check.problem import Setting, problem
 from bench.check.subject import Case
 from bench.check.truth import Truth, truth
 from bench.check.verdict import Verdict, demand, info, ok
@@ -98,6 +100,9 @@ def _kinds(case: Case) -> tuple[str, ...]:
 
 
 def _truth(case: Case, kind: str) -> Truth:
-    if ("truth", kind) not in case.cache:
-        case.cache["truth", kind] = truth(case.problem, kind, case.bound)
-    return case.cache["truth", kind]
+    return _known(case.family, case.setting, kind, case.bound)
+
+
+@cache  # it is the same for every estimator
+def _known(family: str, setting: Setting, kind: str, bound: int | None) -> Truth:
+    return truth(problem(family, setting), kind, bound)

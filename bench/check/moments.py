@@ -16,6 +16,7 @@ from estimators import Enumerable, Estimator, Latent
 OUTCOMES = 2**18  # at most this many outcomes, times the draws of each, are enumerated
 INTEGRATED = 1e-3  # largest error of an integral that counts as exact, relative to the norm of the gradient
 CHUNK = 2**14  # draws at a time
+TOGETHER = 2**12  # outcomes at a time: their tensors stay in the processor's cache
 START = 2**14  # draws of the first sample
 KEPT = 1000  # draws that `Moments.first` keeps
 BOUND = 5.0  # standard errors that a difference must exceed to count
@@ -111,12 +112,18 @@ def enumerated(made: Estimator, one: SmallProblem, kind: str, constant: float = 
 
 
 def _weighted(made: Estimator, one: SmallProblem, kind: str, constant: float, draws: int, nodes: int) -> Moments:
-    outcomes = points(one.q, draws, nodes)
-    gradient, cost = _draw(made, one._replace(q=outcomes.q), kind, constant)
-    mean = outcomes.weights @ gradient
-    how = f"{len(outcomes.weights)} {'outcomes' if isinstance(one.q, Enumerable) else 'nodes'}"
-    zero = torch.zeros((), dtype=mean.dtype)
-    return Moments(mean, torch.zeros_like(mean), outcomes.weights @ cost, zero, gradient[:KEPT], gradient[:0], how)
+    count = one.q.states**draws if isinstance(one.q, Enumerable) else nodes ** (draws * (one.q.params.shape[-1] // 2))
+    means, costs, first = [], [], None
+    for start in range(0, count, TOGETHER):
+        outcomes = points(one.q, draws, nodes, start, start + TOGETHER)
+        gradient, cost = _draw(made, one._replace(q=outcomes.q), kind, constant)
+        means.append(outcomes.weights @ gradient)
+        costs.append(outcomes.weights @ cost)
+        first = gradient[:KEPT] if first is None else first
+    mean, total = torch.stack(means).sum(0), torch.stack(costs).sum()
+    how = f"{count} {'outcomes' if isinstance(one.q, Enumerable) else 'nodes'}"
+    assert first is not None
+    return Moments(mean, torch.zeros_like(mean), total, torch.zeros_like(total), first, first[:0], how)
 
 
 def _sampled(made: Estimator, one: SmallProblem, kind: str, constant: float, draws: int, seed: int) -> Moments:

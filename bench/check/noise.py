@@ -111,24 +111,25 @@ def draws_of(call: Callable[[Latent], object], q: Latent) -> int | None:
     return None if tape.noise else sum(taken)
 
 
-def points(q: Latent, draws: int, nodes: int) -> Points:
-    """Every joint outcome of `draws` draws for `q` of one example `[1]`.
+def points(q: Latent, draws: int, nodes: int, start: int = 0, stop: int | None = None) -> Points:
+    """The joint outcomes from `start` to `stop`, by default all, of `draws` draws for `q` of one example `[1]`.
 
     For a Gaussian, every normal number has `nodes` Gauss-Hermite nodes in place of outcomes.
     """
+    among = slice(start, stop)
     noise: Tensor | tuple[()] = ()
     weights = q.params.new_ones(1)
     if not draws:
         pass
     elif isinstance(q, Enumerable):
         states = q.enumerate()  # [S, 1, *]
-        index = _joint(q.states, draws, q.params.device)  # [J, draws]
+        index = _joint(q.states, draws, among, q.params.device)  # [J, draws]
         noise = states.squeeze(1)[index].movedim(1, 0).unsqueeze(2)  # [draws, J, 1, *]
         weights = q.log_prob(noise).detach().sum(0).squeeze(-1).exp()
     else:
         node, weight = (torch.from_numpy(a).to(q.params) for a in np.polynomial.hermite_e.hermegauss(nodes))
         size = q.params.shape[-1] // 2
-        index = _joint(nodes, draws * size, q.params.device)
+        index = _joint(nodes, draws * size, among, q.params.device)
         noise = node[index].view(-1, draws, 1, size).movedim(1, 0)
         weights = (weight / weight.sum())[index].prod(-1)
     turn = iter(noise)
@@ -160,7 +161,8 @@ def _with_draws(q: Latent, take: Callable[[Latent, int], Tensor]) -> Latent:
     return made
 
 
-def _joint(values: int, slots: int, device: torch.device) -> Tensor:
-    """All assignments of `values` values to `slots` slots `[values ** slots, slots]`."""
-    index = torch.arange(values**slots, device=device)
+def _joint(values: int, slots: int, among: slice, device: torch.device) -> Tensor:
+    """Assignments of `values` values to `slots` slots `[J, slots]`: those `among` all, of which there are
+    `values ** slots`."""
+    index = torch.arange(values**slots, device=device)[among]
     return index[:, None] // values ** torch.arange(slots, device=device) % values

@@ -87,7 +87,7 @@ class Case:
         updates: int = PREPARATION,
     ):
         self.subject, self.family, self.draws, self.sharp, self.updates = subject, family, draws, sharp, updates
-        self.problem = problem(family, setting)
+        self.setting, self.problem = setting, problem(family, setting)
         self.cache: dict[Any, Any] = {}
         made = subject.make()
         self.bound = int(getattr(made, "k", 1)) if made.objective == "iwae" else None
