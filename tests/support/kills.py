@@ -104,16 +104,24 @@ def kills(
 
 
 def preload() -> None:
-    """Import what a run needs, so that a fork starts at once; nothing is computed."""
+    """Import and read what a run needs, so that a fork starts at once; no number is computed."""
     import sklearn.datasets  # noqa: F401
     import torch._dynamo  # noqa: F401  # by the first optimiser
     from hydra.core.plugins import Plugins
 
-    import bench.run.single  # noqa: F401
-    from bench.config import plugins
+    import bench.run.seeds
+    import bench.run.single
+    import bench.sweep.job
+    import bench.sweep.launchers
+    import bench.sweep.loader
+    import bench.sweep.summary
+    import bench.tables.result  # noqa: F401
+    from bench.config import code, plugins
+    from tests.support.runs import config
 
     Plugins.instance()
     plugins.register()
+    code.made_by(config(*(word for word in SWEEP if not word.startswith(("-m", "seed=")))))
 
 
 def write_csv(rows: list[dict[str, Any]], path: Path) -> None:
