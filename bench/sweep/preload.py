@@ -8,7 +8,6 @@ import gc
 import io
 
 import pyarrow.parquet
-import sklearn.datasets
 import torch._dynamo  # the first step of an optimiser asks for it
 from hydra.core.plugins import Plugins
 
@@ -17,7 +16,7 @@ from bench.config import code, plugins
 from bench.run import provenance, single
 from bench.sweep import launchers, worker
 
-__all__ = ["pyarrow", "single", "sklearn", "torch", "worker"]
+__all__ = ["pyarrow", "single", "torch", "worker"]
 
 with contextlib.redirect_stderr(io.StringIO()):  # the command has said it
     plugins.register()

@@ -1,12 +1,14 @@
 """Data sets: their splits, their binarisation and their means; the files behind them are in test_download."""
 
 import hashlib
+import sys
 
 import numpy as np
 import pytest
 import torch
 from omegaconf import OmegaConf
 
+from bench.data import readers
 from bench.data.datasets import BINARISATIONS, FACTS, load_dataset
 from tests.support.packages import ROOT
 from tests.support.small_data import digits
@@ -33,6 +35,15 @@ def test_digits_are_split_by_one_fixed_permutation():
     assert sorted(map(bytes, x)) == sorted(map(bytes, original))
     digest = hashlib.sha256(x.tobytes()).hexdigest()
     assert digest == "22ccb51d1417f8119764af32a91d6d7351b6b6f703ee31920487dcfdf6a4e72a"
+
+
+def test_digits_are_read_without_scikit_learn_and_by_it_where_its_file_is_elsewhere(monkeypatch):
+    with monkeypatch.context() as without:
+        without.setitem(sys.modules, "sklearn.datasets", None)  # which cannot be imported
+        found = readers.digits()
+    monkeypatch.setattr(readers, "find_spec", lambda name: None)
+    assert np.array_equal(readers.digits(), found)
+    assert found.dtype == readers.digits().dtype == np.uint8
 
 
 @pytest.mark.parametrize(

@@ -105,7 +105,6 @@ def kills(
 
 def preload() -> None:
     """Import and read what a run needs, so that a fork starts at once; no number is computed."""
-    import sklearn.datasets  # noqa: F401
     import torch._dynamo  # noqa: F401  # by the first optimiser
     from hydra.core.plugins import Plugins
 

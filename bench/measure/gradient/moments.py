@@ -35,45 +35,50 @@ class BatchSums(NamedTuple):
     reference_squares: np.ndarray = NO_ROWS  # [H]
 
 
-def noise_of(counts: np.ndarray, squares: np.ndarray, products: np.ndarray) -> float:
-    """Trace of the covariance of a draw, from the sums over g groups and their inner products `[g, g]`."""
-    n = counts.sum()
-    if n < 2:
-        return 0.0
-    noise = (squares.sum() - products.sum() / n) / (n - 1)
-    rounding = 64 * np.finfo(np.float32).eps * 1e-3 * squares.sum() / n
-    return 0.0 if noise < rounding else float(noise)
+def noise_of(counts: np.ndarray, squares: np.ndarray, products: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+    """Trace of the covariance of a draw `[J]`, from sums over the groups marked in `chosen [J, G]`."""
+    n, level = chosen @ counts, chosen @ squares
+    with np.errstate(invalid="ignore", divide="ignore"):
+        noise = (level - _squares(chosen, products) / n) / (n - 1)
+        return np.where((n < 2) | (noise < 64 * np.finfo(np.float32).eps * 1e-3 * level / n), 0.0, noise)
+
+
+def _squares(vectors: np.ndarray, products: np.ndarray) -> np.ndarray:
+    """Squared norms `[J]` of combinations `[J, G]` of vectors with these inner products `[G, G]`."""
+    return np.asarray(((vectors @ products) * vectors).sum(-1))
 
 
 def _one_batch(sums: BatchSums, chosen: np.ndarray, other: np.ndarray) -> np.ndarray:
     """variance_noise, norm_sq, bias_sq, inner product with the reference, and the reference's squared norm minus its
-    noise, from the groups marked in `chosen [G]` and, of the reference, in `other [H]`."""
-    groups, products = len(chosen), sums.products
-    n = sums.counts[chosen].sum()
-    noise = noise_of(sums.counts[chosen], sums.squares[chosen], products[:groups, :groups][np.ix_(chosen, chosen)])
-    mean = np.zeros(len(products))
-    mean[:groups], mean[groups] = chosen / n, 1.0
-    square = mean @ products @ mean
-    if not len(other):
-        return np.array([noise, square - noise / n, np.nan, np.nan, np.nan])
-    k, theirs = sums.reference_counts[other].sum(), slice(groups + 1, -1)
-    among = products[theirs, theirs][np.ix_(other, other)]
-    uncertain = noise_of(sums.reference_counts[other], sums.reference_squares[other], among) / k
-    reference = np.zeros(len(products))
-    reference[theirs], reference[-1] = other / k, 1.0
-    error, length = mean - reference, reference @ products @ reference - uncertain
-    bias = error @ products @ error - noise / n - uncertain
-    inner = mean @ products @ reference
-    return np.array([noise, square - noise / n, bias, inner, length])
+    noise `[J, 5]`, from the groups marked in `chosen [J, G]` and, of the reference, in `other [J, H]`."""
+    groups, products, n = chosen.shape[1], sums.products, chosen @ sums.counts
+    noise = noise_of(sums.counts, sums.squares, products[:groups, :groups], chosen)
+    mean = np.zeros((len(chosen), len(products)))
+    mean[:, :groups], mean[:, groups] = chosen / n[:, None], 1.0
+    norm = _squares(mean, products) - noise / n
+    if not other.shape[1]:
+        return np.stack([noise, norm, *3 * [np.full(len(chosen), np.nan)]], 1)
+    k, theirs = other @ sums.reference_counts, slice(groups + 1, -1)
+    uncertain = noise_of(sums.reference_counts, sums.reference_squares, products[theirs, theirs], other) / k
+    reference = np.zeros_like(mean)
+    reference[:, theirs], reference[:, -1] = other / k[:, None], 1.0
+    bias = _squares(mean - reference, products) - noise / n - uncertain
+    inner, length = ((mean @ products) * reference).sum(-1), _squares(reference, products) - uncertain
+    return np.stack([noise, norm, bias, inner, length], 1)
 
 
-def _without_one(sums: BatchSums) -> Iterator[list[np.ndarray]]:
+def _of_all(sums: BatchSums) -> np.ndarray:
+    """`_one_batch` of all groups `[5]`."""
+    return _one_batch(sums, np.ones((1, len(sums.counts)), bool), np.ones((1, len(sums.reference_counts)), bool))[0]
+
+
+def _without_one(sums: BatchSums) -> Iterator[np.ndarray]:
     """`_one_batch` with one group left out at a time: first for the gradient's groups, then for the reference's."""
-    chosen, other = np.ones(len(sums.counts), bool), np.ones(len(sums.reference_counts), bool)
-    if len(chosen) > 1:
-        yield [_one_batch(sums, np.arange(len(chosen)) != j, other) for j in range(len(chosen))]
-    if len(other) > 1:
-        yield [_one_batch(sums, chosen, np.arange(len(other)) != j) for j in range(len(other))]
+    groups, theirs = len(sums.counts), len(sums.reference_counts)
+    if groups > 1:
+        yield _one_batch(sums, ~np.eye(groups, dtype=bool), np.ones((groups, theirs), bool))
+    if theirs > 1:
+        yield _one_batch(sums, np.ones((theirs, groups), bool), ~np.eye(theirs, dtype=bool))
 
 
 def kurtosis(batches: list[BatchSums]) -> float:
@@ -90,7 +95,7 @@ def kurtosis(batches: list[BatchSums]) -> float:
         with_total = sums.products[:groups, :groups].sum(1)
         distances = sums.squares - 2 * with_total / n + sums.counts * with_total.sum() / n**2  # [G] sums of d^2
         mean = distances.sum() / n
-        if groups < 2 or not noise_of(sums.counts, sums.squares, sums.products[:groups, :groups]):
+        if groups < 2 or not _of_all(sums)[0]:
             return float("nan")
         spread += (sums.counts * (distances / sums.counts - mean) ** 2).sum() / (groups - 1)
         level += mean**2
@@ -98,13 +103,14 @@ def kurtosis(batches: list[BatchSums]) -> float:
 
 
 def _combine(batches: np.ndarray) -> np.ndarray:
-    """The statistics that do not compare probe batches, from the results `[M, 5]` of `_one_batch`."""
-    noise, norm, bias, inner, length = batches.mean(0)
+    """The statistics `[J, 8]` that do not compare probe batches, from the results `[J, M, 5]` of `_one_batch`."""
+    noise, norm, bias, inner, length = np.moveaxis(batches.mean(-2), -1, 0)
     with np.errstate(invalid="ignore", divide="ignore"):
-        cosine = inner / np.sqrt(norm * length) if (known := min(norm, length) > 0) else np.nan
-        snr = norm / noise if noise > 0 else np.nan
-        scaled = length * noise / norm if known else np.nan
-    return np.array([noise, norm, snr, bias, cosine, bias + noise, 2 * length * (1 - cosine), scaled])
+        known = np.minimum(norm, length) > 0
+        cosine = np.where(known, inner / np.sqrt(norm * length), np.nan)
+        snr = np.where(noise > 0, norm / noise, np.nan)
+        scaled = np.where(known, length * noise / norm, np.nan)
+    return np.stack([noise, norm, snr, bias, cosine, bias + noise, 2 * length * (1 - cosine), scaled], -1)
 
 
 def _data_variance(means: np.ndarray, noise: np.ndarray) -> float:
@@ -124,13 +130,13 @@ def statistics(batches: list[BatchSums], means: np.ndarray | None, errors: np.nd
             coordinates are not the same in different batches.
         errors: `[M, M]` inner products of the mean gradients minus those of the reference, or None without one.
     """
-    whole = np.stack(
-        [_one_batch(b, np.ones(len(b.counts), bool), np.ones(len(b.reference_counts), bool)) for b in batches]
-    )
+    whole = np.stack([_of_all(batch) for batch in batches])
     value, variance = _combine(whole), np.zeros(3 + len(WITH_REFERENCE))
     for m, batch in enumerate(batches):
         for left_out in _without_one(batch):
-            spread = np.stack([_combine(np.vstack([whole[:m], one, whole[m + 1 :]])) for one in left_out])
+            each = np.repeat(whole[None], len(left_out), 0)
+            each[:, m] = left_out
+            spread = _combine(each)
             variance += (len(spread) - 1) / len(spread) * ((spread - spread.mean(0)) ** 2).sum(0)
     names = ("variance_noise", "norm_sq", "snr", *WITH_REFERENCE)
     found = dict(zip(names, value.tolist(), strict=True))
@@ -180,13 +186,12 @@ def _over_batches(whole: np.ndarray, means: np.ndarray | None, draws: list[int])
     found = dict.fromkeys(("variance_data", "variance_data_se", "variance", "variance_se"), float("nan"))
     if means is None or len(means) < 2:
         return found
-    noise = whole[:, 0]
+    m, noise = len(means), whole[:, 0]
 
     def both(keep: np.ndarray) -> np.ndarray:
         data = _data_variance(means[np.ix_(keep, keep)], (noise / draws)[keep])
         return np.array([data, data + noise[keep].mean()])
 
-    m = len(means)
     found["variance_data"], found["variance"] = both(np.arange(m)).tolist()
     if m > 2:
         left_out = np.stack([both(np.delete(np.arange(m), i)) for i in range(m)])

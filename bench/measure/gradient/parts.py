@@ -62,4 +62,5 @@ def noise_alone(taken: Tallies, blocks: list[str]) -> float:
             total += group
         products += float(total @ taken[name].weighed(total).mT)
         squares += float(taken[name].squares.sum())
-    return noise_of(taken[blocks[0]].counts.numpy(), np.array(squares), np.array(products))
+    counts = taken[blocks[0]].counts.sum().numpy()
+    return float(noise_of(counts[None], np.array([squares]), np.array([[products]]), np.ones((1, 1), bool))[0])
