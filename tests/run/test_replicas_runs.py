@@ -56,7 +56,8 @@ def test_every_seed_has_the_rows_of_its_own_run(tmp_path, case):
 
 
 def test_every_seed_took_the_seconds_of_all(tmp_path, capsys):
-    small = ("train.steps=1", "latent=bernoulli_small", "model.hidden=[4]", "measure.at=[]")
+    small = ("train.steps=1", "latent=bernoulli_small", "model.hidden=[4]", "measure.at=[]", "evaluate.examples=100")
+    small += ("evaluate.samples=10", "evaluate.prior_samples=100")
     assert cli.main(["replicas=2", *small, "timing.repetitions=0", f"output={tmp_path}", "device=cpu"]) == 0
     lines = capsys.readouterr().out.splitlines()
     took = [re.fullmatch(r"seed=\d: done in (\d+\.\d) s", line)[1] for line in lines[:2]]
