@@ -1,5 +1,8 @@
 """A config as the command composes it."""
 
+from copy import deepcopy
+from functools import cache
+
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
@@ -15,6 +18,11 @@ def composed(*overrides: str) -> DictConfig:
 
 
 def resolved(*overrides):
+    return deepcopy(_resolved(*overrides))
+
+
+@cache
+def _resolved(*overrides):
     plugins.register()
     with initialize_config_dir(str(CONF), **plugins.VERSION_BASE):
         cfg = compose("config", list(overrides), return_hydra_config=True)

@@ -1,5 +1,7 @@
 """Short runs on the digits, and what they leave on the disk."""
 
+from copy import deepcopy
+from functools import cache
 from pathlib import Path
 
 from hydra import compose, initialize_config_dir
@@ -25,13 +27,18 @@ TIMES = {
 
 def config(*words: str) -> dict:
     """A run of a dozen steps on the digits."""
+    return prepare(deepcopy(_composed(*words)))
+
+
+@cache
+def _composed(*words: str) -> dict:
     plugins.register()
     with initialize_config_dir(str(CONF), **plugins.VERSION_BASE):
         composed = compose("config", [*SMALL, *words], return_hydra_config=True)
     option = composed.hydra.runtime.choices.estimator
     plain = OmegaConf.to_container(composed, resolve=False)
     del plain["hydra"]
-    return prepare(OmegaConf.to_container(OmegaConf.create(plain), resolve=True) | {"option": option})
+    return OmegaConf.to_container(OmegaConf.create(plain), resolve=True) | {"option": option}
 
 
 def numbers(directory: Path) -> dict:
