@@ -99,7 +99,7 @@ BIASED = ("straight_through", "gumbel_softmax", "st_gumbel_softmax", "detached")
 @pytest.fixture(scope="module")
 def precise(checkpoint) -> SharedCheckpoint:
     """4,000 draws on two probe batches, in float64, against the sum over all 16 states."""
-    measure = {"draws": 4000, "layers": False, "memory": 64}
+    measure = {"draws": 4000, "layers": False, "memory": 64, "papers": False}
     return SharedCheckpoint(config(measure=measure) | {"dtype": "float64"}, checkpoint, 20)
 
 
