@@ -1,6 +1,5 @@
 """A package with one part of each kind, from its sources to a sweep and a report; packages that do not work; a YAML."""
 
-import json
 import os
 import re
 import sys
@@ -19,15 +18,6 @@ TINY = (
     "train.steps=2", "train.batch_size=10", "measure.draws=4", "measure.batches=2", "measure.at=[1]", "evaluate.at=[1]",
     "evaluate.examples=10", "evaluate.samples=2", "evaluate.prior_samples=2", "timing.repetitions=0",
 )  # fmt: skip
-
-EACH = """
-import json, sys
-from estimator_bench import main
-for words in json.loads(sys.argv[1]):
-    sys.argv[1:] = words
-    if status := main():
-        sys.exit(f"{words} ended with {status}")
-"""
 
 pytestmark = pytest.mark.slow
 
@@ -56,9 +46,6 @@ def test_the_example_beside_the_installed_suite(environment, tmp_path):
     def estimator_bench(*words: str) -> str:
         return done(environment / "bin" / "estimator-bench", *words, cwd=tmp_path, PYTHONPATH="")
 
-    def in_one_process(*commands: tuple[str, ...]) -> str:
-        return done(environment / "bin" / "python", "-P", "-c", EACH, json.dumps(commands), cwd=tmp_path, PYTHONPATH="")
-
     program = "import bench, estimators, self_critical as s; print(bench.__file__, estimators.__file__, s.__file__)"
     files = done(environment / "bin" / "python", "-P", "-c", program, cwd=tmp_path, PYTHONPATH="").split()
     assert all(Path(file).is_relative_to(environment) for file in files)
@@ -72,31 +59,32 @@ def test_the_example_beside_the_installed_suite(environment, tmp_path):
     assert (row["status"], row["estimator"], row["unbiased"]) == ("done", "self_critical", True)
     assert '"k": 3' in row["config"]
 
-    named = {"data": "stripes", "model": "film", "latent": "laplace", "problem": "ising"}
-    sizes = [word for word in TINY if not word.startswith(("latent=", "model."))]
-    toy = [word for word in sizes if not word.startswith("data.")]
-    parts = ("data=stripes", "model=film", "latent=laplace", "data.side=4", "latent.dim=2")
-    said = in_one_process(
-        *(("list", "--kind", kind) for kind in named),
-        ("-m", "estimator=rloo,self_critical", "seed=1", *TINY),
-        ("-m", "estimator=rloo,reparam", *parts, "name=parts", *sizes),
-        ("estimator=disarm", "problem=ising", "measure.reference=auto", "name=ising", *toy),
-        ("report", "out/parts"),
-        ("check", "laplace", "film"),
-        ("check", "--quick", "--family", "bernoulli", "self_critical"),
-    ).splitlines()
-    assert {line.split()[0] for line in said if line.split()[-1:] == ["self-critical"]} == {*named.values()}
-    folder = tmp_path / "out"
-    assert sorted((row["estimator"], row["seed"], row["status"]) for row in runs(folder / "runs")) == [
+    estimator_bench("-m", "estimator=rloo,self_critical", "seed=1", *TINY)
+    assert sorted((row["estimator"], row["seed"], row["status"]) for row in runs(tmp_path)) == [
         ("rloo", 1, "done"), ("self_critical", 0, "done"), ("self_critical", 1, "done"),
     ]  # fmt: skip
+
+    named = {"data": "stripes", "model": "film", "latent": "laplace", "problem": "ising"}
+    program = f"from bench.list import main; [main(['--kind', kind]) for kind in {[*named]}]"
+    listed = done(environment / "bin" / "python", "-P", "-c", program, cwd=tmp_path, PYTHONPATH="").splitlines()
+    assert {line.split()[0] for line in listed if line.split()[-1:] == ["self-critical"]} == {*named.values()}
+
+    rest = [word for word in TINY if not word.startswith(("latent=", "model."))]
+    parts = ("data=stripes", "model=film", "latent=laplace", "data.side=4", "latent.dim=2")
+    estimator_bench("-m", "estimator=rloo,reparam", *parts, "name=parts", *rest)
+    rest = [word for word in rest if not word.startswith("data.")]
+    estimator_bench("estimator=disarm", "problem=ising", "measure.reference=auto", "name=ising", *rest)
+    folder = tmp_path / "out"
     assert [(r["status"], r["family"]) for r in runs(folder / "parts")] == 2 * [("done", "laplace")]
     assert [(r["status"], r["family"]) for r in runs(folder / "ising")] == [("done", "bernoulli")]
     assert len({r["code"] for r in runs(folder / "parts")}) == 2
+    estimator_bench("report", folder / "parts")
     assert "laplace" in (folder / "parts" / "report" / "report.html").read_text()
-    assert "2 checked; every check passed." in said
-    assert "1 checked; every check passed." in said
-    [mean] = [line for line in said if line.split()[:3:2] == ["self_critical", "mean"]]
+    assert estimator_bench("check", "laplace", "film").splitlines()[-1] == "2 checked; every check passed."
+
+    shown = estimator_bench("check", "--quick", "--family", "bernoulli", "self_critical")
+    assert "every check passed" in shown
+    [mean] = [line for line in shown.splitlines() if line.split()[2:3] == ["mean"]]
     assert mean.split()[:4] == ["self_critical", "bernoulli", "mean", "ok"]
 
 
