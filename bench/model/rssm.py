@@ -121,7 +121,7 @@ class RSSM(VAE):
         params = output.unflatten(-1, self.params_shape)
         if self.unimix:
             floor = math.log(self.unimix / params.shape[-1])
-            params = torch.logaddexp(params.log_softmax(-1) + math.log1p(-self.unimix), params.new_tensor(floor))
+            params = torch.logaddexp(params.log_softmax(-1) + math.log1p(-self.unimix), params.new_full((), floor))
         return self.posterior(params)
 
     def divergence(self, q: Latent, state: Tensor) -> Tensor:

@@ -107,15 +107,17 @@ class BernoulliCoupled(BitsToy):
     """
 
     name = "bernoulli_coupled"
+    weights: Tensor
     START: ClassVar[tuple[float, ...]] = (0.3, -0.7, 1.1)
     WEIGHTS: ClassVar[tuple[float, ...]] = (1.0, -2.0, 0.5)
 
     def __init__(self) -> None:
         super().__init__(torch.tensor(self.START, dtype=torch.float64))
+        self.register_buffer("weights", torch.tensor(self.WEIGHTS), persistent=False)
 
     def cost(self, x: Tensor, z: Tensor) -> Tensor:
-        weights = torch.tensor(self.WEIGHTS, dtype=z.dtype, device=z.device)
         b1, b2, b3 = z.unbind(-1)
+        weights = self.weights.to(z.device, z.dtype)  # a copy only for moments, which are computed on the CPU
         return ((z * weights).sum(-1) - 0.4) ** 2 + b1 * b2 * b3 / 2 + (0.3 * b1 - 0.2 * b2).exp()
 
     def _states(self) -> tuple[Tensor, Tensor]:

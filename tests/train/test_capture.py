@@ -9,6 +9,7 @@ from bench.train.capture import obstacle
 from bench.train.trainer import Trainer
 from estimators.rloo import RLOO
 from tests.support.small import TRAIN, images, vae
+from tests.support.variants import MODELS, experiment
 
 UNSEEN = {  # by operators on tensors without memory
     "tensor": lambda c: c + torch.tensor([1.0] * 4, dtype=c.dtype, device=c.device),
@@ -40,3 +41,9 @@ def test_a_graph_would_not_round_the_momenta_of_radam_and_nadam_like_eager():
     assert said[:3] == [None] * 3
     assert said[3].startswith("train.optimiser=radam")
     assert said[4].startswith("train.optimiser=nadam")
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_graph_records_every_model_and_problem(name):
+    made = experiment(name, "cpu")
+    assert obstacle(made.trainer, made.example()) is None

@@ -17,6 +17,14 @@ SOME = [
     ("categorical", "mve"),
     ("vq", "rloo"),
 ]
+SOME_MODELS = [
+    ("rssm", "rebar"),
+    ("stages, ema", "st_gumbel_softmax"),
+    ("experts", "top1_gate"),
+    ("layers", "nvil"),
+    ("shared tokens", "grpo"),
+    ("coupled bits", "rloo"),
+]
 COSINE = {"schedule": "cosine", "steps": 7}
 TRAININGS = [  # option, family, engine, replicas, settings of the training
     (option, family, engine, replicas, settings)
@@ -40,6 +48,12 @@ def rows(request):
 
 
 @pytest.fixture(scope="module")
+def of_models(request):
+    """What was seen of other models."""
+    return library.run(request.config.cache, "models:pairs", SOME_MODELS, timeout=300)
+
+
+@pytest.fixture(scope="module")
 def trainings(request):
     """By option, family, replicas and engine: losses and kernels."""
     found = library.run(request.config.cache, "training:several", TRAININGS, timeout=300)
@@ -60,6 +74,12 @@ def test_draws_wait_once_for_where_they_belong(rows):
     for row in rows:
         assert [kind for kind, _, _ in row["take"]] == ["wait"], row["take"]
         assert row["take kernels"] > 50
+
+
+def test_nothing_is_wrong_with_other_models_and_problems(of_models):
+    for row in of_models:
+        assert row["wrong"] == []
+        assert len(set(row["eager"])) > 3  # losses move
 
 
 def test_draws_of_a_gpu_are_few_kernels(request):

@@ -1,7 +1,8 @@
 """The whole sweep on the pretended GPU: `python -m tests.support.pretended [OPTION ...]`, by default of every option.
 
-A line a pair, and at the end how many there were and what is wrong with them; a few minutes. The tests have some of
-the pairs.
+A line a pair, and at the end how many there were and what is wrong with them. Every option on every latent family takes
+a few minutes; with --models, on every other model and problem of the suite, a quarter of an hour. The tests have some
+of the pairs.
 """
 
 import argparse
@@ -19,10 +20,11 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """The parsed command line."""
     parser = argparse.ArgumentParser(prog="python -m tests.support.pretended", description=__doc__)
     parser.add_argument("options", nargs="*", metavar="OPTION", help="estimators (default: every option)")
+    parser.add_argument("--models", action="store_true", help="other models and problems than a VAE of one layer")
     return parser.parse_args(argv)
 
 
-def main(options: list[str]) -> int:
+def main(options: list[str], module: str = "sweep") -> int:
     """Exit status: 0; 1 where something is wrong, or where there is no compiler."""
     CACHE.mkdir(parents=True, exist_ok=True)
     made = library.compiled(CACHE)
@@ -30,9 +32,10 @@ def main(options: list[str]) -> int:
         print(library.NO_COMPILER, file=sys.stderr)
         return 1
     environment = os.environ | {library.VARIABLE: str(made), "OMP_NUM_THREADS": "1"}
-    words = [sys.executable, "-m", "tests.support.pretended.main", "tests.support.pretended.sweep", *options]
+    words = [sys.executable, "-m", "tests.support.pretended.main", f"tests.support.pretended.{module}", *options]
     return subprocess.run(words, env=environment, check=False).returncode
 
 
 if __name__ == "__main__":
-    sys.exit(main(arguments().options))
+    chosen = arguments()
+    sys.exit(main(chosen.options, "models" if chosen.models else "sweep"))

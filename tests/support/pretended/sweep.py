@@ -3,6 +3,7 @@
 import copy
 import sys
 import time
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import torch
@@ -28,16 +29,25 @@ VQ = {"codebook": "ema", "restart": 0.5}  # the codebook of which most moves
 
 def made(option: str, family: str, **train: Any) -> tuple[Trainer, Tensor] | None:
     """A trainer on the pretended GPU and a batch; None where they do not go together."""
-    for kl in ("analytic", "sampled"):
+
+    def objective(kl: str) -> Objective:
         torch.manual_seed(0)
         model = vae(family, VQ if family == "vq" else None).float().to("cuda")
-        x, estimator = next(batches()), plugins.estimator(option).to("cuda")
-        objective = Objective(model, estimator, kl=kl)
+        return Objective(model, plugins.estimator(option).to("cuda"), kl=kl)
+
+    found = possible(objective, "analytic", x := next(batches()))
+    return None if found is None else (Trainer(found, batches(), TRAIN | train), x)
+
+
+def possible(made: Callable[[str], Objective], kl: str, x: Tensor) -> Objective | None:
+    """The objective with this KL or a sampled one, whichever goes with its estimator; None if neither does."""
+    for form in (kl, "sampled"):
+        objective = made(form)
         with torch.no_grad():
-            q = model.encode(x)
+            q = objective.model.encode(x)
         if objective.impossible(q) is None:
-            objective.estimate(model.encode(x), x)  # sizes of lazy layers
-            return Trainer(objective, batches(), TRAIN | train), x
+            objective.estimate(objective.model.encode(x), x)  # sizes of lazy layers
+            return objective
     return None
 
 
@@ -47,9 +57,10 @@ def batches(seed: int = 0) -> Batches:
     return Batches(Data("small", "dynamic", (1, 4, 4), grey, None, None, grey.mean(0)), 4, seed)
 
 
-def losses(trainer: Trainer, name: str) -> tuple[list[float], list[list[str]]]:
-    """Losses of a copy that trains by this engine, and what was seen of the last step as it is written."""
-    executed = engine(twin := copy.deepcopy(trainer, {id(trainer.batches): batches()}), name)
+def losses(trainer: Trainer, fresh: Iterator[Tensor], name: str) -> tuple[list[float], list[list[str]]]:
+    """Losses of a copy that trains on these batches by this engine, and what was seen of the last step as it is
+    written."""
+    executed = engine(twin := copy.deepcopy(trainer, {id(trainer.batches): fresh}), name)
     seen: list[Seen] = []
     with own_stream(1, "take"):
         for step in range(STEPS):
@@ -62,18 +73,14 @@ def losses(trainer: Trainer, name: str) -> tuple[list[float], list[list[str]]]:
     return twin.losses[:STEPS].tolist(), [list(s) for s in seen]
 
 
-def pair(option: str, family: str) -> dict[str, Any] | None:
-    """What was seen of one option on one family; None where they do not go together."""
-    found = made(option, family)
-    if found is None:
-        return None
-    trainer, x = found
-    row: dict[str, Any] = {"option": option, "family": family}
-    row["eager"], row["train"] = losses(trainer, "eager")
+def watched(trainer: Trainer, x: Tensor, fresh: Callable[[], Iterator[Tensor]]) -> dict[str, Any]:
+    """What was seen of a trainer's steps, of its gradient draws and of an evaluation; `fresh` begins its batches."""
+    row: dict[str, Any] = {}
+    row["eager"], row["train"] = losses(trainer, fresh(), "eager")
     row["obstacle"] = obstacle(trainer, x)
     if row["obstacle"] is None:
         try:
-            row["graph"], _ = losses(trainer, "graph")
+            row["graph"], _ = losses(trainer, fresh(), "graph")
         except RuntimeError as error:
             row["graph"] = str(error)
     for name, work in {
@@ -84,6 +91,12 @@ def pair(option: str, family: str) -> dict[str, Any] | None:
             work()
         row[name], row[f"{name} kernels"] = [list(s) for s in watch.seen], watch.kernels.total()
     return row
+
+
+def pair(option: str, family: str) -> dict[str, Any] | None:
+    """What was seen of one option on one family; None where they do not go together."""
+    found = made(option, family)
+    return None if found is None else {"option": option, "family": family, **watched(*found, batches)}
 
 
 def pairs(chosen: list[tuple[str, str]]) -> list[dict[str, Any] | None]:
@@ -108,21 +121,22 @@ def alike(graph: list[float] | str, eager: list[float]) -> bool:
     return not isinstance(graph, str) and torch.allclose(torch.tensor(graph), torch.tensor(eager), rtol=1e-5, atol=0)
 
 
-def main(options: list[str]) -> int:
-    """Every option, or these, on every family. Exit status 1 where something is wrong."""
+def report(pair: Callable[[str, str], dict[str, Any] | None], options: list[str], names: Iterable[str]) -> int:
+    """A line for each pair of an option, by default of all, with a family or a model. Exit status 1 where something is
+    wrong."""
     start, count, faults = time.perf_counter(), 0, 0
-    for option in options or [*plugins.registry(), *plugins.presets()]:
-        for family in LATENTS:
-            row = pair(option, family)
+    for name in names:
+        for option in options or [*plugins.registry(), *plugins.presets()]:
+            row = pair(option, name)
             if row is None:
                 continue
             count, said = count + 1, wrong(row)
             faults += len(said)
-            print(f"{option} {family}: {row['take kernels']} kernels a take of 6 draws", *(said or ["ok"]), sep="  ")
+            print(f"{option}, {name}: {row['take kernels']} kernels a take of 6 draws", *(said or ["ok"]), sep="  ")
             sys.stdout.flush()
     print(f"{count} pairs, {faults} faults, {time.perf_counter() - start:.0f} s")
     return 1 if faults else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(report(pair, sys.argv[1:], LATENTS))
