@@ -9,8 +9,11 @@ from bench.config.plugins import estimator
 from bench.measure.gradient import draws as taking
 from bench.measure.gradient.draws import GradientDraws, take
 from bench.model.layered import Layered
+from bench.model.objective import Objective
 from tests.support.experts import mixture
 from tests.support.layers import hierarchy, images, layered, one_by_one
+from tests.support.small import images as small_images
+from tests.support.small import vae
 from tests.support.stages import residual, staged
 
 MADE = {
@@ -65,3 +68,24 @@ def test_chunks_of_draws_are_the_single_passes(model, name, memory):
         tally, constant = tallies[block], tallies[block].vectors()[-1]
         torch.testing.assert_close(tally.mean(), found.mean(0), rtol=1e-9, atol=1e-12)
         torch.testing.assert_close(tally.squares.sum(), (found - constant).square().sum(), rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["nvil", "relax", "rodeo"])
+def test_draws_hold_nothing_for_own_parameters(name):
+    """Half the memory of a draw may be that of an estimator's network, whose gradient nobody asks for."""
+    objective, x, seen = Objective(vae("bernoulli"), estimator(name).double()), small_images(5), []
+    objective.estimate(objective.model.encode(x), x)  # sizes of lazy layers
+    before = [p.requires_grad for p in objective.estimator.parameters()]
+    forward = objective.estimator.forward
+
+    def watched(*given):
+        seen.append(any(p.requires_grad for p in objective.estimator.parameters()))
+        return forward(*given)
+
+    with patch.object(objective.estimator, "forward", watched):
+        tallies = take(objective, x, DRAWS)
+    assert any(before)
+    assert seen
+    assert not any(seen)
+    assert [p.requires_grad for p in objective.estimator.parameters()] == before
+    assert all(tally.squares.sum() > 0 for tally in tallies.values())

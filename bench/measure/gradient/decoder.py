@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.measure.gradient.convolutions import CONVOLUTIONS, convolved
-from bench.measure.gradient.graph import reached
+from bench.measure.gradient.graph import loss_of, reached
 from bench.measure.gradient.layers import Call, by_draw, gradients, gram_pays, recorded, squared_norms
 from bench.measure.gradient.plan import PLANS
 from bench.measure.gradient.tally import Tally
@@ -116,7 +116,7 @@ class GradientDraws:
             of_leaf = q.with_params(leaf)
             shifts = [shift.requires_grad_() for shift in objective.shifts(of_leaf)]
             self.blocks = objective.shifted
-            loss = objective.estimate(of_leaf, x, shifts).loss  # [r, B]
+            loss = loss_of(objective, of_leaf, x, shifts)  # [r, B]
         self.loss, self.generative = loss, generative
         self.recorded = [c._replace(output=x.new_empty(0)) for c in calls]  # release the outputs
         calls.clear()

@@ -1,11 +1,27 @@
-"""Searches of autograd's graph."""
+"""Autograd's graph of a draw, and searches of it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from torch import Tensor
 
 from bench.measure.gradient.layers import Call
+from bench.model.objective import Objective
+from estimators import Latent
+
+
+def loss_of(objective: Objective, q: Latent, x: Tensor, shifts: Sequence[Tensor]) -> Tensor:
+    """The loss `[r, B]` of draws. The graph holds nothing for the estimator's own parameters, which have no part in the
+    gradient that is measured; a network of theirs may need most of the memory."""
+    of_model = {id(p) for p in objective.model.parameters()}
+    own = [p for p in objective.estimator.parameters() if p.requires_grad and id(p) not in of_model]
+    for parameter in own:
+        parameter.requires_grad_(False)
+    try:
+        return objective.estimate(q, x, shifts).loss
+    finally:
+        for parameter in own:
+            parameter.requires_grad_(True)
 
 
 def reached(loss: Tensor, calls: list[Call], parameters: Iterable[Tensor]) -> bool:
