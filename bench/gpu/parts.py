@@ -13,6 +13,7 @@ TINY = [
 ]  # fmt: skip
 MNIST = ["latent=bernoulli", "data=mnist", "data.download=false", "train.steps=2000"]
 SPEED = ("gradients", "draws", "steps")
+PUBLISHED = ("reinmax_8x4", "rodeo_bound")  # of conf/published; the trainings that take longest without a GPU
 
 
 class Part(NamedTuple):
@@ -50,14 +51,25 @@ def parts(device: str, out: Path, data: Path = Path("data")) -> list[Part]:
         for what in SPEED[: 1 if tiny else None]
     }
     options = ["--device", device, "--out", str(out / "options.csv"), *(["--options", "rloo"] if tiny else [])]
+    published = [
+        "polynomial_programming",
+        "estimator=reinmax",
+        "problem.power=3",
+        "timing.repetitions=1",
+        "--time",
+    ]  # which needs no data
+    if not tiny:
+        published = [*PUBLISHED, f"data.root={quoted(data)}", "data.download=false", "engine=graph"]
+    published += [f"device={device}", f"output={quoted(out)}", "--results", str(out / "published")]
     tests = ["-q", "-p", "no:cacheprovider", "-m", "gpu", "--maxfail=50", *gpu_tests()]
     made = {
-        "versions": (30, "bench.gpu.versions", []),
-        "options": (120, "bench.gpu.options", options),
-        "tests": (90, "pytest", tests),
-        **{name: (30, "bench.speed", words) for name, words in speed.items()},
-        "steps": (90, "bench", ["-m", *where, *steps]),
-        "shared": (120, "bench.probe", [*where, *shared]),
+        "versions": (20, "bench.gpu.versions", []),
+        "options": (110, "bench.gpu.options", options),
+        "tests": (80, "pytest", tests),
+        **{name: (25, "bench.speed", words) for name, words in speed.items()},
+        "steps": (85, "bench", ["-m", *where, *steps]),
+        "shared": (110, "bench.probe", [*where, *shared]),
+        "published": (60, "bench.published", [*published, "--page", str(out / "published.md")]),
     }
     return [Part(name, *how) for name, how in made.items() if name != "tests" or (not tiny and gpu_tests())]
 

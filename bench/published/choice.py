@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from bench.errors import BadInput
 from bench.published.expected import Published
 
-FREE = ("data.root", "data.path", "data.download", "output", "device", "threads", "evaluate.images")
+FREE = ("data.root", "data.path", "data.download", "output", "device", "engine", "threads", "evaluate.images")
 FREE_GROUPS = ("hydra", "sweep.", "timing.")
 
 

@@ -101,8 +101,17 @@ def replicas(asked: bool | None, overrides: list[str]) -> bool:
 
 
 def last(overrides: list[str], key: str, otherwise: str) -> str:
-    """The value that the last override of this key gives."""
-    return next((o.partition("=")[2] for o in reversed(overrides) if o.partition("=")[0] == key), otherwise)
+    """The value that the last override of this key gives, without its quotes. BadInput where it is none."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    from bench.config.sentences import first_line
+
+    found = [o for o in overrides if o.partition("=")[0] == key]
+    try:
+        return str(OverridesParser.create().parse_override(found[-1]).value()) if found else otherwise
+    except HydraException as error:
+        raise BadInput(f"{found[-1]} is no override: {first_line(error)}") from error
 
 
 def commands(

@@ -12,12 +12,14 @@ from bench.gpu import command
 from bench.gpu.parts import Part, parts, quoted
 
 MAINS = {"bench": "bench.cli", "bench.speed": "bench.speed.command", "bench.probe": "bench.probe.command"}
+MAINS["bench.published"] = "bench.published.command"
 LEFT = {
     "versions": "versions.log",
     "options": "options.csv",
     "speed_gradients": "speed_gradients/speed.csv",
     "steps": "steps/*/complete.json",
     "shared": "shared/*/complete.json",
+    "published": "published.md",
 }
 DRY = ["--device", "cpu", "--out"]
 
@@ -169,9 +171,10 @@ def test_every_part_runs_dry_on_the_cpu(tmp_path, monkeypatch, capsys):
 def test_the_parts_of_a_gpu_train_on_mnist_and_run_the_tests_that_need_one(tmp_path):
     every = {part.name: part for part in parts("cuda", tmp_path, Path("with 'a' quote"))}
     speed = ["speed_gradients", "speed_draws", "speed_steps"]
-    assert list(every) == ["versions", "options", "tests", *speed, "steps", "shared"]
+    assert list(every) == ["versions", "options", "tests", *speed, "steps", "shared", "published"]
     assert any(word.endswith("test_gpu.py") for word in every["tests"].words)
     assert "engine=eager,compile,graph,compiled_graph" in every["steps"].words
+    assert every["published"].words[:2] == ["reinmax_8x4", "rodeo_bound"]
     assert r"data.root='with \'a\' quote'" in every["shared"].words
 
 

@@ -4,6 +4,7 @@ import pytest
 
 from bench.errors import BadInput
 from bench.published.choice import chosen
+from bench.published.command import last
 from bench.published.expected import TIMED, read
 
 
@@ -38,9 +39,10 @@ def test_a_key_that_the_runs_set_chooses_among_them(name, overrides, runs):
 
 
 def test_seeds_are_chosen_of_the_form_that_runs():
-    each, left = chosen(read("reinmax_8x4"), "full", ["seed=7,2", "data.root=data", "hydra/launcher=pool"])
+    free = ["data.root=data", "hydra/launcher=pool", "engine=graph"]
+    each, left = chosen(read("reinmax_8x4"), "full", ["seed=7,2", *free])
     assert (each.full.seeds, each.short.seeds) == ((2, 7), (0, 1, 2))
-    assert left == ["data.root=data", "hydra/launcher=pool"]
+    assert left == free
     assert chosen(read("reinmax_8x4"), TIMED, ["seed=7"])[0].form(TIMED).seeds == (7,)
 
 
@@ -57,3 +59,10 @@ def test_seeds_are_chosen_of_the_form_that_runs():
 def test_what_would_leave_the_protocol_is_refused(name, override, words):
     with pytest.raises(BadInput, match=words):
         chosen(read(name), "full", [override])
+
+
+def test_the_last_word_of_a_key_counts_without_its_quotes():
+    words = ["output=a", "device=cpu", r"output='it\'s [b]'"]
+    assert [last(words, key, "c") for key in ("output", "device", "threads")] == ["it's [b]", "cpu", "c"]
+    with pytest.raises(BadInput, match="output"):
+        last(["output='a"], "output", "outputs")
