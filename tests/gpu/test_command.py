@@ -11,8 +11,7 @@ import pytest
 from bench.gpu import command
 from bench.gpu.parts import Part, parts, quoted
 
-MAINS = {"bench": "bench.cli", "bench.speed": "bench.speed.command", "bench.probe": "bench.probe.command"}
-MAINS["bench.published"] = "bench.published.command"
+MAINS = {"bench": "bench.cli", **{f"bench.{name}": f"bench.{name}.command" for name in ("speed", "probe", "published")}}
 LEFT = {
     "versions": "versions.log",
     "options": "options.csv",

@@ -17,14 +17,7 @@ SOME = [
     ("categorical", "mve"),
     ("vq", "rloo"),
 ]
-SOME_MODELS = [
-    ("rssm", "rebar"),
-    ("stages, ema", "st_gumbel_softmax"),
-    ("experts", "top1_gate"),
-    ("layers", "nvil"),
-    ("shared tokens", "grpo"),
-    ("coupled bits", "rloo"),
-]
+SOME_MODELS = [("rssm", "rebar"), ("experts", "top1_gate"), ("coupled bits", "rloo")]
 COSINE = {"schedule": "cosine", "steps": 7}
 TRAININGS = [  # option, family, engine, replicas, settings of the training
     (option, family, engine, replicas, settings)
