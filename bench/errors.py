@@ -11,6 +11,10 @@ class BadInput(ValueError):
         super().__init__("".join(c if c.isprintable() else repr(c)[1:-1] for c in message))
 
 
+class UnknownKey(BadInput):
+    """No configuration has the key."""
+
+
 class Impossible(BadInput):
     """Every part exists, but they do not go together: an estimator and a family, an objective, a reference."""
 

@@ -14,7 +14,7 @@ from bench.config.identity import finite, flatten, typed
 from bench.config.images import check_images
 from bench.config.rules import MANY, RULES, Rule
 from bench.data.digest import digest
-from bench.errors import BadInput, nearest, nearest_key
+from bench.errors import BadInput, UnknownKey, nearest, nearest_key
 from bench.settings import Config
 
 EXACT_BELOW = 2**53  # whole numbers below are exact in every format that holds them, and seeds of every generator
@@ -104,7 +104,8 @@ def check_keys(leaves: Mapping[str, Any], rules: Mapping[str, Rule]) -> None:
                 raise BadInput(f"{key} belongs to {owner[0]}={' or '.join(owner[1:])}, not {leaves.get(owner[0])}.")
             if inside := [k for k in known if k.startswith(f"{key}.")]:
                 raise BadInput(f"{key} holds keys, such as {inside[0]}; got {value!r}.")
-            raise BadInput(f"There is no key {key}: {nearest_key(key, known)}")
+            groups = () if "." in key else ("estimator", *PARTS, *(name.partition(".")[0] for name in known))
+            raise UnknownKey(f"There is no key {key}: {nearest_key(key, [*known, *groups])}")
         _check_value(key, value, known[key])
     if missing := [key for key in known if key not in leaves and key != "option"]:
         raise BadInput(f"The key {missing[0]} is missing; it needs {known[missing[0]].expected}.")

@@ -25,6 +25,7 @@ from bench.report.page.html import page
 from bench.report.show import show_comparison, show_endings
 from bench.tables import tuning
 from bench.tables.columns import OF_REPORT
+from bench.tables.schema import OF_SOME
 from bench.tables.sentence import in_one_sentence
 from bench.tables.store import SchemaError
 from bench.terminal import plain, progress_bar, to_its_end
@@ -117,12 +118,12 @@ def _loses_no_run(out: Path, collection: Collection) -> None:
 
 
 def _tables(collection: Collection, compared: "pd.DataFrame", paired: "pd.DataFrame") -> dict[str, pa.Table]:
-    """The tables of the report."""
+    """The tables of the report; one that only some reports have is there where it has rows."""
     added = {"comparison": compared, "pairs": paired, "ranks": ranks(collection)}
     tables = collection.tables | {"runs": widened(collection.tables["runs"])}
     tables |= {name: to_arrow(table, OF_REPORT[name]) for name, table in added.items()}
-    tried = tuning.table(dict(row) for _, row in collection.tuning.iterrows())
-    return tables | ({"tuning": tried} if tried.num_rows else {})
+    tables["tuning"] = tuning.table(dict(row) for _, row in collection.tuning.iterrows())
+    return {name: table for name, table in tables.items() if table.num_rows or name not in (*OF_SOME, "tuning")}
 
 
 def _draw(asked: list[str], collection: Collection, style: Looks, part: str, to: Path) -> dict[str, bytes]:

@@ -73,6 +73,8 @@ def kept(words: list[str], session: "Session", *, written: bool) -> Iterator[Non
     def batches(sweeper: Any, *of: Any) -> list[list[list[str]]]:  # after them Hydra writes a file of the sweep
         found = split(*of)
         ahead.extend(compose(sweeper, batch) for batch in found)
+        if written:
+            _require_some([entry for batch in ahead for job in batch for entry in job.entries])
         return found
 
     def plan(sweeper: Any, batch: Sequence[Sequence[str]]) -> None:
@@ -105,16 +107,24 @@ def _compose(sweeper: Any, batch: Sequence[Sequence[str]]) -> "Iterator[_Compose
             advance(done)
 
 
+def _require_some(jobs: Sequence[PlannedJob]) -> None:
+    """Raise BadInput, with the reason of the first, where not one of the jobs can be a run."""
+    from bench.errors import BadInput
+
+    if jobs and all(job["run"] is None for job in jobs):
+        raise BadInput(jobs[0].get("reason", ""))
+
+
 def runs_of(cfg: Any) -> tuple[list[PlannedJob], "Planned | None"]:
     """Which run the job is, or runs of so many replicas, or the sentence that says why it is none. Hydra's own part is
-    taken out of `cfg`."""
+    taken out of `cfg`. Raises UnknownKey, since such a job is a mistake in the command and no row of a sweep."""
     from omegaconf import OmegaConf, open_dict
     from omegaconf.errors import OmegaConfBaseException
 
     from bench.config.code import targets
     from bench.config.identity import identity, replica
     from bench.config.prepare import on_device, prepare
-    from bench.errors import BadInput
+    from bench.errors import BadInput, UnknownKey
     from bench.sweep.job import Planned
 
     with open_dict(cfg):
@@ -122,6 +132,8 @@ def runs_of(cfg: Any) -> tuple[list[PlannedJob], "Planned | None"]:
     try:
         composed: Any = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
         config = prepare(composed)
+    except UnknownKey:
+        raise
     except (BadInput, OmegaConfBaseException) as error:
         return [{"overrides": [], "run": None, "reason": " ".join(str(error).split())}], None
     measure = config["measure"] | {"memory": composed["measure"]["memory"]}

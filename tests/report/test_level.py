@@ -13,8 +13,8 @@ from bench.report.page.listing import comparison_listing
 from bench.tables.store import write
 from tests.support.synthetic_runs import config, runs_row, tables
 
-CURVE = pd.DataFrame({"bound": [-100.0, -90.0, -92.0, -80.0], "seconds": [0.0, 2.0, 4.0, 8.0]})
-CURVE["evaluations"] = 10 * CURVE.seconds
+SECONDS = np.array([0.0, 2.0, 4.0, 8.0])
+CURVE = np.stack([[-100.0, -90.0, -92.0, -80.0], SECONDS, 10 * SECONDS], 1)  # bound, seconds, evaluations
 COLUMNS = ["level", "level_split", "passed", "seconds_to_level", "evaluations_to_level"]
 
 
@@ -131,8 +131,7 @@ def test_the_page_and_the_figure_count_censored_runs(root):
 def test_a_higher_level_is_never_reached_sooner():
     random = np.random.default_rng(0)
     for _ in range(50):
-        walk = pd.DataFrame({"bound": random.normal(size=9).cumsum(), "seconds": np.arange(9.0)})
-        walk["evaluations"] = walk.seconds
+        walk = np.stack([random.normal(size=9).cumsum(), np.arange(9.0), np.arange(9.0)], 1)
         found = [passage(walk, level) for level in np.linspace(-4, 4, 41)]
         taken = [prices["seconds"] for passed, prices in found if passed]
         assert taken == sorted(taken)

@@ -37,6 +37,32 @@ def test_batches_of_jobs_are_one_plan(command, tmp_path):
     assert len({job["run"] for job in planned["jobs"]}) == 3
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["+train.stepz=1,2"], "There is no key train.stepz: did you mean train.steps?"),
+        (["+estimater=rloo,disarm"], "There is no key estimater: did you mean estimator?"),
+        (["seed=-1,-2", "hydra.sweeper.max_batch_size=1"], "seed needs a whole number, 0 or more; got -1."),
+        (["+estimator.zz=1,2"], "rloo has no hyper-parameter zz: there is k."),
+        (["experiment=right,wrong"], "There is no key train.stepz: did you mean train.steps?"),
+        (["experiment=swept"], "There is no key train.stepz: did you mean train.steps?"),
+    ],
+)
+def test_a_mistake_in_the_command_is_told_before_anything_is_left(command, tmp_path, capsys, words, said):
+    experiments = tmp_path / "mine" / "experiment"
+    experiments.mkdir(parents=True)
+    for name, text in (
+        ("right", "train: {steps: 1}"),
+        ("wrong", "train: {stepz: 1}"),
+        ("swept", "hydra: {sweeper: {params: {+train.stepz: '1,2'}}}"),
+    ):
+        (experiments / f"{name}.yaml").write_text(f"# @package _global_\n{text}\n")
+    assert command("--config-dir", str(tmp_path / "mine"), "-m", *words) == 2
+    assert capsys.readouterr().err == f"{said}\n"
+    assert command.runs == []
+    assert not (tmp_path / "out").exists()
+
+
 def test_each_choice_of_groups_is_composed_once(command, monkeypatch):
     from hydra._internal.config_loader_impl import ConfigLoaderImpl
 

@@ -16,13 +16,14 @@ def fixed(rows: list[RunRow]) -> dict[str, str]:
     Args:
         rows: of table `runs`.
     """
+    failed = [row for row in rows if row["status"] == "failed"]
     done: dict[str, list[RunRow]] = {}
-    for row in rows:
+    for row in rows if failed else ():
         if row["status"] == "done":
             done.setdefault(_about(row), []).append(row)
     found = {}
-    for row in rows:
-        others = done.get(_about(row), []) if row["status"] == "failed" else []
+    for row in failed:
+        others = done.get(_about(row), [])
         later = [o for o in others if (o["started"] or "") >= (row["started"] or "") and o["command"] != row["command"]]
         if len(others) == len(later) == 1:
             found[row["run"]] = later[0]["run"]

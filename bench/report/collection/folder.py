@@ -81,10 +81,10 @@ def _remove_empty(directory: Path) -> None:
 
 
 def _stale(folder: Path, new: set[str]) -> Iterator[Path]:
-    """Tables of the former report that the new one does not replace: CSV, and those that are called as a run's are."""
+    """Tables of the former report that the new one does not replace: CSV, those that it has no rows for, and those that
+    are called as a run's are."""
     for name in [*map(stem, TABLES), *OF_REPORT]:
-        if f"{name}.csv" not in new:
-            yield folder / f"{name}.csv"
+        yield from (folder / file for file in (f"{name}.csv", f"{name}.parquet") if file not in new)
     if not (folder / MARKER).exists():  # else these are the run's own
         for name in TABLES:
             if (folder / f"{name}.parquet").is_file():

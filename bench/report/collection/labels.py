@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from bench.settings.later import LATER
@@ -73,7 +74,8 @@ def held(config: FlatConfig, key: str) -> Any:
     return config.get(key, LATER.get(key, ABSENT))
 
 
-def under(key: str, roots: Sequence[str]) -> bool:
+@lru_cache(100_000)
+def under(key: str, roots: tuple[str, ...]) -> bool:
     """Whether a dotted key is one of the roots or lies below one."""
     return any(key == root or key.startswith(f"{root}.") for root in roots)
 
@@ -94,7 +96,7 @@ def distinguishing(configs: Sequence[FlatConfig], keys: Iterable[str]) -> list[s
 
 def problem_keys(configs: Sequence[FlatConfig]) -> list[str]:
     """The keys that tell apart the problems the configs set."""
-    keys = {k for config in configs for k in config if under(k, PROBLEM) and not _ignored(k)}
+    keys = {k for k in _keys(configs) if under(k, PROBLEM)}
     return distinguishing(configs, sorted(keys, key=lambda k: (not k.endswith(".name"), k.endswith(".digest"), k)))
 
 
@@ -103,7 +105,7 @@ def setting_keys(configs: Sequence[FlatConfig]) -> list[str]:
     estimator that trained them does not."""
     known = [*problem_keys(configs), "probe.trained_with"]
     shared = [config for config in configs if "probe.trained_with" in config]
-    keys = sorted({k for config in shared for k in config if under(k, TRAJECTORY) and not _ignored(k)})
+    keys = sorted(k for k in _keys(shared) if under(k, TRAJECTORY))
     return known[:-1] + [key for key in distinguishing(shared, known + keys) if key not in known]
 
 
@@ -119,8 +121,8 @@ def differing(configs: Sequence[FlatConfig], keys: Iterable[str]) -> list[str]:
 
 def condition_keys(configs: Sequence[FlatConfig]) -> list[str]:
     """The keys that differ and belong neither to the problem nor to the estimator: training, machine, measurement."""
-    keys = {k for c in configs for k in c if not under(k, (*PROBLEM, *TRAJECTORY, "estimator")) and not _ignored(k)}
-    return differing(configs, sorted(keys, key=lambda k: (not under(k, ["train"]), k)))
+    keys = {k for k in _keys(configs) if not under(k, (*PROBLEM, *TRAJECTORY, "estimator"))}
+    return differing(configs, sorted(keys, key=lambda k: (not under(k, ("train",)), k)))
 
 
 def unequal_keys(configs: Sequence[FlatConfig]) -> list[str]:
@@ -132,7 +134,7 @@ def unequal_keys(configs: Sequence[FlatConfig]) -> list[str]:
     keys = [key for key in condition_keys(configs) if not under(key, PRECISION)]
     values: dict[tuple[Any, ...], set[tuple[Any, ...]]] = {}
     for config in configs:
-        estimator = tuple(sorted((k, v) for k, v in config.items() if under(k, ["estimator"])))
+        estimator = tuple(sorted((k, v) for k, v in config.items() if under(k, ("estimator",))))
         values.setdefault(estimator, set()).add(tuple(held(config, key) for key in keys))
     return [] if len(set(map(frozenset, values.values()))) == 1 else keys
 
@@ -148,7 +150,7 @@ def label_keys(panels: Sequence[Sequence[FlatConfig]], whole_panels: Sequence[Se
         whole_panels: the configs of all estimators in these panels.
     """
     everything = [config for panel in panels for config in panel]
-    keys = sorted({k for config in everything for k in config if under(k, ["estimator"]) and not _ignored(k)})
+    keys = sorted(k for k in _keys(everything) if under(k, ("estimator",)))
     needed = distinguishing(everything, keys)
     for panel in [*panels, *whole_panels]:
         needed += [key for key in condition_keys(panel) if key not in needed]
@@ -168,6 +170,11 @@ def describe(config: FlatConfig, keys: Sequence[str]) -> str:
         else:
             parts.append(f"{word if words.count(word) == 1 else key.removeprefix('estimator.')}={_text(value)}")
     return " ".join(parts)
+
+
+def _keys(configs: Iterable[FlatConfig]) -> set[str]:
+    """Of all configs, those that may change a result's meaning."""
+    return {key for key in set().union(*configs) if not _ignored(key)}
 
 
 def _ignored(key: str) -> bool:

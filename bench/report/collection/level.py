@@ -45,7 +45,8 @@ def passages(collection: Collection) -> "pd.DataFrame":
     counted = collection.units[collection.units.status.isin(["done", *LOST])]
     found: list[dict[str, Any]] = []
     for key, split, panel in chosen:
-        level, curves = _level(panel, baseline), dict(iter(panel.groupby("run")))
+        level, values = _level(panel, baseline), panel[["bound", *PRICES]].to_numpy(float)
+        curves = {run: values[at] for run, at in panel.groupby("run").indices.items()}
         of = counted[(counted[PANEL] == list(key)).all(axis=1)]
         of = of[of.run.isin(list(curves)) | (of.status != "done")]
         for unit in of[[*UNIT, "run"]].itertuples(index=False, name=None):
@@ -55,17 +56,17 @@ def passages(collection: Collection) -> "pd.DataFrame":
     return pd.DataFrame(found, columns=[*UNIT, "run", "level", "split", "passed", *PRICES])
 
 
-def passage(curve: "pd.DataFrame | None", level: float) -> tuple[bool, dict[str, float]]:
-    """Whether the curve, with the columns bound and PRICES, passes the level, and what it took; in all if it does not.
-    None, a run without a curve, does not pass, and what it took is not known."""
+def passage(curve: np.ndarray | None, level: float) -> tuple[bool, dict[str, float]]:
+    """Whether the curve `[evaluations, 3]`, the bound and both PRICES, passes the level, and what it took; in all if it
+    does not. None, a run without a curve, does not pass, and what it took is not known."""
     if curve is None:
         return False, dict.fromkeys(PRICES, float("nan"))
-    bound = curve.bound.to_numpy(float)
+    bound, *taken = curve.T
     above = np.flatnonzero(bound >= level)
     last = above[0] if len(above) else len(bound) - 1
     first = max(last - 1, 0)
     share = (level - bound[first]) / (bound[last] - bound[first]) if len(above) and first < last else 1.0
-    ends = {price: curve[price].to_numpy(float)[[first, last]] for price in PRICES}
+    ends = {price: of[[first, last]] for price, of in zip(PRICES, taken, strict=True)}
     return bool(len(above)), {price: float(a + share * (b - a)) for price, (a, b) in ends.items()}
 
 

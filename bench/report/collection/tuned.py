@@ -47,7 +47,9 @@ class Tuned(NamedTuple):
 def read(found: Iterable[Path], problems: list[str]) -> Tuned:
     """The tunings beside these run directories, and in these reports; adds a line to `problems` for each that cannot be
     read. A run that two commands have at the same point counts once."""
-    files = {file for directory in found for file in _beside(directory)}
+    found = list(found)
+    files = {file for folder in {directory.parent for directory in found} for file in folder.glob(tuning.PATTERN)}
+    files |= {file for directory in found for file in _of_report(directory)}
     tables: list[list[dict[str, Any]]] = []
     for file in sorted(files):
         try:
@@ -65,9 +67,8 @@ def read(found: Iterable[Path], problems: list[str]) -> Tuned:
     return Tuned(list(rows.values()), runs)
 
 
-def _beside(directory: Path) -> Iterable[Path]:
-    yield from directory.parent.glob(tuning.PATTERN)
-    yield from (file for place in (directory / NEXT, directory) if (file := place / tuning.IN_REPORT).is_file())
+def _of_report(directory: Path) -> Iterable[Path]:
+    return (file for place in (directory / NEXT, directory) if (file := place / tuning.IN_REPORT).is_file())
 
 
 def joined(trials: Tuned, units: "pd.DataFrame") -> "pd.DataFrame":

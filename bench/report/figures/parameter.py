@@ -54,7 +54,7 @@ def _by_parameter(collection: Collection, part: str) -> "pd.DataFrame":
     rows = rows.assign(problem=[str(runs[run].get(f"{GROUP}.name")) for run in rows.run], key=None, x=np.nan)
     for _, of in rows.groupby("problem"):
         values = {key: {runs[run].get(key) for run in of.run} for key in sorted(runs[of.run.iloc[0]])}
-        counts = {k: len(v) for k, v in values.items() if labels.under(k, [GROUP]) and _numeric(v)}
+        counts = {k: len(v) for k, v in values.items() if labels.under(k, (GROUP,)) and _numeric(v)}
         configs = [runs[run] for run in of.run]
         key = max(counts, key=lambda k: (counts[k], -_settings(configs, k)), default="")
         if counts.get(key, 1) > 1:
