@@ -16,14 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from bench.files import written
 from bench.foreign import content, parsed
+from bench.tables.parquet import opened, parquet
 from bench.tables.schema import BOOL, FLOAT, INT, LATER, SCHEMA, TABLES, TEXT, Column, arrow_schema
 
 MARKER = "complete.json"
-FEW = 50  # rows
 
 
 class SchemaError(ValueError):
@@ -109,26 +108,6 @@ def _digests(directory: Path) -> dict[str, str]:
     return digests
 
 
-def from_parquet(stored: bytes) -> pa.Table:
-    """The table in the bytes of a Parquet file, read without a thread: threads of pyarrow's that outlive the
-    interpreter abort the process at its end. Raises pa.ArrowException where it is none."""
-    return _opened(stored).read(use_threads=False)
-
-
-def _opened(stored: bytes) -> pq.ParquetFile:
-    return pq.ParquetFile(pa.BufferReader(stored), pre_buffer=False, page_checksum_verification=True)
-
-
-def parquet(table: pa.Table) -> bytes:
-    """The table as the bytes of a Parquet file. The many columns of a few rows take no less space compressed or by
-    dictionaries, and twice the time to read; large tables are zstd."""
-    large = table.num_rows > FEW
-    how: dict[str, Any] = {"compression": "zstd" if large else "none", "use_dictionary": large}
-    sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, **how, write_statistics=large, write_page_checksum=True)
-    return sink.getvalue().to_pybytes()
-
-
 def _table(name: str, rows: list[dict[str, Any]]) -> pa.Table:
     columns = TABLES[name]
     for i, row in enumerate(rows):
@@ -172,7 +151,7 @@ def _read(path: Path, name: str, digest: str, columns: Sequence[str] | None) -> 
         stored = content(path)
         if hashlib.sha256(stored).hexdigest() != digest:
             raise OSError
-        file = _opened(stored)
+        file = opened(stored)
         if not file.schema_arrow.equals(arrow_schema(name), check_metadata=False):
             completed(file.schema_arrow.empty_table(), name, path, LATER.get(name, ()))  # the others are checked too
         table = file.read(None if columns is None else [*columns], use_threads=False)

@@ -10,7 +10,8 @@ import pyarrow as pa
 from bench.files import replace
 from bench.foreign import content
 from bench.tables.columns import TUNING
-from bench.tables.store import SchemaError, from_parquet, parquet
+from bench.tables.parquet import from_parquet, parquet
+from bench.tables.store import SchemaError
 
 PATTERN = "tuning_*.parquet"
 IN_REPORT = "tuning.parquet"

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from bench.tables import columns, schema, store
+from bench.tables.parquet import parquet
 from bench.tables.schema import SCHEMA, TABLES
 from bench.tables.store import MARKER, SchemaError, read, write
 from tests.support.table_rows import ROW, made
@@ -149,7 +150,7 @@ def test_a_damaged_marker_is_refused_in_a_sentence(tmp_path, text):
 
 def test_a_table_with_other_columns_is_refused(tmp_path):
     write(tmp_path, made())
-    other = store.parquet(read(tmp_path)["cost"].drop_columns(["valid"]))
+    other = parquet(read(tmp_path)["cost"].drop_columns(["valid"]))
     (tmp_path / "cost.parquet").write_bytes(other)
     marker = json.loads((tmp_path / MARKER).read_text())
     marker["tables"]["cost"] = hashlib.sha256(other).hexdigest()

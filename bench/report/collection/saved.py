@@ -15,8 +15,9 @@ import pyarrow.compute as pc
 
 from bench.files import replace
 from bench.foreign import content, parsed
+from bench.tables.parquet import from_parquet, parquet
 from bench.tables.schema import OF_SOME, SCHEMA, TABLES, arrow_schema
-from bench.tables.store import SchemaError, completed, from_parquet, parquet
+from bench.tables.store import SchemaError, completed
 
 DIGESTS = "digests.json"
 KEPT = "comparison.parquet"  # what only a report has
