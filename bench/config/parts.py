@@ -3,10 +3,12 @@
 An option whose node has a `_target_` is of a class; the other options are YAML of the suite, which builds them itself.
 """
 
+import copy
 import inspect
+import json
 from collections.abc import Mapping
 from dataclasses import fields
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
@@ -69,12 +71,23 @@ def target(group: str, dotted: Any) -> Any:
 
 def complete(group: str, config: Mapping[str, Any]) -> dict[str, Any]:
     """The node with every argument of the constructor, each of the type that it declares. Raises BadInput."""
-    cls = target(group, config["_target_"])
+    try:
+        return copy.deepcopy(_complete(group, target(group, config["_target_"]), json.dumps(dict(config))))
+    except TypeError:  # an argument that no configuration holds
+        return _completed(group, target(group, config["_target_"]), dict(config))
+
+
+@lru_cache(1024)  # the jobs of a sweep have few
+def _complete(group: str, cls: Any, config: str) -> dict[str, Any]:
+    return _completed(group, cls, json.loads(config))
+
+
+def _completed(group: str, cls: Any, config: dict[str, Any]) -> dict[str, Any]:
     title = str(getattr(cls, "name", cls.__name__))
     if group == "latent" and config.get("family", cls.family) != cls.family:
         raise BadInput(f"latent.family={config['family']} is not that of {title}, which is {cls.family}.")
     try:
-        merged = OmegaConf.merge(OmegaConf.structured(node(cls, group)), dict(config))
+        merged = OmegaConf.merge(OmegaConf.structured(node(cls, group)), config)
         return OmegaConf.to_container(merged, resolve=True, throw_on_missing=True)  # type: ignore[return-value]
     except ConfigKeyError as error:
         names = [f.name for f in fields(node(cls, group)) if f.name != "_target_"]

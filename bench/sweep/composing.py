@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 HELD = 512  # compositions, each 17 kB
 MISSING = "You must specify"  # of a choice, which a sweep may make
-LOCAL = ("_job", "_first", "held", "_is_group")  # of a loader in its own process
+LOCAL = ("_job", "_first", "anew", "held", "_is_group")  # of a loader in its own process
 
 
 class Parts(NamedTuple):
@@ -47,7 +47,11 @@ class Repository(ConfigRepository):
 
 class Composer(ConfigLoaderImpl):
     """Hydra's own loader, in a fiftieth of its time for jobs whose choices of groups it has composed before, and in
-    half of it for a command, which Hydra composes once for its mode and then again."""
+    half of it for a command, which Hydra composes once for its mode and then again.
+
+    Attributes:
+        anew: whether the choices of what was composed last were not among those of before.
+    """
 
     def __init__(self, config_search_path: "ConfigSearchPath"):
         super().__init__(config_search_path)
@@ -55,7 +59,7 @@ class Composer(ConfigLoaderImpl):
         self._forget()
 
     def _forget(self) -> None:
-        self._job = False
+        self._job, self.anew = False, True
         self._first: tuple[tuple[str | None, ...], DictConfig] | None = None
         self.held: OrderedDict[tuple[str | None, ...], bytes] = OrderedDict()
         self._is_group: dict[tuple[str | None, ...], Callable[[str], bool]] = {}
@@ -90,7 +94,7 @@ class Composer(ConfigLoaderImpl):
             )
 
         asked, first = self._first or ((), None)
-        self._first = None
+        self._first, self.anew = None, True
         if not validate_sweep_overrides:  # it asks for the mode of a command
             try:
                 cfg = super()._load_configuration_impl(config_name, overrides, RunMode.RUN, from_shell, False)
@@ -109,6 +113,7 @@ class Composer(ConfigLoaderImpl):
         key = (config_name, *choices)
         if key in self.held:
             self.held.move_to_end(key)
+            self.anew = False
         else:
             composed = whole(choices)
             try:

@@ -44,7 +44,8 @@ class Loader(Composer):
         """As Hydra's. Raises BadInput, with one sentence."""
         cfg = super().load_configuration(config_name, overrides, run_mode, from_shell, validate_sweep_overrides)
         self._check_parts(cfg.hydra)
-        _check_environment(cfg)
+        if self.anew or any("oc.env" in override for override in overrides):
+            _check_environment(cfg)
         if cfg.hydra.job.chdir:
             raise BadInput("hydra.job.chdir=true would move the places of data and runs; choose them with output.")
         for key in PLACES:

@@ -118,7 +118,7 @@ def _require_some(jobs: Sequence[PlannedJob]) -> None:
 def runs_of(cfg: Any) -> tuple[list[PlannedJob], "Planned | None"]:
     """Which run the job is, or runs of so many replicas, or the sentence that says why it is none. Hydra's own part is
     taken out of `cfg`. Raises UnknownKey, since such a job is a mistake in the command and no row of a sweep."""
-    from omegaconf import OmegaConf, open_dict
+    from omegaconf import open_dict
     from omegaconf.errors import OmegaConfBaseException
 
     from bench.config.code import targets
@@ -126,11 +126,12 @@ def runs_of(cfg: Any) -> tuple[list[PlannedJob], "Planned | None"]:
     from bench.config.prepare import on_device, prepare
     from bench.errors import BadInput, UnknownKey
     from bench.sweep.job import Planned
+    from bench.sweep.resolved import resolved
 
     with open_dict(cfg):
         del cfg["hydra"]
     try:
-        composed: Any = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
+        composed = resolved(cfg)
         config = prepare(composed)
     except UnknownKey:
         raise

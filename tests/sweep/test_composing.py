@@ -8,6 +8,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from bench.config.sentences import sentence
+from bench.errors import UnknownKey
 from bench.sweep import composing, loader, plan
 from bench.sweep.payload import packed
 from tests.support.job_overrides import BAD, JOBS
@@ -42,7 +43,11 @@ def outcome(compose):
         cfg = compose()
     except Exception as error:
         return type(error), sentence(error)
-    return nodes(cfg), plan.runs_of(cfg)
+    composed = nodes(cfg)
+    try:
+        return composed, plan.runs_of(cfg)
+    except UnknownKey as error:
+        return composed, str(error)
 
 
 def split(job):
