@@ -97,6 +97,10 @@ RUNS = """
     name=20240101
     output=null
     -m train.stepz=3,4
+    -m +train.stepz=1,2
+    -m +estimater=rloo,disarm
+    -m +estimator.kk=1,2
+    -m seed=-1,-2
     -m estimator=rlo,rloo
     -m estimator=rloo,rlo hydra.sweeper.max_batch_size=1
     -m latent=gausian,bernoulli hydra/launcher=pool

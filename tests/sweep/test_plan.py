@@ -40,10 +40,7 @@ def test_batches_of_jobs_are_one_plan(command, tmp_path):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["+train.stepz=1,2"], "There is no key train.stepz: did you mean train.steps?"),
-        (["+estimater=rloo,disarm"], "There is no key estimater: did you mean estimator?"),
         (["seed=-1,-2", "hydra.sweeper.max_batch_size=1"], "seed needs a whole number, 0 or more; got -1."),
-        (["+estimator.zz=1,2"], "rloo has no hyper-parameter zz: there is k."),
         (["experiment=right,wrong"], "There is no key train.stepz: did you mean train.steps?"),
         (["experiment=swept"], "There is no key train.stepz: did you mean train.steps?"),
     ],
