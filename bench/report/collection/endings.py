@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from bench.report.collection.collect import UNIT
+from bench.report.collection.once import once
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,12 +39,14 @@ def codes_of(units: "pd.DataFrame") -> int:
     return int(units.code[units.status == "done"].nunique(dropna=False))
 
 
+@once
 def mixed(units: "pd.DataFrame") -> dict[Any, str]:
     """`mixture` of every configuration that more than one version of the code made, by its panel and label."""
     found = {key: mixture(codes_of(of)) for key, of in units.groupby(UNIT)}
     return {key: words for key, words in found.items() if words}
 
 
+@once
 def lost(units: "pd.DataFrame") -> dict[Any, str]:
     """`lost_of` of every configuration, by its panel and label; those without lost runs are left out."""
     counts = units.groupby(UNIT).status.value_counts().unstack(fill_value=0)

@@ -4,6 +4,7 @@ reference."""
 from typing import TYPE_CHECKING
 
 from bench.report.collection.collect import Collection
+from bench.report.collection.once import once
 from bench.report.collection.times import timings
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ def relative(rows: "pd.DataFrame") -> "pd.DataFrame":
     return rows.assign(**found, **{f"relative_{name}_se": rows[f"{name}_se"] / size for name in columns})
 
 
+@once
 def priced(collection: Collection) -> "pd.DataFrame":
     """The rows of the encoder's gradient at each run's last step, with `seconds`, `seconds_error` (relative) and
     `evaluations_forward` of a gradient, and the columns of `relative`."""

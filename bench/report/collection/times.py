@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bench.report.collection.collect import PANEL, UNIT, Collection
+from bench.report.collection.once import once
 from bench.report.collection.statistics import Interval, t_interval
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ QUARTILES = 1.3490  # standard deviations between the quartiles of a normal dist
 MEDIAN = 1.2533  # standard errors of a mean in that of a median of normal values
 
 
+@once
 def timings(collection: Collection) -> "pd.DataFrame":
     """The rows of `cost` of one engine, with `seconds_error`, the relative standard error of the seconds; the seconds
     of invalid timings are left out."""
