@@ -4,6 +4,7 @@ In the tree, a class in `estimators/*.py` is enough. Out of the tree, an entry p
 `estimator_bench.estimators` names a class of any installed package; the option has the entry point's name.
 """
 
+from copy import deepcopy
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -129,10 +130,15 @@ def _preset_names() -> list[str]:
 
 def composed(name: str) -> EstimatorGroup:
     """The estimator node of a preset, interpolations resolved against the default configuration."""
+    return deepcopy(_composed(name, CONF))
+
+
+@cache  # a composition takes a tenth of a second
+def _composed(name: str, conf: Path) -> EstimatorGroup:
     register()
     outer, GlobalHydra.instance().hydra = GlobalHydra.instance().hydra, None  # this may run inside a job
     try:
-        with initialize_config_dir(str(CONF), **VERSION_BASE):
+        with initialize_config_dir(str(conf), **VERSION_BASE):
             return OmegaConf.to_container(compose("config", [f"estimator={name}"]), resolve=True)["estimator"]  # type: ignore
     finally:
         GlobalHydra.instance().hydra = outer
