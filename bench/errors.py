@@ -1,7 +1,13 @@
 """What a user is told in one sentence."""
 
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
+
+GPU_MEMORY = re.compile("CUDA out of memory|CUDA error: out of memory|STATUS_ALLOC_FAILED")  # the last by libraries
+CPU_MEMORY = re.compile(
+    "DefaultCPUAllocator|Storage size calculation overflowed|numel: integer multiplication overflow"
+)
 
 
 class BadInput(ValueError):
@@ -31,6 +37,14 @@ def nearest_key(key: str, keys: Iterable[str]) -> str:
     keys = sorted(set(keys))
     near = [k for k in keys if k.split(".")[-1] == key.split(".")[-1]] or get_close_matches(key, keys, 1)
     return f"did you mean {' or '.join(near)}?" if near else "`python -m bench --cfg job` shows all keys."
+
+
+def memory_lacks(error: BaseException) -> str | None:
+    """What has too little memory, where an error of Python, PyTorch's CPU allocator or CUDA says so: GPU or machine."""
+    words = str(error) if isinstance(error, RuntimeError) else ""
+    if GPU_MEMORY.search(words):
+        return "GPU"
+    return "machine" if isinstance(error, MemoryError) or CPU_MEMORY.search(words) else None
 
 
 class CaptureFailed(RuntimeError):

@@ -20,6 +20,7 @@ from bench.config.classes import PARTS
 from bench.config.kinds import KINDS
 from bench.config.named import named
 from bench.config.nodes import node
+from bench.config.raised import constructing
 from bench.config.sources import Registered, found, required, why
 from bench.data.base import Dataset
 from bench.errors import BadInput, nearest
@@ -99,14 +100,12 @@ def _completed(group: str, cls: Any, config: dict[str, Any]) -> dict[str, Any]:
 
 def build(group: str, config: Mapping[str, Any], **given: Any) -> Any:
     """What the class of a completed node makes; of `given` it takes what its constructor names. Raises BadInput with
-    the sentence of a ValueError."""
+    the sentence of a ValueError, or of what else the constructor raises."""
     cls, shared = target(group, config["_target_"]), {"_target_", *(name for name, *_ in KINDS[group].shared)}
     taken = inspect.signature(cls).parameters
     hyper = {key: value for key, value in config.items() if key not in shared}
-    try:
+    with constructing(group, {"_target_": config["_target_"], **hyper}):
         return cls(**hyper, **{key: value for key, value in given.items() if key in taken})
-    except ValueError as error:
-        raise BadInput(str(error)) from error
 
 
 def problem(config: Described) -> Problem | None:

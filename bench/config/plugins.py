@@ -18,6 +18,7 @@ from omegaconf import OmegaConf
 from bench.config import parts
 from bench.config.classes import PARTS
 from bench.config.nodes import node, path
+from bench.config.raised import constructing
 from bench.config.sentences import sentence
 from bench.config.sources import Registered, found, tell, why
 from bench.config.sources import presets as yaml_of
@@ -97,10 +98,8 @@ def build(config: EstimatorGroup) -> Estimator:
     """The estimator of a config node: `_target_` and hyper-parameters. Raises BadInput with one sentence."""
     hyper = complete(config)
     cls = target(hyper.pop("_target_"))
-    try:
+    with constructing("estimator", {"_target_": path(cls), **hyper}):
         made = cls(**hyper)
-    except ValueError as error:
-        raise BadInput(str(error)) from error
     if said := undeclared(made):
         raise BadInput(f"{cls.name} is not finished: {said}.")
     return made

@@ -1,6 +1,5 @@
 """Failures and their reasons: out of memory, a lost GPU, a time limit."""
 
-import re
 import traceback
 from collections.abc import Mapping
 from contextlib import suppress
@@ -11,14 +10,10 @@ import torch
 
 from bench import files
 from bench.config.sentences import sentence
-from bench.errors import BadInput, CaptureFailed, Impossible
+from bench.errors import BadInput, CaptureFailed, Impossible, memory_lacks
 from bench.run.ending import Ending
 from bench.run.memory import what_helps
 
-GPU_MEMORY = re.compile("CUDA out of memory|CUDA error: out of memory|STATUS_ALLOC_FAILED")  # the last by libraries
-CPU_MEMORY = re.compile(
-    "DefaultCPUAllocator|Storage size calculation overflowed|numel: integer multiplication overflow"
-)
 lost_gpu: list[str] = []  # the first line of the error that made the GPU unusable for this process
 
 
@@ -28,16 +23,13 @@ def out_of_memory(error: BaseException, config: Mapping[str, Any] | None = None)
     It names the configuration keys whose smaller values would help at the place where the error was raised. PyTorch's
     cached blocks are released, so that the next run of the process can use them.
     """
-    words = str(error)
-    from_torch = isinstance(error, RuntimeError)
-    gpu = from_torch and GPU_MEMORY.search(words)
-    cpu = isinstance(error, MemoryError) or (from_torch and CPU_MEMORY.search(words))
-    if not gpu and not cpu:
+    short = memory_lacks(error)
+    if short is None:
         return None
     if torch.cuda.is_initialized():
         with suppress(RuntimeError):  # a GPU that is lost, too
             torch.cuda.empty_cache()
-    return f"Out of memory of the {'GPU' if gpu else 'machine'}: lower {' or '.join(what_helps(error, config or {}))}."
+    return f"Out of memory of the {short}: lower {' or '.join(what_helps(error, config or {}))}."
 
 
 def look_at_gpu(error: BaseException) -> None:
@@ -93,6 +85,12 @@ def not_started(error: Exception, many: bool, config: Mapping[str, Any] | None =
     if not many:
         raise error
     return Ending("skipped" if isinstance(error, Impossible) else "failed", explain(error, config))
+
+
+def keep_traceback(error: BaseException, directory: Path) -> None:
+    """Write `traceback.txt` of a run that could not start, unless its reason is all that the exception says."""
+    if not isinstance(error, ValueError) or str(error.__cause__ or error) != str(error):
+        files.replace(directory / "traceback.txt", "".join(traceback.format_exception(error)).encode())
 
 
 def note_failure(error: Exception, directory: Path, config: Mapping[str, Any] | None = None) -> str:

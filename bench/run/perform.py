@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.config.parts import family
+from bench.config.raised import building
 from bench.errors import Impossible
 from bench.run import attempt
 from bench.run.claim import About
@@ -29,12 +30,13 @@ def start(configs: list[Config]) -> Training:
     Raises:
         BadInput: an earlier run of this process has lost the GPU.
         Impossible: the parts do not go together, or cannot be trained at once.
-        ValueError: a part is missing, such as a data file, or the estimator refuses a value.
+        ValueError: a part is missing, such as a data file, or a class of someone's own refuses a value or raises.
     """
     set_up(configs[0])
-    if len(configs) > 1:
-        return Together(configs)
-    experiment = Experiment(configs[0])
+    with building(configs[0]):
+        if len(configs) > 1:
+            return Together(configs)
+        experiment = Experiment(configs[0])
     if reason := experiment.impossible():
         raise Impossible(reason)
     return experiment

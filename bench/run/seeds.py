@@ -5,7 +5,7 @@ import time
 
 from bench.config.identity import replica
 from bench.run.ending import Ending, earlier, place, require_writable
-from bench.run.failures import not_started
+from bench.run.failures import keep_traceback, not_started
 from bench.run.perform import perform, start
 from bench.run.record import record
 from bench.settings import Config
@@ -46,7 +46,10 @@ def runs(config: Config, many: bool) -> list[Ending]:
             training = start(configs)
         except Exception as error:
             refused = not_started(error, many, config)
-            endings |= {n: record(configs[n], directories[n], refused) for n in wanted}
+            for n in wanted:
+                endings[n] = record(configs[n], directories[n], refused)
+                if refused.status == "failed":
+                    keep_traceback(error, directories[n])
         else:
             endings |= perform(training, directories, wanted, progress=not many and watched())
     took = time.perf_counter() - clock

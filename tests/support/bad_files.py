@@ -17,6 +17,15 @@ from bench.tables.store import MARKER
 from tests.support.small import vae
 from tests.support.synthetic_runs import config, place
 
+MOONLESS = b"""import bench
+
+
+class Coins(bench.Dataset):
+    def __init__(self, moons: int = 0):
+        self.share = 1 / moons
+
+    def arrays(self): ...
+"""
 PRESETS = {
     "syntax": b"_target_: estimators.rloo.RLOO\nk: [\n",
     "unknown": b"_target_: estimators.rloo.RLOO\nkk: 3\n",
@@ -33,6 +42,7 @@ PRESETS = {
 OWN = "_target_: tests.support.brought."
 OPTIONS = {  # parts of one's own
     "data": {name.lower(): f"{OWN}{name}" for name in ("Noisy", "Listed", "Target")}
+    | {"moonless": "_target_: moonless.Coins\nmoons: 0"}
     | {"coins": f"{OWN}Coins\nside: 4", "shell": "_target_: os.system", "absent": "_target_: nowhere.to.be.Found"},
     "model": {"coins": f"{OWN}Coins", "fixed": f"{OWN}Fixed", "bits": f"{OWN}Bits\nwidth: 4"},
     "latent": {"unsized": "_target_: estimators.Gaussian", "die": f"{OWN}Die\nfaces: 6"},
@@ -62,6 +72,7 @@ def make(folder: Path) -> None:
     _write(folder / "latin" / "estimator" / "mine.yaml", "_target_: estimators.rloo.RLOO # ü\n".encode("latin-1"))
     _write(folder / "same" / "estimator" / "rloo.yaml", b"_target_: estimators.rloo.RLOO\n")
     _write(folder / "raising.py", b'raise RuntimeError("this package\\nis broken")\nclass Broken: ...\n')
+    _write(folder / "moonless.py", MOONLESS)
     _write(folder / "owner.py", b'open("owned", "w")\n')
     (folder / "dangling").symlink_to("nowhere_at_all")
     _write(folder / "unparsed.py", b"def broken(:\n")

@@ -8,6 +8,7 @@ PARTS = """
     --config-dir own data=noisy
     --config-dir own data=listed
     --config-dir own data=coins data.side=0
+    --config-dir own data=moonless
     --config-dir own data=coins data.side=wide
     --config-dir own data=coins data.side=9007199254740993
     --config-dir own data=coins +data.sides=3
