@@ -18,21 +18,23 @@ from bench.speed.ceilings import bandwidth
 from bench.speed.draws import draws_rows, memory_rows
 from bench.speed.gradients import gradient_rows
 from bench.speed.options import rows as option_rows
+from bench.speed.own import own_rows
 from bench.speed.problems import LEAD, OTHERS
 from bench.speed.steps import step_rows
 from bench.speed.table import draw, write
 from bench.terminal import Parser, to_its_end
 
-PARTS = ("draws", "steps", "others", "gradients", "memory")
+PARTS = ("draws", "steps", "others", "own", "gradients", "memory")
 FULL: dict[str, Any] = {
     "draws": [2, 16, 128, 1024],
     "others": [16, 128],
+    "own": [128, 1024],
     "memory": [100, 1000, 10_000],
     "batches": [50, 500, 5000],
     "repetitions": 20,
 }
 QUICK: dict[str, Any] = {
-    "draws": [2, 16], "others": [16], "memory": [100, 400], "batches": [50], "repetitions": 2,
+    "draws": [2, 16], "others": [16], "own": [16], "memory": [100, 400], "batches": [50], "repetitions": 2,
 }  # fmt: skip
 
 
@@ -107,6 +109,7 @@ def against_plain(device: torch.device, chosen: argparse.Namespace) -> Iterator[
     if device.type != "cuda":
         print("On a GPU: not measured. Without one there are no graphs.")
     print("A VAE 784-200-200-200, batch 100. ratio = reference / ours for times: above 1 is faster than the plain loop")
+    print("bench.measure: the reference is take, the draws alone of the suite's model with the same weights")
     print("floor: the matrix products that cannot be left out, at their measured rate; %: how much of ours that is")
     heads = f"{'what':31} {'estimator':20} {'size':>6} {'ours':>10} {'reference':>10} {'ratio':>6} {'quartiles':>11}"
     print(f"{heads}  % floor")
@@ -114,6 +117,7 @@ def against_plain(device: torch.device, chosen: argparse.Namespace) -> Iterator[
         "draws": lambda: draws_rows(device, [LEAD], sizes["draws"], rounds),
         "steps": lambda: step_rows(device, rounds),
         "others": lambda: draws_rows(device, OTHERS, sizes["others"], rounds),
+        "own": lambda: own_rows(device, [LEAD], sizes["own"], rounds),
         "gradients": lambda: gradient_rows(device, OTHERS, sizes["batches"], rounds),
         "memory": lambda: memory_rows(device, sizes["memory"]),
     }

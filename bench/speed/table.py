@@ -21,7 +21,7 @@ COLUMNS = {
     "unit": "of ours, reference and the floors: s or bytes",
     "ours": "seconds: median over blocks of calls, timed in turn with the reference",
     "ours_se": "its standard error",
-    "reference": "the same by a plain loop; of peak memory, that of the fewest draws",
+    "reference": "the same by a plain loop; of bench.measure, take; of peak memory, that of the fewest draws",
     "reference_se": "its standard error",
     "ratio": "median over rounds of reference / ours; of peak memory, ours / reference",
     "ratio_se": "its standard error",

@@ -5,12 +5,15 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+import bench
 from bench.measure.clock import Rounds
 from bench.measure.gradient.draws import take
 from bench.measure.gradient.parts import noise_alone, parts
+from bench.measure.gradient.rows import measure
 from bench.model.objective import Objective
 from bench.speed import ceilings, command, options
 from bench.speed.draws import PARTS
+from bench.speed.own import Theirs
 from bench.speed.plain import plain_draws
 from bench.speed.problems import LEAD, OTHERS, problem
 from bench.speed.table import COLUMNS
@@ -36,6 +39,15 @@ def test_both_sides_of_a_comparison_give_the_same_trace(what, estimator):
     assert noise_alone(tallies, [n for p in PARTS[what] for n in blocks[p]]) == pytest.approx(wanted, rel=1e-9)
 
 
+def test_what_is_timed_of_a_module_has_the_numbers_of_the_model():
+    objective, x = Objective(vae("vq"), RLOO(2)), images(3)
+    ours = bench.measure(
+        Theirs(objective.model), x[None], {"rloo": objective.estimator}, draws=9, reference="none", repetitions=0
+    )
+    wanted = {row["part"]: row["variance_noise"] for row in measure(objective, x[None], 9, seed=0)}
+    assert dict(zip(ours.part, ours.variance_noise, strict=True)) == pytest.approx(wanted, rel=1e-9)
+
+
 @pytest.mark.parametrize("what", PARTS)
 @pytest.mark.parametrize("option", [LEAD, *OTHERS], ids=lambda option: option.name)
 def test_the_floor_counts_no_product_that_is_not_computed_and_most_that_are(option, what):
@@ -53,7 +65,7 @@ def test_the_floor_counts_no_product_that_is_not_computed_and_most_that_are(opti
 
 @pytest.fixture
 def _small(monkeypatch):
-    tiny = {"draws": [2], "others": [2], "memory": [2, 3], "batches": [3, 120], "repetitions": 2}
+    tiny = {"draws": [2], "others": [2], "own": [2], "memory": [2, 3], "batches": [3, 120], "repetitions": 2}
     monkeypatch.setattr(command, "QUICK", tiny)
     monkeypatch.setattr(command, "OTHERS", OTHERS[-1:])
     monkeypatch.setattr("bench.speed.steps.STEPS", 1)
@@ -76,6 +88,8 @@ def test_one_command_leaves_a_table_and_a_figure(tmp_path, capsys):
     assert {"1 training steps, eager", "1 training steps, compile", "peak memory, encoder + decoder"} < set(table.what)
     said = capsys.readouterr().out
     assert "On a GPU: not measured." in said
+    own = table[table.what == "bench.measure, own module"]
+    assert own[["estimator", "size"]].to_numpy().tolist() == [[LEAD.name, 2]]
     steps = table[table.what.str.contains("steps")]
     assert list(zip(steps.engine, steps["size"], strict=True)) == [("eager", 1), ("compile", 1), ("eager", 8)]
     assert all(f"{row.what} " in said for row in table.itertuples())

@@ -16,10 +16,10 @@ FLOORS = """
     train
     measure
     check run
-    sweep speed
+    sweep
     cli status list mirrors
     clean diff export own probe published tune
-    gpu
+    gpu speed
     __main__
 """
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS.split("\n")) for room in rooms.split()}

@@ -1,9 +1,11 @@
 """Sums over the blocks of a part, such as the encoder, from which the statistics are computed."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 
-from bench.measure.gradient.moments import NO_ROWS, BatchSums, noise_of
+from bench.measure.gradient.moments import BatchSums, noise_of
 from bench.measure.gradient.tally import Tally
 
 STAGE = "stage."  # the prefix of a part that is one stage of residual quantisation; its number follows
@@ -28,18 +30,28 @@ def parts(tallies: Tallies, layers: bool) -> dict[str, list[str]]:
 
 def batch_sums(taken: Tallies, blocks: list[str], reference: Tallies | None = None) -> BatchSums:
     """The sums of one probe batch over the blocks of a part, with those of the reference if there is one."""
-    squares, products, theirs = torch.zeros(()), torch.zeros(()), torch.zeros(())
-    for name in blocks:
-        rows = taken[name].rows().double()
-        if reference is not None:
-            rows = torch.cat([rows, reference[name].rows().double()])
-            theirs = theirs + reference[name].squares.cpu()
-        products = products + (rows @ taken[name].weighed(rows).mT).cpu()
-        squares = squares + taken[name].squares.cpu()
-    sums = BatchSums(taken[blocks[0]].counts.numpy(), squares.numpy(), products.numpy(), NO_ROWS, NO_ROWS)
+    return added([block_sums(taken[name], None if reference is None else reference[name]) for name in blocks])
+
+
+def block_sums(tally: Tally, reference: Tally | None = None) -> BatchSums:
+    """The sums of one probe batch over one block."""
+    rows = tally.rows(torch.float64)
+    if reference is not None:
+        rows = torch.cat([rows, reference.rows(torch.float64)])
+    products = (rows @ tally.weighed(rows).mT).cpu().numpy()
+    sums = BatchSums(tally.counts.numpy(), tally.squares.cpu().numpy(), products)
     if reference is None:
         return sums
-    return sums._replace(reference_counts=reference[blocks[0]].counts.numpy(), reference_squares=theirs.numpy())
+    return sums._replace(reference_counts=reference.counts.numpy(), reference_squares=reference.squares.cpu().numpy())
+
+
+def added(each: Sequence[BatchSums]) -> BatchSums:
+    """Those of several blocks of the same draws together."""
+    first, *others = each
+    for one in others:
+        squares, theirs = first.squares + one.squares, first.reference_squares + one.reference_squares
+        first = first._replace(squares=squares, products=first.products + one.products, reference_squares=theirs)
+    return first
 
 
 def mean_products(taken: list[Tallies], blocks: list[str], reference: list[Tallies] | None = None) -> np.ndarray:

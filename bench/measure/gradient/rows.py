@@ -6,7 +6,7 @@ from torch import Tensor
 
 from bench.measure.gradient.draws import take
 from bench.measure.gradient.moments import statistics
-from bench.measure.gradient.parts import Tallies, batch_sums, mean_products, parts
+from bench.measure.gradient.parts import Tallies, added, block_sums, mean_products, parts
 from bench.measure.gradient.precision import PART, until_precise
 from bench.measure.gradient.reference import Reference, draw_reference
 from bench.model.objective import Objective
@@ -58,13 +58,17 @@ def measure(
         if isinstance(reference, Objective):
             reference = draw_reference(reference, probe, reference_draws, memory=memory)
     rows: list[GradientRow] = []
+    by_block = [
+        {name: block_sums(tally, reference.tallies[m][name] if reference else None) for name, tally in t.items()}
+        for m, t in enumerate(taken)
+    ]
     further = {part: [n for n in blocks if n in taken[0]] for part, blocks in (named or {}).items()}
     for part, blocks in (
         parts(taken[0], layers) | {part: blocks for part, blocks in further.items() if blocks}
     ).items():
-        sums = [batch_sums(t, blocks, reference.tallies[m] if reference else None) for m, t in enumerate(taken)]
+        sums = [added([each[name] for name in blocks]) for each in by_block]
         means = errors = None
-        if part.partition(".")[0] not in ("latent", "stage"):  # theirs differ from batch to batch
+        if len(taken) > 1 and part.partition(".")[0] not in ("latent", "stage"):  # theirs differ from batch to batch
             means = mean_products(taken, blocks)
             errors = mean_products(taken, blocks, reference.tallies) if reference else None
         rows.append({"part": part, **statistics(sums, means, errors)})

@@ -64,12 +64,14 @@ class Tally:
         self.counts = self.counts.index_add(0, into, other.counts)
         self.single = False
 
-    def rows(self) -> Tensor:
-        """`[G + 1, W]`: the sums of the groups, then the constant, both as they are stored."""
+    def rows(self, dtype: torch.dtype | None = None) -> Tensor:
+        """`[G + 1, W]`: the sums of the groups, then the constant, both as they are stored, or of another type."""
         width = max(self.sums.shape[1], len(self.constant))
-        sums = self.sums if self.sums.numel() else self.squares.new_zeros(len(self.counts), width)
-        constant = self.constant if len(self.constant) else sums.new_zeros(width)
-        return torch.cat([sums, constant[None].to(sums.dtype)])
+        like = self.sums if self.sums.numel() else self.squares
+        found = like.new_empty(len(self.counts) + 1, width, dtype=dtype)  # written once: these are the largest of all
+        found[:-1] = self.sums if self.sums.numel() else 0
+        found[-1] = self.constant if len(self.constant) else 0
+        return found
 
     def weighed(self, rows: Tensor) -> Tensor:
         """Rows `[g, W]` such that `rows @ weighed(rows).mT` holds the gradients' inner products, without the explicit
