@@ -44,7 +44,7 @@ def models(name: str, cls: type) -> Iterator[Looked]:
     for shape in SHAPES:
         about = {"shape": shape, "mean": torch.full(shape, 0.5), "latent": Posterior(LATENTS[0])}
         try:
-            module = parts.build("model", whole, **about).double().eval()
+            module = parts.build("model", whole, **about).double()
             module.encode(_images(2, shape))
         except Exception as error:  # its layers do not fit this shape
             reason = error

@@ -1,5 +1,6 @@
 """Checks of a user's module before it is measured. Each refusal is one sentence."""
 
+import math
 from typing import Any
 
 import torch
@@ -33,7 +34,7 @@ def adapted(module: Any, x: Tensor, seed: int = 0) -> Adapted:
         z = q.sample(2)
         _likelihood(module, x, z)
         _examples_apart(module, x, q, z)
-        _extras(made, q, z)
+        _extras(made, q, z, x)
         _nothing_shared(made, q, x, z)
         tied(made)
         made.separates = _separates(made, q, x)
@@ -89,8 +90,8 @@ def _likelihood(module: Any, x: Tensor, z: Tensor) -> None:
         )
 
 
-def _extras(made: Adapted, q: Latent, z: Tensor) -> None:
-    """Check the optional methods: `prior`, `log_prior` and `fixed`."""
+def _extras(made: Adapted, q: Latent, z: Tensor, x: Tensor) -> None:
+    """Check the optional methods: `prior`, `log_prior`, `fixed` and `mean_images`."""
     own: Any = made.module
     if hasattr(own, "prior"):
         if not isinstance(own.prior(), Latent):
@@ -103,6 +104,13 @@ def _extras(made: Adapted, q: Latent, z: Tensor) -> None:
             raise BadInput("log_prior(z) is not the density of prior(): leave one of them out.")
     if hasattr(own, "fixed"):
         _shaped("fixed(q)", own.fixed(q), tuple(z.shape[1:2]), f"for {z.shape[1]} examples")
+    if hasattr(own, "mean_images"):
+        found, wanted = own.mean_images(z), [*z.shape[:2], *x.shape[1:]]
+        if not isinstance(found, Tensor) or found.shape[:2] != z.shape[:2] or found.numel() != math.prod(wanted):
+            shape = list(found.shape) if isinstance(found, Tensor) else f"a {type(found).__name__}"
+            raise BadInput(
+                f"mean_images(z) of points z {list(z.shape)} has to give {wanted}, an image each; it gives {shape}."
+            )
 
 
 def _shaped(what: str, found: Any, wanted: tuple[int, ...], of: str) -> None:

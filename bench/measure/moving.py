@@ -17,6 +17,7 @@ from typing import TypedDict
 import torch
 from torch import Tensor, nn
 
+from bench.model.adapted import block_of
 from bench.tables.rows import GradientRow
 
 DECAY = 0.999
@@ -34,14 +35,15 @@ class MovingMoments:
     """Moving averages of the gradients that a training step leaves in `.grad`, which are only read.
 
     Args:
-        model: its parameters under `encoder.` are the encoder's, all others the decoder's.
+        model: its parameters under `encoder.`, or those that feed q of a module of anyone's own, are the encoder's; all
+            others are the decoder's.
         batch_size: B, the factor from the gradient of a mean to that of a sum.
     """
 
     def __init__(self, model: nn.Module, batch_size: int):
         named = [(n, p) for n, p in model.named_parameters() if p.requires_grad]
-        named.sort(key=lambda pair: not pair[0].startswith("encoder."))
-        self.encoder = sum(n.startswith("encoder.") for n, _ in named)  # how many come first
+        named.sort(key=lambda pair: not block_of(model, pair[0]).startswith("encoder."))
+        self.encoder = sum(block_of(model, n).startswith("encoder.") for n, _ in named)  # how many come first
         self.parameters, self.batch_size, self.steps = [p for _, p in named], batch_size, 0
         self.means = [torch.zeros_like(p) for p in self.parameters]
         self.squares = [torch.zeros_like(p) for p in self.parameters]

@@ -9,6 +9,7 @@ sqrt(2 / (pi R)) on average. The table's `snr`, a ratio of squared norms minus t
 
 import torch
 
+from bench.model.adapted import block_of
 from bench.model.objective import Objective
 from bench.streams import own_stream
 from bench.tables.rows import GradientRow
@@ -41,7 +42,7 @@ def parameter_snr(objective: Objective, x: torch.Tensor, draws: int, seed: int) 
     for part in ("encoder", "decoder"):
         ratios = []
         for (name, _), mean, square in zip(named, means, squares, strict=True):
-            if name.startswith("encoder.") == (part == "encoder"):
+            if block_of(objective.model, name).startswith("encoder.") == (part == "encoder"):
                 variance = square.double() / max(draws - 1, 1)
                 noisy = variance > NOISELESS
                 ratios.append(mean.double()[noisy].abs() / variance[noisy].sqrt())

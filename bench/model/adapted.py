@@ -14,10 +14,11 @@ OWN = "module."  # before the names of its parameters
 class Model(Protocol):
     """What `bench.measure` and `bench.train` need of an `nn.Module`.
 
-    Three more methods may be there. `prior() -> Latent`: p(z), of q's family, broadcastable to q's batch; without it,
+    Four more methods may be there. `prior() -> Latent`: p(z), of q's family, broadcastable to q's batch; without it,
     and without `log_prior`, the prior is the family's standard one. `log_prior(z) -> Tensor`: log p(z) `[K, B]`; alone
     it makes the KL a part of the cost (`kl="sampled"`). `fixed(q) -> Tensor`: further terms of the loss `[B]` that need
-    no sample, such as a commitment loss.
+    no sample, such as a commitment loss. `mean_images(z) -> Tensor`: an image of each point `[K, B, ...]`, from 0 to 1,
+    which a run keeps for its report.
     """
 
     def encode(self, x: Tensor) -> Latent:
@@ -102,6 +103,15 @@ class Adapted(nn.Module):
         """The module's further terms of the loss `[B]`, or None."""
         own = self._optional("fixed")
         return None if own is None else own(q)
+
+    @property
+    def shows(self) -> bool:
+        """Whether it has images of points, and points of the prior."""
+        return self._optional("mean_images") is not None and not self.prior_has_density_alone
+
+    def mean_images(self, z: Tensor) -> Tensor:
+        """The module's own, `[K, B, X]` of points `z [K, B, *]`."""
+        return self._optional("mean_images")(z).flatten(2)
 
     def encodes(self, name: str) -> bool:
         """Whether a parameter of this name, or the weight of a layer of this name, feeds q."""

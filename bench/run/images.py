@@ -9,6 +9,7 @@ from torch import Tensor
 
 from bench.data.datasets import Data
 from bench.files import replace
+from bench.model.adapted import Adapted
 from bench.model.hierarchy import Hierarchy, from_prior
 from bench.model.residual import Residual
 from bench.model.rssm import RSSM
@@ -23,10 +24,11 @@ GREY = 128  # between frames
 
 def write_images(directory: Path, experiment: Experiment) -> None:
     """Write the arrays of `pictures` for `evaluate.images` test images. Nothing is written if that is 0, if the model
-    is no VAE, or for halves of images."""
+    has none, or for halves of images."""
     settings, seeds = experiment.config["evaluate"], experiment.config["seeds"]
     model, data = experiment.model, experiment.data
-    if not settings["images"] or not isinstance(model, VAE) or not isinstance(data, Data):
+    shows = isinstance(model, VAE) or (isinstance(model, Adapted) and model.shows)
+    if not settings["images"] or not shows or not isinstance(data, Data):
         return
     if isinstance(model, Hierarchy) and model.structured:
         return
@@ -40,7 +42,7 @@ def write_images(directory: Path, experiment: Experiment) -> None:
 
 
 @torch.no_grad()
-def pictures(model: VAE, x: Tensor, n: int, shape: tuple[int, int, int]) -> dict[str, np.ndarray]:
+def pictures(model: VAE | Adapted, x: Tensor, n: int, shape: tuple[int, int, int]) -> dict[str, np.ndarray]:
     """Images `data`, `reconstruction` (from one sample of q) and `prior` (the decoder's means): `[n, C, H, W]`, uint8.
 
     The n images are spread evenly over `x [N, X]`. Frames of a sequence are one below another. VQ adds `codes [C]`: how
@@ -51,8 +53,9 @@ def pictures(model: VAE, x: Tensor, n: int, shape: tuple[int, int, int]) -> dict
     if isinstance(model, RSSM):
         outputs, dreamt = model.outputs(few, 1), model.outputs(x, len(few), dreaming=True)
     else:
+        decode = model.mean_images if isinstance(model, Adapted) else model.decode
         points = model.walk(few, 1)[0] if isinstance(model, Residual) else model.encode(few).sample(1)
-        outputs, dreamt = model.decode(points), model.decode(from_prior(model, len(few), x))  # [1, n, X], [n, 1, X]
+        outputs, dreamt = decode(points), decode(from_prior(model, len(few), x))  # [1, n, X], [n, 1, X]
     pixels = {"data": few, "reconstruction": _means(model, outputs)[0], "prior": _means(model, dreamt)[:, 0]}
     found = {kind: _bytes(each, shape) for kind, each in pixels.items()}
     if isinstance(model, RSSM) and shape[0] > 1:
@@ -63,8 +66,9 @@ def pictures(model: VAE, x: Tensor, n: int, shape: tuple[int, int, int]) -> dict
     return found
 
 
-def _means(model: VAE, outputs: Tensor) -> Tensor:
-    return outputs.sigmoid() if model.config["likelihood"] == "bernoulli" else outputs
+def _means(model: VAE | Adapted, outputs: Tensor) -> Tensor:
+    logits = isinstance(model, VAE) and model.config["likelihood"] == "bernoulli"
+    return outputs.sigmoid() if logits else outputs
 
 
 def _below(frames: np.ndarray) -> np.ndarray:

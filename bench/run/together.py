@@ -6,6 +6,7 @@ from torch import Tensor
 
 from bench.data.datasets import Data
 from bench.errors import Impossible
+from bench.model.adapted import Adapted
 from bench.model.vae import VAE
 from bench.run.clock import TrainingClock, WallClock
 from bench.run.ending import Ending
@@ -32,10 +33,9 @@ class Together:
         first = Experiment(self.config)
         if reason := first.impossible():
             raise Impossible(reason)
-        if not (isinstance(first.data, Data) and isinstance(first.model, VAE)):
-            what = "model" if isinstance(first.data, Data) else "problem"
+        if not (isinstance(first.data, Data) and isinstance(first.model, VAE | Adapted)):
             raise Impossible(
-                f"replicas={len(configs)} trains VAEs of the suite; this {what} takes seed=0,1,... with --multirun."
+                f"replicas={len(configs)} trains models of images; a problem takes seed=0,1,... with --multirun."
             )
         shared = None if first.data.binarisation == "static" else first.data  # static images depend on the seed
         self.experiments = [first, *(Experiment(config, shared) for config in configs[1:])]

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
 from bench.data.batches import side_by_side
-from bench.errors import Impossible
+from bench.errors import Impossible, memory_lacks
+from bench.model.adapted import Adapted
 from bench.settings import TrainGroup
 from bench.streams import TRAINING, generator
 from bench.train.noise import Draw, Recorded, Replayed, drawn
@@ -90,9 +91,13 @@ class Replicas(Trainer):
         try:
             with torch.no_grad():
                 self.update(self.forward(x.expand(len(streams), *x.shape)))
-        except (RuntimeError, NotImplementedError, IndexError) as error:
+        except Exception as error:  # of a model of anyone's own it may be any
+            if memory_lacks(error):
+                raise
             reason = str(error).splitlines()[0].rstrip(".") if str(error) else "its noise is not that of a run alone"
             name = self.estimator.name
+            if isinstance(self.model, Adapted):
+                name += f" on {type(self.model.module).__name__}"
             raise Impossible(
                 f"{name} cannot be trained as replicas ({reason}): set replicas=1 and sweep over seed."
             ) from error

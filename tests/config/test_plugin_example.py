@@ -78,6 +78,7 @@ def test_the_example_beside_the_installed_suite(environment, tmp_path):
     assert [(r["status"], r["family"]) for r in runs(folder / "parts")] == 2 * [("done", "laplace")]
     assert [(r["status"], r["family"]) for r in runs(folder / "ising")] == [("done", "bernoulli")]
     assert len({r["code"] for r in runs(folder / "parts")}) == 2
+    assert len([*(folder / "parts").rglob("images.npz")]) == 2
     estimator_bench("report", folder / "parts")
     assert "laplace" in (folder / "parts" / "report" / "report.html").read_text()
     assert estimator_bench("check", "laplace", "film").splitlines()[-1] == "2 checked; every check passed."

@@ -34,9 +34,15 @@ class Film(nn.Module):
     def encode(self, x: Tensor) -> Latent:
         return self.latent(self.encoder(x))
 
-    def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
+    def mean_images(self, z: Tensor) -> Tensor:
+        return self._logits(z).sigmoid()
+
+    def _logits(self, z: Tensor) -> Tensor:
         read = self.latent.read(z)  # [K, B, inputs]
         hidden = torch.tanh(self.basis * self.scale(read) + self.shift(read))
-        logits = self.out(hidden)  # [K, B, pixels]
+        return self.out(hidden)  # [K, B, pixels]
+
+    def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
+        logits = self._logits(z)
         x = x.flatten(1).expand_as(logits)
         return -F.binary_cross_entropy_with_logits(logits, x, reduction="none").sum(-1)

@@ -21,7 +21,6 @@ PARTS = """
     --config-dir own model=fixed latent=gaussian
     --config-dir own model=fixed latent.layers=[3,3]
     --config-dir own model=bits latent=vq
-    --config-dir own model=bits replicas=2
     --config-dir own model=bits +model.shape=3
     --config-dir own latent=unsized
     --config-dir own latent=die latent.faces=six
