@@ -5,15 +5,12 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-import bench
 from bench.measure.clock import Rounds
 from bench.measure.gradient.draws import take
 from bench.measure.gradient.parts import noise_alone, parts
-from bench.measure.gradient.rows import measure
 from bench.model.objective import Objective
 from bench.speed import ceilings, command, options
 from bench.speed.draws import PARTS
-from bench.speed.own import Theirs
 from bench.speed.plain import plain_draws
 from bench.speed.problems import LEAD, OTHERS, problem
 from bench.speed.table import COLUMNS
@@ -37,15 +34,6 @@ def test_both_sides_of_a_comparison_give_the_same_trace(what, estimator):
         wanted = float(plain_draws(objective, x, 40, parameters).detach())
     blocks = parts(tallies, False)
     assert noise_alone(tallies, [n for p in PARTS[what] for n in blocks[p]]) == pytest.approx(wanted, rel=1e-9)
-
-
-def test_what_is_timed_of_a_module_has_the_numbers_of_the_model():
-    objective, x = Objective(vae("vq"), RLOO(2)), images(3)
-    ours = bench.measure(
-        Theirs(objective.model), x[None], {"rloo": objective.estimator}, draws=9, reference="none", repetitions=0
-    )
-    wanted = {row["part"]: row["variance_noise"] for row in measure(objective, x[None], 9, seed=0)}
-    assert dict(zip(ours.part, ours.variance_noise, strict=True)) == pytest.approx(wanted, rel=1e-9)
 
 
 @pytest.mark.parametrize("what", PARTS)
