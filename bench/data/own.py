@@ -77,7 +77,7 @@ def _of_file(path: Path, raw: bytes) -> dict[str, Any]:
         with warnings.catch_warnings(action="ignore"):
             if path.suffix.lower() == ".pt":
                 held = torch.load(BytesIO(raw), map_location="cpu", weights_only=True)
-                named = {k: v.detach().numpy() for k, v in _named(held).items() if isinstance(v, torch.Tensor)}
+                named = {k: _array(v) for k, v in _named(held).items() if isinstance(v, torch.Tensor)}
             else:
                 held = np.load(BytesIO(raw), allow_pickle=False)
                 named = {k: held[k] for k in held.files} if hasattr(held, "files") else {"train": held}
@@ -95,6 +95,10 @@ def _of_file(path: Path, raw: bytes) -> dict[str, Any]:
             "(and validation)."
         )
     return {split: named[split] for split in SPLITS if split in named}
+
+
+def _array(held: torch.Tensor) -> np.ndarray:
+    return (held.float() if held.dtype == torch.bfloat16 else held).detach().numpy()  # a type that NumPy lacks
 
 
 def _named(held: Any) -> dict[str, Any]:

@@ -27,10 +27,9 @@ def write_images(directory: Path, experiment: Experiment) -> None:
     has none, or for halves of images."""
     settings, seeds = experiment.config["evaluate"], experiment.config["seeds"]
     model, data = experiment.model, experiment.data
-    shows = isinstance(model, VAE) or (isinstance(model, Adapted) and model.shows)
-    if not settings["images"] or not shows or not isinstance(data, Data):
+    if not settings["images"] or not isinstance(model, VAE | Adapted) or not isinstance(data, Data):
         return
-    if isinstance(model, Hierarchy) and model.structured:
+    if (isinstance(model, Hierarchy) and model.structured) or (isinstance(model, Adapted) and not model.shows):
         return
     x = data.fixed("test", settings["examples"], seeds["data"])
     with own_stream(seeds["measure"], "images"):

@@ -53,6 +53,13 @@ def test_validation_is_what_train_size_takes_from(tmp_path, images):
     assert torch.equal(more.train[6:], data.valid[:2])
 
 
+def test_a_type_that_numpy_lacks_is_read_too(tmp_path, images):
+    halves = torch.tensor(images / 255.0).bfloat16()
+    torch.save(halves, tmp_path / "x.pt")
+    torch.save(halves.float(), tmp_path / "y.pt")
+    assert torch.equal(load_own(tmp_path / "x.pt").train, load_own(tmp_path / "y.pt").train)
+
+
 def test_what_is_not_split_is_split_by_the_seed_of_the_split(tmp_path, images):
     np.save(tmp_path / "x.npy", images)
     torch.save(torch.tensor(images), tmp_path / "x.pt")

@@ -148,6 +148,16 @@ def test_what_cannot_be_replicated_is_one_sentence(looks, monkeypatch):
         Replicas(made, list(SEEDS), TRAIN, images(4))
 
 
+def test_a_lack_of_memory_is_not_taken_for_a_model_that_cannot(monkeypatch):
+    def full(self, x):
+        raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory")
+
+    made = trainers("bernoulli", "rloo")
+    monkeypatch.setattr(Replicas, "forward", full)
+    with pytest.raises(RuntimeError, match="DefaultCPUAllocator"):
+        Replicas(made, list(SEEDS), TRAIN, images(4))  # type: ignore[arg-type]
+
+
 def test_models_of_replicas_are_views():
     made = trainers("gaussian", "reparam")
     assert made is not None
