@@ -25,6 +25,8 @@ def read_names(path: Path) -> dict[str, str]:
 
 def renamed(collection: Collection, names: dict[str, str]) -> Collection:
     """The collection with display names for labels. Raises BadInput where two labels would have the same name."""
+    if not names:
+        return collection
     shown: dict[str, str] = {}
     for label in sorted(set(collection.units.label)):
         other = shown.setdefault(names.get(label, label), label)

@@ -8,6 +8,7 @@ from bench.report.collection.collect import OWN_TRAJECTORY, PANEL, UNIT, Collect
 from bench.report.collection.endings import codes_of, incomplete
 from bench.report.collection.gradients import last, relative
 from bench.report.collection.level import passages, to_level
+from bench.report.collection.once import once
 from bench.report.collection.statistics import Interval, log_t_interval, t_interval
 from bench.report.collection.times import product, time_interval, timings
 from bench.tables.columns import COMPARISON
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+@once
 def comparison(collection: Collection) -> "pd.DataFrame":
     """The table whose columns are `COMPARISON`, sorted by panel and then by the test ELBO, the best first; behind them
     the configurations of which runs failed or diverged."""

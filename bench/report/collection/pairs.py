@@ -18,6 +18,7 @@ import numpy as np
 
 from bench.report.collection.collect import PANEL, Collection
 from bench.report.collection.gradients import priced
+from bench.report.collection.once import once
 from bench.report.collection.simultaneous import ENOUGH, by_seeds
 from bench.report.collection.statistics import WIDEST
 from bench.report.collection.times import TIME_FLOOR
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+@once
 def pairs(collection: Collection) -> "pd.DataFrame":
     """The table whose columns are `PAIRS`: a row for each two labels of a panel that were measured."""
     import pandas as pd

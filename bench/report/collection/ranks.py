@@ -19,6 +19,7 @@ from bench.report.collection.bounds import last_bound
 from bench.report.collection.collect import PANEL, UNIT, Collection, Group
 from bench.report.collection.endings import lost
 from bench.report.collection.gradients import priced
+from bench.report.collection.once import once
 from bench.report.collection.simultaneous import LEVEL
 from bench.report.collection.times import TIME_FLOOR
 from bench.tables.columns import RANKS
@@ -58,6 +59,7 @@ class Effect(NamedTuple):
     problems: int
 
 
+@once
 def ranks(collection: Collection) -> "pd.DataFrame":
     """The table whose columns are `RANKS`, own trajectories and shared checkpoints apart."""
     import pandas as pd
