@@ -8,9 +8,10 @@ from bench.report.collection.simultaneous import ENOUGH
 from bench.report.collection.statistics import Interval, draws_interval, log_t_interval
 from bench.report.figures import points
 from bench.report.figures.marks import point, series
-from bench.report.figures.panels import clean_log_axis, grid, panels, title
+from bench.report.figures.panels import BARS, clean_log_axis, grid, panels, title
 from bench.report.figures.style import Look, Looks
 from bench.report.page.numbers import bounded, number
+from bench.tables.schema import OWN_TRAINING
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,7 +23,8 @@ def bias(collection: Collection, looks: Looks, part: str) -> "Figure":
     """Squared bias and noise, the two parts of an estimate's mean squared error, divided by the squared norm of the
     reference.
 
-    The 95 % bars of the bias come from the standard error of the draws, those of the noise from the seeds.
+    The 95 % bars of the bias come from the standard error of the draws; those of the noise from the seeds, or at shared
+    checkpoints from the draws too.
     """
     rows = collection.joined("gradient")
     rows = relative(last(rows[rows.part == part], "part"))
@@ -42,7 +44,8 @@ def bias(collection: Collection, looks: Looks, part: str) -> "Figure":
         clean_log_axis(ax.xaxis)
     arrow = {"marker": "$\\leftarrow$", "markersize": 8, "color": "#555555"}
     shown = {"squared bias": {"markerfacecolor": "#555555"}, "noise variance": {"markerfacecolor": "white"}}
-    points.marker_legend(figure, shown | {"squared bias at most (95 %)": arrow})
+    bars = BARS if (rows.trained_with == OWN_TRAINING).all() else "bars: 95 % by the draws"
+    points.marker_legend(figure, shown | {"squared bias at most (95 %)": arrow}, bars)
     return figure
 
 
@@ -55,11 +58,14 @@ def relative_bias(rows: "pd.DataFrame") -> Interval:
 
 
 def _error_row(ax: "Axes", y: int, rows: "pd.DataFrame", look: Look) -> None:
-    noise, name = log_t_interval(rows.relative_variance_noise), str(rows.label.iloc[0])
+    drawn, name = bool((rows.trained_with != OWN_TRAINING).all()), str(rows.label.iloc[0])
+    noise = log_t_interval(rows.relative_variance_noise)
+    if drawn:
+        noise = draws_interval(rows.relative_variance_noise, rows.relative_variance_noise_se)
     if noise.mean > 0:
         point(ax, name, noise.mean, y, f"noise {bounded(*noise)}")
     if noise.mean > 0:
-        if noise.n >= ENOUGH and noise.low > 0:
+        if (drawn or noise.n >= ENOUGH) and noise.low > 0:
             ax.plot([noise.low, noise.high], [y, y], color=look.colour, linewidth=0.9, alpha=0.7)
         ax.plot(
             noise.mean,

@@ -1,7 +1,7 @@
 """Put a name beside each point of a scatter so that no two names, and no name and point, overlap."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Container, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,9 +16,16 @@ POINT = 4.5  # half the side of a marker's box, in points
 
 
 def label_points(
-    ax: "Axes", x: Sequence[float], y: Sequence[float], names: Sequence[str], colours: Sequence[str], clear: np.ndarray
+    ax: "Axes",
+    x: Sequence[float],
+    y: Sequence[float],
+    names: Sequence[str],
+    colours: Sequence[str],
+    clear: np.ndarray,
+    slanted: Container[str] = (),
 ) -> None:
     """Write `names` beside the points, nearest free place first; a thin line leads back where a name had to move away.
+    Those of `slanted` are in italics.
 
     Call it when the axes have their final limits and place. The boxes `clear [m, 4]` in pixels, of what is drawn
     already, are kept free too. What cannot be placed freely takes the least bad place.
@@ -30,7 +37,8 @@ def label_points(
     frame = np.array(ax.get_window_extent().extents)
     taken = list(clear)
     for i in np.argsort(-points[:, 1], kind="stable"):
-        text = ax.text(0, 0, names[i], fontsize=7, transform=ax.transAxes)
+        face: Any = {"fontsize": 7, "style": "italic" if names[i] in slanted else "normal"}
+        text = ax.text(0, 0, names[i], transform=ax.transAxes, **face)
         size = text.get_window_extent()
         text.remove()
         obstacles = np.array([*taken, *np.delete(markers, i, 0)]).reshape(-1, 4)
@@ -47,7 +55,7 @@ def label_points(
         left, middle = inverse.transform((box[0], (box[1] + box[3]) / 2))
         paper = {"facecolor": "white", "alpha": 0.7, "edgecolor": "none", "pad": 0.3}
         with series(ax, names[i]):
-            ax.text(left, middle, names[i], fontsize=7, color="#222222", va="center", ha="left", zorder=1.5, bbox=paper)
+            ax.text(left, middle, names[i], color="#222222", va="center", ha="left", zorder=1.5, bbox=paper, **face)
             if step > 1:
                 line = inverse.transform([points[i], anchor])
                 ax.plot(*line.T, color=colours[i], linewidth=0.5, alpha=0.7, zorder=1, scalex=False, scaley=False)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 ROW = 0.21  # inches for each name of a list
+WIDE, NAME = 4.6, 0.16  # width of a panel whose points have names, and height for each of them (inches)
 PRICES = {"evaluations": "evaluations", "seconds_gradient": "seconds"}
 
 
@@ -32,13 +33,14 @@ def bound_name(key: Group, split: str) -> str:
 
 def variance_vs_evaluations(collection: Collection, looks: Looks, part: str) -> "Figure":
     """Noise against evaluations of the cost. Noise times evaluations is equal along a dotted line. The staircase is the
-    lowest noise at a price or below; its band follows the ends of the bars."""
+    lowest noise at a price or below of estimators that claim to be unbiased; its band follows the ends of the bars."""
     return _price(collection, looks, part, "evaluations", "cost evaluations per example and gradient")
 
 
 def variance_vs_seconds(collection: Collection, looks: Looks, part: str) -> "Figure":
     """Noise against the time of a gradient, both with their errors. Noise times time is equal along a dotted line. The
-    staircase is the lowest noise at a price or below; its band follows the ends of the bars."""
+    staircase is the lowest noise at a price or below of estimators that claim to be unbiased; its band follows the ends
+    of the bars."""
     return _price(collection, looks, part, "seconds_gradient", "time per gradient (s)")
 
 
@@ -47,11 +49,10 @@ def _price(collection: Collection, looks: Looks, part: str, price: str, label: s
 
     rows = collection.joined("gradient")
     noise, bars = _noise(last(rows[rows.part == part], "part"))
-    prices = comparison(collection).reindex(columns=[*UNIT, price, f"{price}_low", f"{price}_high"])
+    prices = comparison(collection).reindex(columns=[*UNIT, "unbiased", price, f"{price}_low", f"{price}_high"])
     frame = noise.merge(prices, on=UNIT)
     keyed = panels(frame[(frame[price] > 0) & frame["mean"].notna()], f"{price} next to a variance of the part {part}")
-    larger = max(1.0, max(len(rows) for _, rows in keyed) / 16) ** 0.5  # room for all names
-    figure, axes = grid(len(keyed), 4.6 * larger, [3.9 * larger] * len(keyed))
+    figure, axes = grid(len(keyed), WIDE, [max(3.9, 1.2 + NAME * len(rows)) for _, rows in keyed])
     shown = []
     for ax, (key, rows) in zip(axes, keyed, strict=True):
         silent, rows = rows[rows["mean"] <= 0], rows[rows["mean"] > 0]
@@ -76,18 +77,19 @@ def _price(collection: Collection, looks: Looks, part: str, price: str, label: s
             point(ax, r.label, r[price], r["mean"], words + bounded(r[price], r[f"{price}_low"], r[f"{price}_high"]))
         ax.set(xscale="log", yscale="log", xlabel=label, ylabel=f"noise variance, {part} (nats²)")
         ax.set_title(title(key))
-        staircase(ax, rows, price)
+        staircase(ax, rows[rows.unbiased.eq(True)], price)
         roomy(ax, rows, price)
-        below(ax, f"lower left is better; bars: 95 % {bars}")
+        below(ax, f"lower left is better; bars: 95 % {bars}; italics: claims to be biased")
         if len(silent):
-            below(ax, textwrap.fill(f"zero variance: {', '.join(silent.label)}", int(13 * 4.6 * larger)))
+            below(ax, textwrap.fill(f"zero variance: {', '.join(silent.label)}", int(13 * WIDE)))
     figure.canvas.draw()
     figure.set_layout_engine("none")
     for ax, rows in zip(axes, shown, strict=True):
         if len(rows):
             names = list(rows.label)
             colours = [looks[n].colour for n in names]
-            label_points(ax, list(rows[price]), list(rows["mean"]), names, colours, bars_of(ax, rows, price))
+            slanted = set(rows.label[rows.unbiased.eq(False)])
+            label_points(ax, list(rows[price]), list(rows["mean"]), names, colours, bars_of(ax, rows, price), slanted)
     return figure
 
 
@@ -145,10 +147,10 @@ def final_elbo(collection: Collection, looks: Looks, part: str) -> "Figure":
     return figure
 
 
-def marker_legend(figure: "Figure", entries: Mapping[str, dict[str, Any]]) -> None:
-    """A legend below the panels: grey points of these styles."""
+def marker_legend(figure: "Figure", entries: Mapping[str, dict[str, Any]], bars: str = BARS) -> None:
+    """A legend below the panels: grey points of these styles, and what the bars are."""
     from matplotlib.lines import Line2D
 
     plain: dict[str, Any] = {"color": "#555555", "marker": "o", "linestyle": "none", "markersize": 5}
     handles = [Line2D([], [], **(plain | {"markeredgewidth": 0.9} | style)) for style in entries.values()]
-    figure.legend(handles, list(entries), loc="outside lower center", ncols=len(entries), title=BARS)
+    figure.legend(handles, list(entries), loc="outside lower center", ncols=len(entries), title=bars)

@@ -89,7 +89,7 @@ def page(
     )
     best = {(*v.panel, v.contenders[0].label) for v in found if v.contenders}
     listings = [
-        ranks_listing(ranks(collection)),
+        ranks_listing(ranks(collection), collection.units),
         comparison_listing(compared),
         pairs_listing(paired, best),
         runs_listing(collection),

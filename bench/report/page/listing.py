@@ -70,7 +70,7 @@ def name_of(row: Any) -> str:
 def comparison_listing(table: "pd.DataFrame") -> Listing:
     """The table of every configuration."""
     rows = []
-    for row in _rows(table):
+    for row in _rows(table[table.done + table.failed + table.diverged > 0]):
         bound = "iwae_test" if row.objective == "iwae" else "elbo_test"
         words = remarks_of(row)
         label = f"{row.label} ({words})" if words else row.label
@@ -134,7 +134,7 @@ def pairs_listing(table: "pd.DataFrame", best: set[Group]) -> Listing:
         )
         table = table[kept]
     rows = []
-    for row in _rows(table):
+    for row in _rows(table[table.variance_noise_seeds > 0]):
         cells = [Cell(name_of(row)), Cell(row.A), Cell(row.B)]
         for q in QUANTITIES:
             ratio, low, high, n = (getattr(row, f"{q}_{end}") for end in ("ratio", "low", "high", "seeds"))
