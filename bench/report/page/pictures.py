@@ -15,7 +15,7 @@ from bench.tables.schema import OWN_TRAINING
 MOST_ESTIMATORS = 12  # estimators shown of a panel
 KINDS = {"data": "data", "reconstruction": "reconstructions", "prior": "prior samples"}
 GAP, GREY = 1, 128
-SIDE = 32  # pixels; smaller images are enlarged to about this, so that the gaps between them are narrow
+SIDE = 32  # pixels; smaller images are enlarged smoothly to about this: a digit of 8 pixels cannot be read as squares
 
 
 class Strip(NamedTuple):
@@ -86,11 +86,11 @@ def _strip(images: np.ndarray, what: str) -> Strip:
     from PIL import Image
 
     larger = max(1, SIDE // images.shape[-1])
-    images = images.repeat(larger, axis=2).repeat(larger, axis=3)
-    n, channels, height, width = images.shape
+    n, channels, height, width = images.shape[:2] + tuple(larger * side for side in images.shape[2:])
     canvas = np.full((height, n * (width + GAP) - GAP, channels), GREY, np.uint8)
     for i, image in enumerate(images):
-        canvas[:, i * (width + GAP) : i * (width + GAP) + width] = image.transpose(1, 2, 0)
+        shown = [Image.fromarray(channel).resize((width, height), Image.Resampling.BICUBIC) for channel in image]
+        canvas[:, i * (width + GAP) : i * (width + GAP) + width] = np.stack(shown, axis=-1)
     content = io.BytesIO()
     Image.fromarray(canvas[..., :3] if channels in (3, 4) else canvas[..., 0]).save(content, "png", optimize=True)
     uri = "data:image/png;base64," + base64.b64encode(content.getvalue()).decode()
