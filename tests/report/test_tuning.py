@@ -143,7 +143,7 @@ def test_the_figures_are_drawn(two, name):
     figure = draw(name, found, style.looks(found.units.label), "encoder")
     assert name in FIGURES
     assert not isinstance(figure, str), figure
-    words = " ".join(text.get_text() for ax in figure.axes for text in ax.texts)
+    words = " ".join(ax.get_xlabel() for ax in figure.axes)
     assert ("2 points without a bound" in words) == (name == "bound_vs_lr")
     if name == "best_vs_budget":
         [line] = [
