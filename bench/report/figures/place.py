@@ -24,11 +24,16 @@ def label_points(
     clear: np.ndarray,
     slanted: Container[str] = (),
 ) -> None:
-    """Write `names` beside the points, nearest free place first; a thin line leads back where a name had to move away.
-    Those of `slanted` are in italics.
+    """Write a name beside each point, nearest free place first; a thin line leads back where a name had to move away.
 
-    Call it when the axes have their final limits and place. The boxes `clear [m, 4]` in pixels, of what is drawn
-    already, are kept free too. What cannot be placed freely takes the least bad place.
+    What cannot be placed freely takes the least bad place.
+
+    Args:
+        ax: axes that have their final limits and place.
+        x, y: the points.
+        names, colours: one for each point.
+        clear: boxes `[m, 4]`, in pixels, of what is drawn already, which are kept free too.
+        slanted: the names in italics.
     """
     scale = ax.figure.dpi / 72
     points = ax.transData.transform(np.column_stack([x, y]))  # [n, 2] in pixels

@@ -90,7 +90,7 @@ def _strip(images: np.ndarray, what: str) -> Strip:
     canvas = np.full((height, n * (width + GAP) - GAP, channels), GREY, np.uint8)
     for i, image in enumerate(images):
         shown = [Image.fromarray(channel).resize((width, height), Image.Resampling.BICUBIC) for channel in image]
-        canvas[:, i * (width + GAP) : i * (width + GAP) + width] = np.stack(shown, axis=-1)
+        canvas[:, i * (width + GAP) : i * (width + GAP) + width] = np.stack(list(map(np.asarray, shown)), axis=-1)
     content = io.BytesIO()
     Image.fromarray(canvas[..., :3] if channels in (3, 4) else canvas[..., 0]).save(content, "png", optimize=True)
     uri = "data:image/png;base64," + base64.b64encode(content.getvalue()).decode()

@@ -18,7 +18,7 @@ WHERE = {"own": "own trajectories", "shared": "shared checkpoints"}
 
 def ranks_listing(table: "pd.DataFrame", units: "pd.DataFrame") -> Listing:
     """Every estimator against the baseline; `units` say which of them claim to be unbiased."""
-    claims = dict(zip(units.label, units.unbiased, strict=True))
+    claims: Any = dict(zip(units.label, units.unbiased, strict=True))
     found: Any = table.itertuples()
     rows = []
     for row in found:
