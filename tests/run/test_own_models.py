@@ -37,7 +37,7 @@ def config(model: str, *words: str) -> dict:
 
 @pytest.mark.parametrize("model", MODELS)
 def test_a_run_leaves_images_and_goes_on_after_an_interruption(tmp_path, monkeypatch, model):
-    settings = config(model, "evaluate.images=3", "measure.papers=true", "measure.draws=4")
+    settings = config(model, "evaluate.images=3", "measure.draws=4")
     assert run(settings, tmp_path / "a").status == "done"
     with np.load(io.BytesIO((tmp_path / "a" / IMAGES_FILE).read_bytes()), allow_pickle=False) as file:
         found = {name: file[name] for name in file.files}
