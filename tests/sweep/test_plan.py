@@ -71,7 +71,7 @@ def test_each_choice_of_groups_is_composed_once(command, monkeypatch):
 
     monkeypatch.setattr(ConfigLoaderImpl, "_compose_config_from_defaults_list", counted)
     command("-m", "seed=range(5)", "estimator=rloo,disarm", "train.steps=1")
-    assert len(composed) == 4  # that of the command, which Hydra composes twice, and two
+    assert len(composed) == 3  # that of the command, and two
     assert [config["seed"] for config in command.runs] == [seed for seed in range(5) for _ in range(2)]
 
 
