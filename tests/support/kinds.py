@@ -1,4 +1,4 @@
-"""`python -m tests.support.kinds --out FILE.csv`: kills and damages by kind, counted from their tables."""
+"""`python -m tests.support.kinds --out FILE.csv`: what was survived, by kind, counted from tables."""
 
 import argparse
 import csv
@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tests.support.kills import write_csv
 from tests.support.packages import ROOT
+from tests.support.tested import TESTS, there
 
 TABLES = ROOT / "results" / "reliability"
 KINDS = {  # what happens -> the tables of its cases
@@ -40,6 +41,11 @@ def kinds() -> list[dict[str, str | int]]:
         found = [counted(TABLES / f"{table}.csv") for table in tables]
         cases, wrong = (sum(column) for column in zip(*found, strict=True))
         rows.append({"kind": what, "tables": " ".join(tables), "cases": cases, "wrong": wrong})
+    tested = there(TABLES / "tested.csv")
+    rows += [
+        {"kind": kind, "tables": "tested", "cases": int(tested[kind]["cases"]), "wrong": int(tested[kind]["wrong"])}
+        for kind in TESTS
+    ]
     return rows
 
 

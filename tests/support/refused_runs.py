@@ -99,8 +99,6 @@ RUNS = """
     -m train.stepz=3,4
     -m +train.stepz=1,2
     -m +estimater=rloo,disarm
-    -m +estimator.kk=1,2
-    -m seed=-1,-2
     -m estimator=rlo,rloo
     -m estimator=rloo,rlo hydra.sweeper.max_batch_size=1
     -m latent=gausian,bernoulli hydra/launcher=pool
