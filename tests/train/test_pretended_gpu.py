@@ -17,7 +17,7 @@ SOME = [
     ("categorical", "mve"),
     ("vq", "rloo"),
 ]
-SOME_MODELS = [("rssm", "rebar"), ("experts", "top1_gate"), ("coupled bits", "rloo")]
+SOME_MODELS = [("rssm", "rebar"), ("experts", "top1_gate"), ("coupled bits", "rloo"), ("bits", "rebar")]
 COSINE = {"schedule": "cosine", "steps": 7}
 TRAININGS = [  # option, family, engine, replicas, settings of the training
     (option, family, engine, replicas, settings)

@@ -33,7 +33,10 @@ def main(options: list[str], module: str = "sweep") -> int:
         return 1
     environment = os.environ | {library.VARIABLE: str(made), "OMP_NUM_THREADS": "1"}
     words = [sys.executable, "-m", "tests.support.pretended.main", f"tests.support.pretended.{module}", *options]
-    return subprocess.run(words, env=environment, check=False).returncode
+    code = subprocess.run(words, env=environment, check=False).returncode
+    if code < 0:
+        print(f"The pretended GPU crashed behind the last line (signal {-code}).", file=sys.stderr)
+    return abs(code)
 
 
 if __name__ == "__main__":

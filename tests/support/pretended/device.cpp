@@ -5,6 +5,7 @@
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/detail/CUDAHooksInterface.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/zeros.h>
 #include <c10/core/CPUAllocator.h>
 #include <c10/core/impl/DeviceGuardImplInterface.h>
 #include <torch/library.h>
@@ -133,6 +134,12 @@ const at::Tensor& resize(const at::Tensor& self, c10::IntArrayRef size, std::opt
 }
 
 void record_stream(at::Tensor&, c10::Stream) {}
+
+// PyTorch's zeros without memory, as the derivative of a sign, are ordinary ones here.
+at::Tensor zeros(c10::IntArrayRef size, std::optional<c10::ScalarType> dtype, std::optional<c10::Layout>,
+                 std::optional<c10::Device>, std::optional<bool>) {
+  return sent(at::zeros(size, at::TensorOptions().dtype(dtype)), nullptr);
+}
 }  // namespace
 
 TORCH_LIBRARY_IMPL(_, CUDA, m) { m.fallback(torch::CppFunction::makeFromBoxedFunction<&on_processor>()); }
@@ -140,6 +147,7 @@ TORCH_LIBRARY_IMPL(aten, CUDA, m) {
   m.impl("copy_", &copy);
   m.impl("resize_", &resize);
   m.impl("record_stream", &record_stream);
+  m.impl("_efficientzerotensor", &zeros);
   for (const char* composite : {"convolution", "convolution_backward"})  // these ask for the device themselves
     m.impl(composite, torch::CppFunction::makeFromBoxedFunction<&on_processor>());
 }

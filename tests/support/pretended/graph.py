@@ -15,7 +15,12 @@ aten = torch.ops.aten
 COPIES = (aten._to_copy.default, aten.copy_.default, aten.lift_fresh.default)
 INDEXED = ("aten::index", "aten::index_put_", "aten::index_put", "aten::_index_put_impl_")
 UNFILLED = ("aten::empty", "aten::empty_like", "aten::empty_strided", "aten::new_empty", "aten::new_empty_strided")
-FREE = (*UNFILLED, "aten::_unsafe_view", "aten::resize_")  # no kernel, though no view by their schema
+FREE = (
+    *UNFILLED,
+    "aten::_unsafe_view",
+    "aten::resize_",
+    "aten::_efficientzerotensor",
+)  # no kernel, though no view by their schema
 WAITING = {  # the host needs a size or a verdict of theirs before it goes on
     "aten::_local_scalar_dense", "aten::is_nonzero", "aten::equal", "aten::nonzero", "aten::masked_select",
     "aten::_unique2", "aten::unique_dim", "aten::unique_consecutive", "aten::bincount", "aten::multinomial",
