@@ -16,6 +16,7 @@ from torch.utils._python_dispatch import TorchDispatchMode  # noqa: E402
 from torch.utils._pytree import tree_leaves  # noqa: E402
 
 from tests.support.pretended.graph import COPIES, Graph, is_kernel, waits  # noqa: E402
+from tests.support.pretended.timing import Event, profiling  # noqa: E402
 
 ROOT = str(Path(__file__).parents[3]) + os.sep
 HERE = str(Path(__file__).parent)
@@ -152,6 +153,12 @@ def _copied(tensor: Tensor, memo: dict[int, Any]) -> Tensor:
     return memo[id(tensor)]
 
 
+def _on_host(storage: torch.UntypedStorage) -> torch.UntypedStorage:
+    """A copy of the device's memory, as it is saved."""
+    memory = (ctypes.c_byte * storage.nbytes()).from_address(storage.data_ptr()) if storage.nbytes() else b""
+    return torch.frombuffer(bytearray(memory), dtype=torch.uint8).untyped_storage() if memory else storage
+
+
 def install() -> None:
     """Put the pretended device in the place of `torch.cuda`'s."""
     torch.backends.cuda.is_built = lambda: True
@@ -163,10 +170,13 @@ def install() -> None:
         "manual_seed": lambda seed: None, "manual_seed_all": lambda seed: None, "empty_cache": lambda: None,
         "memory_allocated": lambda *a: 0, "max_memory_allocated": lambda *a: 1, "Stream": _Stream,
         "reset_peak_memory_stats": lambda *a: None, "current_stream": lambda *a: _Stream(), "stream": _Within,
-        "CUDAGraph": Graph, "graph": _Capture, "set_sync_debug_mode": set_sync_debug_mode,
+        "CUDAGraph": Graph, "Event": Event, "graph": _Capture, "set_sync_debug_mode": set_sync_debug_mode,
     }  # fmt: skip
     for name, part in parts.items():
         setattr(torch.cuda, name, part)
+    of_host = torch.UntypedStorage.cpu
+    torch.UntypedStorage.cpu = lambda self: _on_host(self) if self.device.type == "cuda" else of_host(self)  # type: ignore[method-assign]
+    torch.profiler.profile = profiling(Watch, torch.profiler.profile)  # type: ignore[misc]
     by_storage = torch.Tensor.__deepcopy__
     torch.Tensor.__deepcopy__ = lambda self, memo: _copied(self, memo) if self.is_cuda else by_storage(self, memo)
     torch.Tensor.record_stream = lambda self, stream: None  # type: ignore[method-assign]
