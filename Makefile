@@ -26,7 +26,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $@
 
 demo: setup
-	$(BIN)/python -m bench experiment=quickstart
+	$(BIN)/python -m bench experiment=quickstart hydra/launcher=pool
 	$(BIN)/python -m bench.report outputs/quickstart
 
 # One thread a worker: with more, the workers fight for the cores. Eight workers at most, for the memory.
