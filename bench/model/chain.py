@@ -92,7 +92,7 @@ class Pass(ABC):
         for layer in range(2, 2 if self.nested else self.last + 1):
             z = q.sample(1) if layer == 2 else q.sample(1)[0]  # [1, ..., B, *]: the axis of samples stays in front
             q, before = self.next(layer, before, z)
-            loss = loss + plus(self.layer(layer, q, before).loss, self.known(layer, q, before))[0]
+            loss = loss + plus(self.layer(layer, q, before).loss, self.known(layer, q, before)).squeeze(0)
         found = [seen or inside for seen, inside in zip(self.seen, self.inside, strict=True)]
         layers = tuple(_mean(estimates, loss.shape) for estimates in found)
         tunings = [each.tuning for each in layers if each.tuning is not None]
@@ -162,7 +162,7 @@ def _mean(found: list[Estimate], shape: torch.Size) -> Estimate:
 
     def mean(values: list[Tensor]) -> Tensor:
         each = [v.flatten(0, v.ndim - len(shape) - 1).mean(0) if v.ndim > len(shape) else v for v in values]
-        return torch.stack(each).mean(0)
+        return torch.stack(each).mean(0) if len(each) > 1 else each[0]
 
     cost = mean([each.cost.detach() for each in found]).expand(shape)
     tunings = [each.tuning for each in found if each.tuning is not None]

@@ -84,7 +84,7 @@ class Hierarchy(VAE):
         return self._family(self.decoder[str(layer)](self.read(z)), self.shapes[layer - 2])
 
     def _family(self, output: Tensor, shape: tuple[int, ...]) -> Latent:
-        return FAMILIES[self.latent["family"]](output.unflatten(-1, shape))
+        return FAMILIES[self.latent["family"]](output.unflatten(-1, shape) if len(shape) > 1 else output)
 
     def decode(self, z: Tensor) -> Tensor:
         """Points `z [K, ..., B, *]` of layer 1, or with task structured of layer L -> logits or means of the pixels."""

@@ -31,7 +31,7 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from bench.model.chain import Bound, Pass
+from bench.model.chain import Bound, Pass, plus
 from bench.model.hierarchy import Hierarchy
 from bench.model.objective import Objective, Watch, unwatched
 from bench.model.residual import Residual
@@ -157,14 +157,15 @@ class LayerPass(Pass):
         return before if layer == 1 else self.model.read(before)
 
     def own(self, layer: int, z: Tensor, q: Latent, frozen: Latent, before: Tensor) -> Tensor:
-        model, last, nats = self.model, layer == self.last, z.new_zeros(())
+        model, beta, nats = self.model, self.bound.beta, None
         if layer == (self.last if model.structured else 1):
             nats = -model.log_likelihood(self.x, z)
-        if not model.structured:
-            log_u = -q.log_prob(z)
-            log_u = log_u + model.below(layer, z).log_prob(before) if layer > 1 else log_u
-            nats = nats - self.bound.beta * (model.log_prior(z, frozen) + log_u if last else log_u)
-        return nats
+        if model.structured:
+            return z.new_zeros(()) if nats is None else nats
+        kl = q.log_prob(z)
+        kl = kl - model.below(layer, z).log_prob(before) if layer > 1 else kl
+        kl = kl - model.log_prior(z, frozen) if layer == self.last else kl
+        return plus(kl if beta == 1 else beta * kl, nats)
 
 
 class Layered(Chained):

@@ -20,7 +20,7 @@ from bench.speed.gradients import gradient_rows
 from bench.speed.options import rows as option_rows
 from bench.speed.own import own_rows
 from bench.speed.problems import LEAD, OTHERS
-from bench.speed.steps import step_rows
+from bench.speed.steps import layered_rows, step_rows
 from bench.speed.table import draw, write
 from bench.terminal import Parser, to_its_end
 
@@ -108,14 +108,15 @@ def against_plain(device: torch.device, chosen: argparse.Namespace) -> Iterator[
     print(f"A copy moves {bandwidth(device) / 1e9:.1f} GB/s.")
     if device.type != "cuda":
         print("On a GPU: not measured. Without one there are no graphs.")
-    print("A VAE 784-200-200-200, batch 100. ratio = reference / ours for times: above 1 is faster than the plain loop")
+    print("A VAE 784-200-200-200, batch 100; two layers: 784-200-200, batch 24.")
+    print("ratio = reference / ours for times: above 1 is faster than the plain loop")
     print("bench.measure: the reference is take, the draws alone of the suite's model with the same weights")
     print("floor: the matrix products that cannot be left out, at their measured rate; %: how much of ours that is")
     heads = f"{'what':31} {'estimator':20} {'size':>6} {'ours':>10} {'reference':>10} {'ratio':>6} {'quartiles':>11}"
     print(f"{heads}  % floor")
     parts = {
         "draws": lambda: draws_rows(device, [LEAD], sizes["draws"], rounds),
-        "steps": lambda: step_rows(device, rounds),
+        "steps": lambda: chain(step_rows(device, rounds), layered_rows(device, rounds)),
         "others": lambda: draws_rows(device, OTHERS, sizes["others"], rounds),
         "own": lambda: own_rows(device, [LEAD], sizes["own"], rounds),
         "gradients": lambda: gradient_rows(device, OTHERS, sizes["batches"], rounds),

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 Cost = Callable[[Tensor], Tensor]
+Function = Callable[[Tensor, Cost], Tensor]
 
 
 def reparam(params: Tensor, cost: Cost) -> Tensor:
@@ -60,7 +61,7 @@ def st_gumbel_softmax(logits: Tensor, cost: Cost, temperature: float = 1.0) -> T
     return cost((hard + (soft - soft.detach()))[None])[0]
 
 
-FUNCTIONS: dict[str, tuple[str, Callable[[Tensor, Cost], Tensor]]] = {
+FUNCTIONS: dict[str, tuple[str, Function]] = {
     "reparam": ("gaussian", reparam),
     "reinforce": ("bernoulli", reinforce),
     "rloo": ("bernoulli", rloo),

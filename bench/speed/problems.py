@@ -1,4 +1,5 @@
-"""The problems that are timed: a VAE 784-200-200-200 of every family, a batch of 100 random binary images."""
+"""The problems that are timed: a VAE 784-200-200-200 of every family, a batch of 100 random binary images; and two
+layers of 200 bits with one dense layer between, a batch of 24."""
 
 from typing import Any, NamedTuple
 
@@ -6,6 +7,8 @@ import torch
 from torch import Tensor
 
 from bench.config.plugins import estimator
+from bench.model.hierarchy import Hierarchy
+from bench.model.layered import Layered
 from bench.model.objective import Objective
 from bench.model.vae import VAE
 from bench.settings import LatentGroup, ModelGroup, TrainGroup
@@ -16,6 +19,7 @@ MODEL: ModelGroup = {
     "slope": 0.3, "init": "glorot", "likelihood": "bernoulli", "std": 1.0, "learn_std": False, "prior": "fixed",
     "center_input": False, "signed_latent": False, "output_bias": "none", "kernels": None, "strides": None,
 }  # fmt: skip
+SBN = MODEL | {"hidden": [], "prior": "learned", "center_input": True, "signed_latent": True, "output_bias": "constant"}
 LATENTS: dict[str, LatentGroup] = {  # the decoder reads 200 values of each
     "bernoulli": {"family": "bernoulli", "dim": 200},
     "gaussian": {"family": "gaussian", "dim": 200},
@@ -61,6 +65,8 @@ OTHERS = (
     Option("straight_through", "categorical"),
     Option("vq_straight_through", "vq"),
 )
+TWO_LAYERS = "two layers"
+LAYERED = (Option("rloo", "bernoulli"), Option("disarm", "bernoulli"))
 
 
 def problem(device: torch.device, option: Option) -> tuple[Objective, Tensor]:
@@ -69,3 +75,11 @@ def problem(device: torch.device, option: Option) -> tuple[Objective, Tensor]:
         x = (torch.rand(100, 784) < 0.13).float().to(device)
         model = VAE(LATENTS[option.family], MODEL, (1, 28, 28), x.mean(0).cpu()).to(device)
         return Objective(model, estimator(option.name, **option.hyper).to(device)), x
+
+
+def two_layers(device: torch.device, option: Option) -> tuple[Layered, Tensor]:
+    """The same of two layers of bits, as `model=sbn_linear` has them."""
+    with own_stream(0, "speed"):
+        x = (torch.rand(24, 784) < 0.13).float().to(device)
+        model = Hierarchy(LATENTS[option.family] | {"layers": [200, 200]}, SBN, (1, 28, 28), x.mean(0).cpu()).to(device)
+        return Layered(model, estimator(option.name, **option.hyper).to(device)), x

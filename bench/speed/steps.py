@@ -8,8 +8,9 @@ import torch
 
 from bench.measure.clock import Rounds
 from bench.measure.timing import compare
-from bench.speed.plain import BareLoop
-from bench.speed.problems import LEAD, TRAIN, problem
+from bench.speed.handwritten import FUNCTIONS
+from bench.speed.plain import BareLayers, BareLoop
+from bench.speed.problems import LAYERED, LEAD, TRAIN, TWO_LAYERS, problem, two_layers
 from bench.train.engine import GRAPHS, engine
 from bench.train.replicas import Replicas
 from bench.train.trainer import Trainer
@@ -64,4 +65,25 @@ def step_rows(device: torch.device, rounds: Rounds) -> Iterator[dict[str, Any]]:
             "what": f"{STEPS} training steps, {way.engine}", "estimator": LEAD.name, "family": LEAD.family,
             "size": way.replicas,
             "engine": way.engine, "unit": "s", **compare(ours, plain, device, rounds),
+        }  # fmt: skip
+
+
+def layered_rows(device: torch.device, rounds: Rounds) -> Iterator[dict[str, Any]]:
+    """20 steps of two layers of bits; the reference is a loop with the same estimator, written by hand."""
+    for option in LAYERED:
+        (objective, x), (twin, _) = two_layers(device, option), two_layers(device, option)
+        trainer = Trainer(objective, repeat(x), TRAIN)
+        bare = BareLayers(twin.model, FUNCTIONS[option.name][1], repeat(x), TRAIN["lr"])
+
+        def ours(trainer: Trainer = trainer) -> None:
+            for _ in range(STEPS):
+                trainer.step()
+
+        def plain(bare: BareLayers = bare) -> None:
+            for _ in range(STEPS):
+                bare.step()
+
+        yield {
+            "what": f"{STEPS} training steps, {TWO_LAYERS}", "estimator": option.name, "family": option.family,
+            "size": 1, "engine": "eager", "unit": "s", **compare(ours, plain, device, rounds),
         }  # fmt: skip

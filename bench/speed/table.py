@@ -7,6 +7,7 @@ import pandas as pd
 
 from bench.files import replace
 from bench.report.figures.style import RC, looks, write_figure
+from bench.speed.problems import TWO_LAYERS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -90,7 +91,10 @@ def _panels(frame: pd.DataFrame) -> "Figure":
     axes[1].set(title="Share of the time that the products need", xlabel="draws", ylabel="floor / ours (%)")
     axes[1].set_ylim(0, 100)
     steps = frame[frame.what.str.contains("steps")]
-    names = [f"{engine}, {size} at once" for engine, size in zip(steps.engine, steps["size"], strict=True)]
+    each = zip(steps.what, steps.estimator, steps.engine, steps["size"], strict=True)
+    names = [
+        f"{TWO_LAYERS}, {e}" if what.endswith(TWO_LAYERS) else f"{engine}, {n} at once" for what, e, engine, n in each
+    ]
     axes[2].barh(names, steps.ratio, color="#0072B2", height=0.5)
     for side in ("q1", "q3"):
         axes[2].plot(steps[side], names, "|", color="#000000", markersize=8)

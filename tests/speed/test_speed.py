@@ -1,5 +1,7 @@
 """What is timed measures the same on both sides, the floor is one, and the command leaves a table and a figure."""
 
+from itertools import repeat
+
 import pandas as pd
 import pytest
 import torch
@@ -11,9 +13,11 @@ from bench.measure.gradient.parts import noise_alone, parts
 from bench.model.objective import Objective
 from bench.speed import ceilings, command, options
 from bench.speed.draws import PARTS
-from bench.speed.plain import plain_draws
-from bench.speed.problems import LEAD, OTHERS, problem
+from bench.speed.handwritten import FUNCTIONS
+from bench.speed.plain import BareLayers, plain_draws
+from bench.speed.problems import LAYERED, LEAD, OTHERS, TRAIN, problem, two_layers
 from bench.speed.table import COLUMNS
+from bench.train.trainer import Trainer
 from estimators.reparam import Reparam
 from estimators.rloo import RLOO
 from tests.support.loop import numbered
@@ -51,6 +55,20 @@ def test_the_floor_counts_no_product_that_is_not_computed_and_most_that_are(opti
     assert least.flops(8) - least.flops(4) <= executed[1] - executed[0]
 
 
+@pytest.mark.parametrize("option", LAYERED, ids=lambda option: option.name)
+def test_a_step_of_two_layers_is_the_step_of_the_loop_written_by_hand(option):
+    (objective, x), (twin, _) = two_layers(CPU, option), two_layers(CPU, option)
+    bare = BareLayers(twin.model, FUNCTIONS[option.name][1], repeat(x), TRAIN["lr"])
+    for step in (Trainer(objective, repeat(x), TRAIN).step, bare.step):
+        with torch.random.fork_rng():
+            torch.manual_seed(1)
+            step()
+    for (name, ours), theirs in zip(objective.model.named_parameters(), twin.model.parameters(), strict=True):
+        if ours.requires_grad:
+            assert ours.grad.abs().max() > 0, name
+            torch.testing.assert_close(ours.grad, theirs.grad, rtol=1e-4, atol=1e-5)
+
+
 @pytest.fixture
 def _small(monkeypatch):
     tiny = {"draws": [2], "others": [2], "own": [2], "memory": [2, 3], "batches": [3, 120], "repetitions": 2}
@@ -79,7 +97,9 @@ def test_one_command_leaves_a_table_and_a_figure(tmp_path, capsys):
     own = table[table.what == "bench.measure, own module"]
     assert own[["estimator", "size"]].to_numpy().tolist() == [[LEAD.name, 2]]
     steps = table[table.what.str.contains("steps")]
-    assert list(zip(steps.engine, steps["size"], strict=True)) == [("eager", 1), ("compile", 1), ("eager", 8)]
+    ways = [("eager", 1), ("compile", 1), ("eager", 8), ("eager", 1), ("eager", 1)]
+    assert list(zip(steps.engine, steps["size"], strict=True)) == ways
+    assert [*steps.estimator[steps.what == "1 training steps, two layers"]] == [option.name for option in LAYERED]
     assert all(f"{row.what} " in said for row in table.itertuples())
     batches = table[table.what == "gradient of a batch"]
     names = [LEAD.name, OTHERS[-1].name]
