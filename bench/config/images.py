@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from bench.errors import BadInput
+from bench.config.rules import RULES, SAMPLED, Rule
+from bench.errors import BadInput, nearest
 
 
 def check_images(leaves: Mapping[str, Any]) -> None:
@@ -26,3 +27,52 @@ def check_images(leaves: Mapping[str, Any]) -> None:
         raise BadInput("latent.layers needs the sizes of one layer or more, or null; got [].")
     if len(balance := leaves.get("model.balance", [1, 1])) != 2:
         raise BadInput(f"model.balance needs two numbers, of the dynamics and of the representation; got {balance}.")
+
+
+def sizes_alone(leaves: Mapping[str, Any]) -> dict[str, Any]:
+    """The keys with the size of every layer that is given as a family with its sizes.
+
+    Raises:
+        BadInput: such a layer is not one, or the first is not the latent that the other keys say.
+    """
+    layers = leaves.get("latent.layers")
+    if not isinstance(layers, list):
+        return {**leaves}
+    for number, layer in enumerate(layers, 1):
+        if isinstance(layer, Mapping):
+            _check_layer(f"Layer {number} of latent.layers", layer)
+    if layers and isinstance(first := layers[0], Mapping):
+        for key in ("family", "categories"):
+            if first.get(key) != leaves.get(f"latent.{key}"):
+                raise BadInput(
+                    f"Layer 1 of latent.layers is the latent of the other keys, latent.{key}="
+                    f"{leaves.get(f'latent.{key}')}, and not {key}={first.get(key)}: change that key too."
+                )
+    return {**leaves, "latent.layers": [layer["dim"] if isinstance(layer, Mapping) else layer for layer in layers]}
+
+
+def plain_layers(latent: Mapping[str, Any]) -> list[Any]:
+    """`latent.layers` with a size alone for a layer that differs from the latent of the other keys in nothing else, so
+    that one model is one run."""
+    own = {key: latent[key] for key in ("family", "categories") if key in latent}
+    return [
+        layer["dim"] if isinstance(layer, Mapping) and own | {"dim": layer["dim"]} == dict(layer) else layer
+        for layer in latent["layers"]
+    ]
+
+
+def _check_layer(which: str, layer: Mapping[str, Any]) -> None:
+    """Raise BadInput unless a layer has a family that may be one of several, and its sizes."""
+    if (family := layer.get("family")) not in SAMPLED[1:]:
+        if family == "vq":
+            raise BadInput(f"{which} cannot be vq, which has stages instead: {', '.join(SAMPLED[1:])} can be layers.")
+        raise BadInput(f"{which} needs family, one of {', '.join(SAMPLED[1:])}; got {family!r}.")
+    sizes = ("dim", "categories") if family == "categorical" else ("dim",)
+    for key in layer:
+        if key not in ("family", *sizes):
+            raise BadInput(f"{which} is {family}, which has no {key}: {nearest(str(key), ('family', *sizes))}")
+    for key in sizes:
+        rule: Rule = RULES[f"latent.{key}"]
+        size = layer.get(key)
+        if not isinstance(size, int) or isinstance(size, bool) or not rule.holds(size):
+            raise BadInput(f"{which} needs {key}, {rule.expected}; got {size!r}.")

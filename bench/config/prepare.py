@@ -11,7 +11,7 @@ from bench.config.classes import OF_CLASSES, PARTS, SHARED
 from bench.config.combined import check_precision, check_reference, check_training
 from bench.config.engines import check_engine
 from bench.config.identity import finite, flatten, typed
-from bench.config.images import check_images
+from bench.config.images import check_images, plain_layers, sizes_alone
 from bench.config.rules import MANY, RULES, Rule
 from bench.data.digest import digest
 from bench.errors import BadInput, UnknownKey, nearest, nearest_key
@@ -41,7 +41,8 @@ def prepare(config: Mapping[str, Any]) -> Config:
             f"precision={prepared['precision']} is of a GPU's float32 products, and this run is on the CPU; "
             "precision=highest runs."
         )
-    if layers := latent.get("layers"):  # one layer is a latent of that size
+    if latent.get("layers"):  # one layer is a latent of that size
+        layers = plain_layers(latent)
         latent |= {"dim": layers[0], "layers": layers if len(layers) > 1 else None}
     if latent.get("stages") == 1:  # which leaves nothing to a second
         latent |= {"residual_detach": True}
@@ -71,6 +72,7 @@ def check(config: Mapping[str, Any]) -> None:
         rules = {k: r for k, r in rules.items() if k in SHARED or not k.startswith(f"{group}.")}
         rules |= {k: r for k, r in OF_CLASSES.items() if k.startswith(f"{group}.")}
     leaves = {k: value for k, value in every.items() if k in rules or k.partition(".")[0] not in classes}
+    leaves = sizes_alone(leaves)
     check_keys(leaves, rules)
     for key, value in ((k, value) for k, value in every.items() if k not in leaves):
         for number in value if isinstance(value, list) else [value]:

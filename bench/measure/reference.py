@@ -25,7 +25,7 @@ def reference_of(objective: Objective, q: Latent, config: Config) -> Objective |
     if name == "none":
         return None
     kl = objective.kl if objective.kl == "sampled" else "analytic"  # the gradient of the bound, however it is estimated
-    for option in ("exact", drawn(q)) if name == "auto" else (name,):
+    for option in ("exact", drawn(q), "rloo") if name == "auto" else (name,):  # rloo: of layers of several families
         if name in ("auto", "exact") and isinstance(model, Problem) and model.gradient() is not None:
             made: Estimator = Known(model.gradient)
         else:

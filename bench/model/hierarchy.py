@@ -6,18 +6,18 @@ import torch
 from torch import Tensor, nn
 
 from bench.model.adapted import Adapted
-from bench.model.latents import units
+from bench.model.latents import each_layer, units
 from bench.model.networks import Trunk
 from bench.model.residual import Residual
 from bench.model.vae import VAE
 from bench.settings import LatentGroup, ModelGroup
-from estimators import FAMILIES, Latent
+from estimators import FAMILIES, Bernoulli, Latent
 
 STRUCTURED = "structured"  # the task: the lower half of an image, given the upper
 
 
 class Hierarchy(VAE):
-    """L layers of one family; `latent.layers` holds their sizes, from x on.
+    """L layers; `latent.layers` holds their sizes, from x on, or the family and the sizes of one.
 
         q(z_1|x) q(z_2|z_1) ... q(z_L|z_{L-1})      p(z_L) ... p(z_1|z_2) p(x|z_1)      task generative
         q(z_1|x) q(z_2|z_1) ... q(z_L|z_{L-1})      p(y|z_L)                            task structured
@@ -45,8 +45,7 @@ class Hierarchy(VAE):
     decoder: nn.ModuleDict
 
     def __init__(self, latent: LatentGroup, model: ModelGroup, shape: tuple[int, int, int], mean: Tensor):
-        sizes = latent.get("layers") or [latent["dim"]]
-        each: list[LatentGroup] = [{**latent, "dim": size, "layers": None} for size in sizes]
+        each = each_layer(latent)
         self.structured, first, ends = model["task"] == STRUCTURED, mean, mean
         if self.structured:
             if shape[0] != 1 or shape[1] % 2:
@@ -54,6 +53,7 @@ class Hierarchy(VAE):
             shape = (1, shape[1] // 2, shape[2])
             first, ends = mean.chunk(2)
         super().__init__(each[-1] if self.structured else each[0], model, shape, ends)
+        self.families = [FAMILIES[one["family"]] for one in each]
         self.shapes, inputs = [units(one)[0] for one in each], [units(one)[1] for one in each]
         self.params_shape, self.layers, pairs = self.shapes[0], len(each), range(1, len(each))
         within: ModelGroup = {**model, "arch": "mlp", "hidden": [] if model["arch"] == "conv" else model["hidden"]}
@@ -73,22 +73,38 @@ class Hierarchy(VAE):
     def encode(self, x: Tensor) -> Latent:
         """`x [B, X]` -> q of layer 1 with `params [B, *]`."""
         seen = x.chunk(2, -1)[0] if self.structured else x
-        return self._family(self.encoder["1"](seen - self.centre), self.params_shape)
+        return self.made(1, self.encoder["1"](seen - self.centre))
 
     def above(self, layer: int, z: Tensor) -> Latent:
         """q of layer 2 or a further one, given points `z [..., B, *]` of the layer before."""
-        return self._family(self.encoder[str(layer)](self.read(z)), self.shapes[layer - 1])
+        return self.made(layer, self.encoder[str(layer)](self.read(z, layer - 1)))
 
     def below(self, layer: int, z: Tensor) -> Latent:
         """p of the layer before, given points `z [..., B, *]` of layer 2 or a further one."""
-        return self._family(self.decoder[str(layer)](self.read(z)), self.shapes[layer - 2])
+        return self.made(layer - 1, self.decoder[str(layer)](self.read(z, layer)))
 
-    def _family(self, output: Tensor, shape: tuple[int, ...]) -> Latent:
-        return FAMILIES[self.latent["family"]](output.unflatten(-1, shape) if len(shape) > 1 else output)
+    def made(self, layer: int, output: Tensor) -> Latent:
+        """The distribution of a layer, for the output `[..., B, outputs]` of a network."""
+        shape = self.shapes[layer - 1]
+        return self.families[layer - 1](output.unflatten(-1, shape) if len(shape) > 1 else output)
+
+    def standard(self, layer: int, like: Tensor) -> Latent:
+        """The distribution of a layer with parameters 0 `[1, *]`, of the dtype and on the device of a tensor."""
+        return self.families[layer - 1](like.new_zeros(1, *self.shapes[layer - 1]))
+
+    def prior(self) -> Latent | None:
+        return None if self.prior_params is None else self.families[-1](self.prior_params)
+
+    def read(self, z: Tensor, layer: int = 1) -> Tensor:
+        """What a network sees at points `z [..., *]` of a layer: `[..., inputs]`."""
+        family = self.families[layer - 1]
+        if family.event_ndim > 1:
+            z = z.flatten(-family.event_ndim)
+        return 2 * z - 1 if family is Bernoulli and self.config["signed_latent"] else z
 
     def decode(self, z: Tensor) -> Tensor:
         """Points `z [K, ..., B, *]` of layer 1, or with task structured of layer L -> logits or means of the pixels."""
-        return self.decoder["1"](self.read(z)) + self.output_offset
+        return self.decoder["1"](self.read(z, self.layers if self.structured else 1)) + self.output_offset
 
     def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
         return super().log_likelihood(x.chunk(2, -1)[1] if self.structured else x, z)
@@ -115,9 +131,7 @@ def from_prior(model: VAE | Adapted, k: int, x: Tensor) -> Tensor:
         return model.from_prior(k, x)
     if not isinstance(model, Hierarchy):
         return (model.prior() or model.encode(x[:1]).standard()).sample(k)
-    last, shape = model.layers, model.shapes[-1]
-    standard = FAMILIES[model.latent["family"]](x.new_zeros(1, *shape))
-    z = (model.prior() or standard).sample(k)
-    for layer in range(last, 1, -1):
+    z = (model.prior() or model.standard(model.layers, x)).sample(k)
+    for layer in range(model.layers, 1, -1):
         z = model.below(layer, z).sample(1)[0]
     return z

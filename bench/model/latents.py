@@ -1,7 +1,7 @@
 """Which latents a `latent` group asks for: their sizes, and the distribution of a tensor of parameters."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -30,6 +30,15 @@ def units(latent: LatentGroup) -> tuple[tuple[int, ...], int]:
         case "vq":
             return (latent["positions"], latent["dim"]), latent["positions"] * latent["dim"]
     raise ValueError(f"There is no latent family {latent['family']!r}; there are {', '.join(FAMILIES)}.")
+
+
+def each_layer(latent: LatentGroup) -> list[LatentGroup]:
+    """The `latent` group of every layer, from x on. A layer that is given as a size is of the group's own family."""
+    every: list[LatentGroup] = []
+    for layer in latent.get("layers") or [latent["dim"]]:
+        own: Any = layer if isinstance(layer, Mapping) else {"dim": layer}
+        every.append({**latent, "layers": None, **own})
+    return every
 
 
 def maker(latent: LatentGroup) -> Maker:

@@ -36,7 +36,7 @@ from bench.model.hierarchy import Hierarchy
 from bench.model.objective import Objective, Watch, unwatched
 from bench.model.residual import Residual
 from bench.model.rssm import RSSM
-from estimators import Cost, Enumerable, Estimate, Estimator, Latent
+from estimators import Cost, Enumerable, Estimate, Estimator, Gaussian, Latent
 from estimators.exact import Exact
 
 TAGS = (
@@ -101,8 +101,12 @@ class Chained(Objective):
         if self.beta and self.kl not in self.forms:
             closed = "has no closed form" if self.forms == ("sampled",) else "is no term of its own"
             return f"Between {noun}s the KL {closed}: set objective.kl={' or '.join(self.forms)}."
-        each = [q.with_params(q.params.new_zeros(1, *shape)) for shape in self.model.shapes]
+        each = self.each(q)
         return next(filter(None, map(super().impossible, each)), None) or self._too_many(each)
+
+    def each(self, q: Latent) -> list[Latent]:
+        """A distribution of every latent with one example, for q of the first."""
+        return [q.with_params(q.params.new_zeros(1, *shape)) for shape in self.model.shapes]
 
     def _too_many(self, each: list[Latent]) -> str | None:
         """Why `exact` cannot sum over all states, or None."""
@@ -111,8 +115,9 @@ class Chained(Objective):
             return None
         for its_q in each:
             if not isinstance(its_q, Enumerable):
+                other = "reparam" if all(isinstance(one, Gaussian) for one in each) else "rloo"
                 return (
-                    f"{name} sums over the states of all {noun}s, and {its_q.family} {noun}s have none; take reparam."
+                    f"{name} sums over the states of all {noun}s, and {its_q.family} {noun}s have none; take {other}."
                 )
             states *= its_q.states
         if states <= exact.limit:
@@ -154,7 +159,7 @@ class LayerPass(Pass):
         return self.model.above(layer, before)
 
     def features(self, layer: int, q: Latent, before: Tensor) -> Tensor:
-        return before if layer == 1 else self.model.read(before)
+        return before if layer == 1 else self.model.read(before, layer - 1)
 
     def own(self, layer: int, z: Tensor, q: Latent, frozen: Latent, before: Tensor) -> Tensor:
         model, beta, nats = self.model, self.bound.beta, None
@@ -178,3 +183,6 @@ class Layered(Chained):
         if self.model.structured and self.beta:
             return "model.task=structured has no prior, hence no KL: set objective.beta=0."
         return super().impossible(q)
+
+    def each(self, q: Latent) -> list[Latent]:
+        return [self.model.standard(layer, q.params) for layer in range(1, self.model.layers + 1)]

@@ -37,7 +37,7 @@ class LatentGroup(TypedDict):
 
     family: str
     dim: int
-    layers: NotRequired[list[int] | None]
+    layers: NotRequired[list[int | dict[str, Any]] | None]
     categories: NotRequired[int]
     positions: NotRequired[int]
     codes: NotRequired[int]

@@ -53,6 +53,7 @@ class BareLayers:
     """Training two layers of bits in bare PyTorch: a hand-written estimator on each, log q and log p written out."""
 
     def __init__(self, model: Hierarchy, estimator: Function, batches: Iterator[Tensor], lr: float):
+        assert model.prior_params is not None  # `SBN` of `bench.speed.problems` learns it
         self.encoders, self.decoders = [*model.encoder.values()], [*model.decoder.values()]
         self.centre, self.offset, self.prior = model.centre, model.output_offset, model.prior_params
         self.estimator, self.batches = estimator, batches

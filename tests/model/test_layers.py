@@ -5,7 +5,7 @@ import torch
 
 from bench.config.plugins import estimator, registry
 from bench.model.layered import Layered
-from estimators import FAMILIES
+from estimators import FAMILIES, Gaussian
 from estimators.exact import Exact
 from tests.support.layers import (
     enumerated,
@@ -19,7 +19,15 @@ from tests.support.layers import (
     learned,
 )
 
-TOYS = {
+GAUSSIAN, BITS = {"family": "gaussian", "dim": 1}, {"family": "bernoulli", "dim": 1}
+CATEGORICAL = {"family": "categorical", "dim": 1, "categories": 3}
+MIXED = {
+    "gaussian above bits": hierarchy("bernoulli", [2, GAUSSIAN]),
+    "categorical above gaussian": hierarchy("gaussian", [1, CATEGORICAL]),
+    "bits, categorical, bits": hierarchy("bernoulli", [1, CATEGORICAL, 1]),
+    "categorical, bits, gaussian": hierarchy("categorical", [1, BITS, GAUSSIAN]),
+}
+TOYS = MIXED | {
     "bernoulli": hierarchy("bernoulli", [2, 2]),
     "three layers": hierarchy("bernoulli", [1, 1, 2]),
     "categorical": hierarchy("categorical", [1, 1]),
@@ -29,13 +37,13 @@ TOYS = {
 LIMIT = 5.0  # standard errors: a bias of 8, which is 1.8 % of one draw's deviation, is missed once in 700 times
 
 
-def unbiased(family: str) -> list[str]:
-    """The options that should be unbiased for this family."""
+def unbiased(*families: str) -> list[str]:
+    """The options that should be unbiased for layers of these families."""
     return [
         name
         for name, entry in sorted(registry().items())
-        if FAMILIES[family] in entry.cls.latents and entry.cls.unbiased and entry.cls.objective == "elbo"
-        if entry.cls is not Exact
+        if all(FAMILIES[family] in entry.cls.latents for family in families)
+        if entry.cls.unbiased and entry.cls.objective == "elbo" and entry.cls is not Exact
     ]
 
 
@@ -44,7 +52,7 @@ def exact():
     """The exact gradient of the first image, by toy."""
     found = {}
     for toy, model in TOYS.items():
-        smooth = toy == "gaussian"  # whose quadrature is exact to more digits than 200,000 draws have
+        smooth = Gaussian in model.families  # whose quadrature is exact to more digits than 200,000 draws have
         objective = Layered(model, estimator("exact", nodes=60).double()) if smooth else layered(model, "exact")
         found[toy] = gradient(objective, images()[:1])
     return found
@@ -58,6 +66,10 @@ def exact():
         ("bernoulli", [2, 1, 2], "generative"),
         ("categorical", [2, 1], "generative"),
         ("bernoulli", [2, 3], "structured"),
+        ("bernoulli", [3, CATEGORICAL], "generative"),
+        ("categorical", [1, BITS, CATEGORICAL], "generative"),
+        ("categorical", [2, BITS], "structured"),
+        ("bernoulli", [2, CATEGORICAL], "structured"),
     ],
 )
 def test_exact_is_the_gradient_of_the_enumerated_bound(family, layers, task):
@@ -74,6 +86,7 @@ def test_exact_is_the_gradient_of_the_enumerated_bound(family, layers, task):
 @pytest.mark.parametrize(("toy", "name"), [
     *((family, name) for family in ("bernoulli", "categorical", "gaussian") for name in unbiased(family)),
     *(("three layers", name) for name in ("reinforce", "disarm", "local_expectation", "muprop", "rebar")),
+    *((toy, name) for toy, model in MIXED.items() for name in unbiased(*(f.family for f in model.families))),
     *(("structured", name) for name in ("rloo", "muprop")),
 ])  # fmt: skip
 def test_every_unbiased_option_is_unbiased_in_every_layer(toy, name, exact):
@@ -83,7 +96,8 @@ def test_every_unbiased_option_is_unbiased_in_every_layer(toy, name, exact):
 @pytest.mark.parametrize(
     ("toy", "name", "what"),
     [("bernoulli", "rloo", "value"), ("bernoulli", "muprop", "value"), ("structured", "muprop", "value"),
-     ("gaussian", "reparam", "slope"), ("bernoulli", "rebar", "slope")],
+     ("gaussian", "reparam", "slope"), ("bernoulli", "rebar", "slope"),
+     ("gaussian above bits", "rloo", "value"), ("bits, categorical, bits", "rebar", "slope")],
 )  # fmt: skip
 def test_a_layer_that_forgets_those_after_it_is_found_out(toy, name, what, exact):
     with forgotten(what):

@@ -11,6 +11,7 @@ from bench.config.plugins import estimator
 from bench.config.prepare import prepare
 from bench.measure.evaluate import evaluate
 from bench.measure.gradient.rows import measure
+from bench.measure.reference import reference_of
 from bench.measure.timing import evaluations
 from bench.model.hierarchy import Hierarchy
 from bench.model.layered import Layered
@@ -34,6 +35,14 @@ def test_measuring_takes_the_gradients_of_single_backward_passes(name, layers):
     objective, x = layered(hierarchy("bernoulli", layers), name), images()
     draws = 1 if name == "exact" else 2  # the first chunk
     of_single_passes(objective, x, draws)
+
+
+@pytest.mark.parametrize(
+    ("name", "family", "above"),
+    [("rloo", "bernoulli", "gaussian"), ("rebar", "bernoulli", "categorical"), ("reinforce", "gaussian", "bernoulli")],
+)
+def test_measuring_layers_of_two_families_is_the_same(name, family, above):
+    of_single_passes(layered(hierarchy(family, [2, LATENTS[above] | {"dim": 1}]), name), images(), 2)
 
 
 def test_the_parts_of_the_layers_make_up_the_whole():
@@ -115,6 +124,9 @@ def test_the_bounds_are_those_of_the_enumerated_model():
         ("vimco", "bernoulli", [3, 2], "sampled", "generative", "bounds log p(x) by K samples of one layer"),
         ("exact", "bernoulli", [9, 9], "sampled", "generative", "2.62e+5 states of 2 layers"),
         ("exact", "gaussian", [1, 1], "sampled", "generative", "gaussian layers have none"),
+        ("exact", "bernoulli", [1, LATENTS["gaussian"]], "sampled", "generative", "layers have none; take rloo"),
+        ("disarm", "bernoulli", [1, LATENTS["categorical"]], "sampled", "generative", "not differentiate categorical"),
+        ("reparam", "gaussian", [1, LATENTS["bernoulli"]], "sampled", "generative", "not differentiate bernoulli"),
         ("spsa", "gaussian", [1, 1], "sampled", "generative", "what is sampled after a layer is noise in both"),
         ("evolution", "bernoulli", [3, 2], "sampled", "generative", "what is sampled after a layer is noise in both"),
         ("unordered_set", "categorical", [2, 1], "sampled", "generative", "this latent has 3"),
@@ -128,12 +140,46 @@ def test_what_does_not_go_together_is_one_sentence(name, family, layers, kl, tas
     assert found.count(". ") == 0
 
 
+@pytest.mark.parametrize(
+    ("family", "layers"),
+    [("bernoulli", [2, LATENTS["categorical"]]), ("categorical", [1, LATENTS["bernoulli"], LATENTS["categorical"]])],
+)
+def test_the_bounds_of_several_families_are_those_of_the_enumerated_model(family, layers):
+    model = hierarchy(family, layers)
+    row = evaluate(model, images(), 20_000, 20_000, seed=0)
+    assert row["elbo"] == pytest.approx(float(-enumerated(model, images()).detach().mean()), abs=0.03)
+    assert row["iwae"] == pytest.approx(row["log_prior_sampling"], abs=0.05)
+
+
+def test_the_reference_of_several_families_is_exact_where_there_are_states_and_otherwise_drawn():
+    config = prepare(resolved("measure.reference=auto"))
+    for family, above, name in (
+        ("bernoulli", "categorical", "exact"),
+        ("bernoulli", "gaussian", "rloo"),
+        ("gaussian", "bernoulli", "rloo"),
+        ("gaussian", "gaussian", "reparam"),
+    ):
+        model = hierarchy(family, [2, LATENTS[above] | {"dim": 1}])
+        found = reference_of(layered(model, "rloo"), model.encode(images()), config)
+        assert found.estimator.name == name
+
+
 def test_a_list_of_one_layer_is_the_run_without_a_list():
     plain = prepare(resolved("latent.dim=7"))
     listed = prepare(resolved("latent.layers=[7]"))
     assert identity(plain) == identity(listed)
     assert plain == listed
     assert identity(prepare(resolved("latent.layers=[7,7]"))) != identity(plain)
+    for written in ("[{family:bernoulli,dim:7}]", "[{dim:7,family:bernoulli}]"):
+        assert prepare(resolved(f"latent.layers={written}")) == plain
+    same = prepare(resolved("latent.layers=[{family:bernoulli,dim:7},7]"))
+    assert (
+        same
+        == prepare(resolved("latent.layers=[7,{family:bernoulli,dim:7}]"))
+        == prepare(resolved("latent.layers=[7,7]"))
+    )
+    other = prepare(resolved("latent.layers=[7,{family:categorical,dim:7,categories:2}]"))
+    assert identity(other) != identity(prepare(resolved("latent.layers=[7,{family:categorical,dim:7,categories:3}]")))
     without = {
         group: {k: v for k, v in plain[group].items() if k not in ("layers", "task")} for group in ("latent", "model")
     }

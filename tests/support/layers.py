@@ -25,7 +25,7 @@ SMALL: dict[str, dict[str, Any]] = {  # networks, and samples of latents of thre
 }
 
 
-def hierarchy(family: str, layers: list[int], **model: Any) -> Hierarchy:
+def hierarchy(family: str, layers: list[Any], **model: Any) -> Hierarchy:
     """A model of 2x2 images with a learned prior, centred and signed, whose weights are not small."""
     group = (
         MODEL

@@ -57,6 +57,14 @@ RUNS = """
     latent.layers=[200,200]
     latent.layers=[]
     latent=vq +latent.layers=[20,20]
+    latent.layers=[20,{family:vq,dim:8}]
+    latent.layers=[20,{dim:8}]
+    latent.layers=[20,{family:categorical,dim:8}]
+    latent.layers=[20,{family:gaussian,dim:8,categories:3}]
+    latent.layers=[20,{family:gaussian,dim:0}]
+    latent.layers=[{family:gaussian,dim:8},20]
+    latent.layers=[20,{family:categorical,dim:8,categories:4}] objective.kl=sampled estimator=disarm
+    latent.layers=[2,{family:gaussian,dim:2}] objective.kl=sampled estimator=exact
     latent.layers=[200,200] objective.kl=sampled estimator=vimco
     latent.layers=[200,200] objective.kl=sampled estimator=exact
     latent=gaussian latent.layers=[2,2] objective.kl=sampled estimator=exact
