@@ -179,6 +179,18 @@ def test_zgr_is_reinmax_at_temperature_1_sample_by_sample(family):
     assert (gradient(Reinmax(temperature=1.1), q, interacting) - to_params).abs().max() > 1e-3
 
 
+def test_one_factorisation_serves_all_draws_examples_and_coordinates(monkeypatch):
+    factorised, plain = [], torch.linalg.cholesky_ex
+
+    def watched(matrices):
+        return factorised.append(matrices.shape) or plain(matrices)
+
+    monkeypatch.setattr(torch.linalg, "cholesky_ex", watched)
+    q = Categorical(torch.randn(7, 3, 2, 4, requires_grad=True))  # draws, examples, coordinates, categories
+    MVE(k=5)(q, interacting, torch.zeros(3, 1)).loss.sum().backward()
+    assert factorised == [(7, 3, 2, 4, 4)]
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [({"k": 0}, "k >= 1; got k=0"), ({"temperature": 0.0}, "above 0"), ({"temperature": float("inf")}, "finite")],

@@ -1,7 +1,5 @@
 """What is timed measures the same on both sides, the floor is one, and the command leaves a table and a figure."""
 
-from itertools import repeat
-
 import pandas as pd
 import pytest
 import torch
@@ -13,11 +11,9 @@ from bench.measure.gradient.parts import noise_alone, parts
 from bench.model.objective import Objective
 from bench.speed import ceilings, command, options
 from bench.speed.draws import PARTS
-from bench.speed.handwritten import FUNCTIONS
-from bench.speed.plain import BareLayers, plain_draws
-from bench.speed.problems import LAYERED, LEAD, OTHERS, TRAIN, problem, two_layers
+from bench.speed.plain import plain_draws
+from bench.speed.problems import LAYERED, LEAD, OTHERS, problem
 from bench.speed.table import COLUMNS
-from bench.train.trainer import Trainer
 from estimators.reparam import Reparam
 from estimators.rloo import RLOO
 from tests.support.loop import numbered
@@ -53,20 +49,6 @@ def test_the_floor_counts_no_product_that_is_not_computed_and_most_that_are(opti
         executed.append(counter.get_total_flops())
         assert 0.6 * counter.get_total_flops() < least.flops(draws) < counter.get_total_flops()
     assert least.flops(8) - least.flops(4) <= executed[1] - executed[0]
-
-
-@pytest.mark.parametrize("option", LAYERED, ids=lambda option: option.name)
-def test_a_step_of_two_layers_is_the_step_of_the_loop_written_by_hand(option):
-    (objective, x), (twin, _) = two_layers(CPU, option), two_layers(CPU, option)
-    bare = BareLayers(twin.model, FUNCTIONS[option.name][1], repeat(x), TRAIN["lr"])
-    for step in (Trainer(objective, repeat(x), TRAIN).step, bare.step):
-        with torch.random.fork_rng():
-            torch.manual_seed(1)
-            step()
-    for (name, ours), theirs in zip(objective.model.named_parameters(), twin.model.parameters(), strict=True):
-        if ours.requires_grad:
-            assert ours.grad.abs().max() > 0, name
-            torch.testing.assert_close(ours.grad, theirs.grad, rtol=1e-4, atol=1e-5)
 
 
 @pytest.fixture
