@@ -23,32 +23,26 @@ def check_images(leaves: Mapping[str, Any]) -> None:
             f"model.likelihood=categorical256 is of 256 levels, and data.binarisation={binarisation} leaves two: set "
             "data.binarisation=none."
         )
-    if leaves.get("latent.layers") == []:
-        raise BadInput("latent.layers needs the sizes of one layer or more, or null; got [].")
+    if (layers := leaves.get("latent.layers")) is not None:
+        _check_layers(layers, leaves)
     if len(balance := leaves.get("model.balance", [1, 1])) != 2:
         raise BadInput(f"model.balance needs two numbers, of the dynamics and of the representation; got {balance}.")
 
 
-def sizes_alone(leaves: Mapping[str, Any]) -> dict[str, Any]:
-    """The keys with the size of every layer that is given as a family with its sizes.
-
-    Raises:
-        BadInput: such a layer is not one, or the first is not the latent that the other keys say.
-    """
-    layers = leaves.get("latent.layers")
-    if not isinstance(layers, list):
-        return {**leaves}
+def _check_layers(layers: list[Any], leaves: Mapping[str, Any]) -> None:
+    """Raise BadInput unless every layer that is no size is a family with its sizes, the first that of the group."""
+    if not layers:
+        raise BadInput("latent.layers needs the sizes of one layer or more, or null; got [].")
     for number, layer in enumerate(layers, 1):
         if isinstance(layer, Mapping):
             _check_layer(f"Layer {number} of latent.layers", layer)
-    if layers and isinstance(first := layers[0], Mapping):
+    if isinstance(first := layers[0], Mapping):
         for key in ("family", "categories"):
             if first.get(key) != leaves.get(f"latent.{key}"):
                 raise BadInput(
                     f"Layer 1 of latent.layers is the latent of the other keys, latent.{key}="
                     f"{leaves.get(f'latent.{key}')}, and not {key}={first.get(key)}: change that key too."
                 )
-    return {**leaves, "latent.layers": [layer["dim"] if isinstance(layer, Mapping) else layer for layer in layers]}
 
 
 def plain_layers(latent: Mapping[str, Any]) -> list[Any]:

@@ -11,7 +11,7 @@ from bench.config.classes import OF_CLASSES, PARTS, SHARED
 from bench.config.combined import check_precision, check_reference, check_training
 from bench.config.engines import check_engine
 from bench.config.identity import finite, flatten, typed
-from bench.config.images import check_images, plain_layers, sizes_alone
+from bench.config.images import check_images, plain_layers
 from bench.config.rules import MANY, RULES, Rule
 from bench.data.digest import digest
 from bench.errors import BadInput, UnknownKey, nearest, nearest_key
@@ -72,7 +72,6 @@ def check(config: Mapping[str, Any]) -> None:
         rules = {k: r for k, r in rules.items() if k in SHARED or not k.startswith(f"{group}.")}
         rules |= {k: r for k, r in OF_CLASSES.items() if k.startswith(f"{group}.")}
     leaves = {k: value for k, value in every.items() if k in rules or k.partition(".")[0] not in classes}
-    leaves = sizes_alone(leaves)
     check_keys(leaves, rules)
     for key, value in ((k, value) for k, value in every.items() if k not in leaves):
         for number in value if isinstance(value, list) else [value]:
@@ -119,6 +118,8 @@ def _check_value(key: str, value: Any, rule: Rule) -> None:
     if rule.many != isinstance(value, list):
         raise BadInput(f"{key} needs {'a list, each ' if rule.many else ''}{rule.expected}; got {value!r}.")
     for item in value if rule.many else [value]:
+        if rule.mappings and isinstance(item, dict):
+            continue
         kinds = (int, float) if rule.kind is float else rule.kind
         right = isinstance(item, kinds) and (rule.kind is bool or not isinstance(item, bool))
         if right and rule.choices and item not in rule.choices:

@@ -18,6 +18,7 @@ class Rule(NamedTuple):
     holds: Callable[[Any], bool] = lambda value: True
     choices: tuple[str, ...] = ()
     many: bool = False  # a list of such values
+    mappings: bool = False  # and an item may be keys with values, checked by whoever knows them
     optional: bool = False  # null is a value too
     only: tuple[str, ...] | None = None  # (key, values...): exists only where another key has one of these values
 
@@ -48,8 +49,7 @@ IMAGES = ("problem.name", "vae")
 GAUSSIAN = ("problem.name", "gaussian_quadratic", "gaussian_exp", "gaussian_cosine")
 BITS = ("problem.name", "bernoulli_bits")
 TOKENS = ("problem.name", "tokens")
-OWN = ("data.name", "file")
-BALLS, DRAWN = ("data.name", "balls"), ("data.name", "balls", "pusher")
+OWN, BALLS, DRAWN = ("data.name", "file"), ("data.name", "balls"), ("data.name", "balls", "pusher")
 SEQUENCE = ("model.task", "sequence")
 
 RULES: dict[str, Rule] = {
@@ -83,7 +83,7 @@ RULES: dict[str, Rule] = {
     "problem.spread": _real(0, only=TOKENS),
     "latent.family": _one_of("gaussian", "bernoulli", "categorical", "vq", only=IMAGES),
     "latent.dim": _whole(1, MANY, only=IMAGES),
-    "latent.layers": _whole(1, MANY, many=True, optional=True, only=SAMPLED),
+    "latent.layers": _whole(1, MANY, many=True, mappings=True, optional=True, only=SAMPLED),
     "latent.categories": _whole(2, MANY, only=CATEGORICAL),
     "latent.positions": _whole(1, MANY, only=VQ),
     "latent.codes": _whole(2, MANY, only=VQ),

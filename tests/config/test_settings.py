@@ -30,7 +30,8 @@ def leaves(group: Any, prefix: str = "") -> dict[str, Any]:
 
 def hints(rules: dict[str, Rule]) -> dict[str, Any]:
     """Dotted key -> type, by the rules."""
-    kinds: dict[str, Any] = {key: list[rule.kind] if rule.many else rule.kind for key, rule in rules.items()}
+    items = {key: rule.kind | dict[str, Any] if rule.mappings else rule.kind for key, rule in rules.items()}
+    kinds: dict[str, Any] = {key: list[items[key]] if rule.many else rule.kind for key, rule in rules.items()}
     null = {key for key, rule in rules.items() if rule.optional and key not in DECIDED}
     return {key: kind | None if key in null else kind for key, kind in kinds.items()}
 
