@@ -1,12 +1,13 @@
 """Command lines that are refused: the arguments of each command, one line each."""
 
 from tests.support.refused_flags import FLAGS
+from tests.support.refused_layers import LAYERS
 from tests.support.refused_parts import PARTS
 from tests.support.refused_runs import RUNS
 from tests.support.refused_sequences import SEQUENCES
 
 LINES = {
-    "bench": RUNS.rstrip() + FLAGS.rstrip() + SEQUENCES.rstrip() + PARTS,
+    "bench": RUNS.rstrip() + FLAGS.rstrip() + LAYERS.rstrip() + SEQUENCES.rstrip() + PARTS,
     "bench.probe": """
         probe.stepz=3
         probe.at=[]
