@@ -5,7 +5,6 @@ from abc import ABC, abstractmethod
 from typing import Any, ClassVar, Self
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 
@@ -22,19 +21,13 @@ def finite(logits: Tensor) -> Tensor:
     is 0 exactly, and whatever is weighed by that vanishes.
     """
     largest = limit(logits.dtype)
-    return F.hardtanh(logits, -largest, largest)  # whose derivative is one kernel; that of nan_to_num is five
+    return logits.nan_to_num(math.nan, largest, -largest)  # with clamp, engine=compile draws other Gumbel noise
 
 
 def ruled_out(log_probs: Tensor) -> Tensor:
     """Where log-probabilities computed from `finite` logits are those of impossible outcomes."""
     info = torch.finfo(log_probs.dtype)
     return log_probs < -limit(log_probs.dtype) * info.eps
-
-
-def ended(log_probs: Tensor) -> Tensor:
-    """Log-probabilities computed from `finite` logits, those of impossible outcomes -inf."""
-    bound = -limit(log_probs.dtype) * torch.finfo(log_probs.dtype).eps
-    return torch.threshold(log_probs, bound, -math.inf)
 
 
 def possible(log_q: Tensor, values: Tensor) -> Tensor:

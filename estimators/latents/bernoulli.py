@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from estimators.latents.base import Discrete, ended, finite, relative_entropy
+from estimators.latents.base import Discrete, finite, relative_entropy, ruled_out
 
 
 class Bernoulli(Discrete):
@@ -61,7 +61,7 @@ class Bernoulli(Discrete):
     def log_prob(self, z: Tensor) -> Tensor:
         # Both outcomes, each by itself: z * logit - softplus(logit) leaves no digit of log p where p is near 1.
         total = torch.lerp(F.logsigmoid(-self.logits), F.logsigmoid(self.logits), z).sum(-1)
-        return ended(total)
+        return total.masked_fill(ruled_out(total), -math.inf)
 
     def score(self, z: Tensor) -> Tensor:
         logits = self.logits.detach()

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from estimators.latents.base import Discrete, ended, finite, relative_entropy
+from estimators.latents.base import Discrete, finite, relative_entropy, ruled_out
 
 
 def log_probabilities(logits: Tensor) -> Tensor:
@@ -75,7 +75,7 @@ class OneHot(Discrete):
 
     def log_prob(self, z: Tensor) -> Tensor:
         total = (z * self.log_probs).sum((-2, -1))
-        return ended(total)
+        return total.masked_fill(ruled_out(total), -math.inf)
 
     def score(self, z: Tensor) -> Tensor:
         probs = self.probs.detach()
