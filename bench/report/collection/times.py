@@ -11,8 +11,8 @@ from bench.report.collection.statistics import Interval, t_interval
 if TYPE_CHECKING:
     import pandas as pd
 
-# The same work, timed in another process: medians of one configuration differ by 9 to 17 % between seeds in
-# results/families and results/problems, however little they differ within a process.
+# The same work, timed in another process: medians of one configuration differed by 9 to 17 % between seeds in sweeps on
+# MNIST and on toys on two cores, however little they differ within a process.
 TIME_FLOOR = 0.1  # standard error of a time, relative, that neither repetitions nor seeds make smaller
 QUARTILES = 1.3490  # standard deviations between the quartiles of a normal distribution
 MEDIAN = 1.2533  # standard errors of a mean in that of a median of normal values
