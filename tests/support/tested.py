@@ -50,14 +50,19 @@ def there(file: Path) -> dict[str, dict[str, Any]]:
         return {row["kind"]: row for row in csv.DictReader(opened)}
 
 
-def main() -> int:
-    """Exit status: 0, or 1 where a case ended wrong."""
+def arguments(argv: list[str] | None = None) -> argparse.Namespace:
+    """The parsed command line."""
     parser = argparse.ArgumentParser(prog="python -m tests.support.tested", description=__doc__)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument(
         "--only", default="", metavar="WORD", help="the kinds with this word; the file keeps the others"
     )
-    options = parser.parse_args()
+    return parser.parse_args(argv)
+
+
+def main() -> int:
+    """Exit status: 0, or 1 where a case ended wrong."""
+    options = arguments()
     found = there(options.out)
     for kind, (files, words) in TESTS.items():
         if options.only in kind:

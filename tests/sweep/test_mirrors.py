@@ -104,7 +104,8 @@ def test_a_package_that_is_missing_is_one_line_and_stops_nothing(directory, caps
         (["-m", "estimator=rloo,rlo", "hydra.sweeper.max_batch_size=1"], 2, None),
         (["train.steps=1"], 0, "opened\ndone\n"),
         (["-m", "train.steps=1,3", "hydra.sweeper.max_batch_size=1"], 0, "opened\ndone\ndiverged\n"),
-        (["-m", "train.lr=fast"], 1, "opened\n"),  # a sweep whose jobs are refused one by one has a plan
+        (["-m", "train.lr=fast"], 2, None),
+        (["-m", "train.steps=1", "train.lr=fast,1e-3"], 1, "opened\ndone\n"),  # one job can run
     ],
 )
 def test_a_tracker_is_opened_once_and_never_for_a_command_that_is_refused(words, status, left, tmp_path, monkeypatch):
