@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import fields
 from functools import cache, lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hydra.core.config_store import ConfigStore
 from omegaconf import OmegaConf
@@ -26,6 +26,9 @@ from bench.data.base import Dataset
 from bench.errors import BadInput, nearest
 from bench.problems import Problem
 from bench.settings import Described
+
+if TYPE_CHECKING:
+    from bench.data.datasets import Data
 
 UNUSED = [{f"override /{group}": None} for group in ("latent", "model", "data")]  # where a problem is none of images
 
@@ -117,10 +120,15 @@ def problem(config: Described) -> Problem | None:
     return None if held["name"] == problems.VAE else problems.problem(**held)
 
 
-def dataset(config: Mapping[str, Any]) -> Dataset:
-    """That of a `data` group with a class."""
+def images(config: Mapping[str, Any], **where: Any) -> "Data":
+    """Those of a `data` group, whether it has a name of the suite's or a class; `where` is device, dtype and seed."""
+    from bench.data import datasets
+
+    if "_target_" not in config:
+        return datasets.load_dataset(**config, **where)
     made: Dataset = build("data", config)
-    return made
+    own = {key: config[key] for key in ("name", "binarisation", "train_size", "dequantise")}
+    return datasets.made_of(made.stored(), **own, **where)
 
 
 def family(config: Described) -> str:

@@ -92,12 +92,8 @@ class Experiment:
         return self.objective.impossible(self.q)
 
     def _images(self, dtype: torch.dtype) -> datasets.Data:
-        data: Any = self.config["data"]
-        where: Any = {"device": self.device, "dtype": dtype, "seed": self.config["seeds"]["data"]}
-        if "_target_" not in data:
-            return datasets.load_dataset(**data, **where)
-        own = {key: data[key] for key in ("name", "binarisation", "train_size", "dequantise")}
-        return datasets.made_of(parts.dataset(data).stored(), **own, **where)
+        seed = self.config["seeds"]["data"]
+        return parts.images(self.config["data"], device=self.device, dtype=dtype, seed=seed)
 
     def _network(self) -> VAE | Adapted:
         assert isinstance(self.data, datasets.Data)

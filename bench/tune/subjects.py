@@ -5,10 +5,9 @@ from typing import Any
 
 from omegaconf import OmegaConf, open_dict
 
-from bench.config import plugins
+from bench.config import parts, plugins
 from bench.config.prepare import prepare
 from bench.config.preset import set_by_preset
-from bench.data import datasets
 from bench.errors import BadInput
 from bench.problems import VAE
 from bench.settings import Config, Tuning
@@ -111,7 +110,7 @@ def _check(overrides: tuple[str, ...], config: Config, settings: Tuning, looked:
             f"problem={config['problem']['name']} has no validation split; tune.split=train chooses by the training "
             "bound."
         )
-    if split not in datasets.load_dataset(**data, seed=config["seeds"]["data"]).splits:
+    if split not in parts.images(data, seed=config["seeds"]["data"]).splits:
         size = data["train_size"]
         why = f"data.train_size={size} leaves none" if size else "it came without"
         raise BadInput(

@@ -6,6 +6,7 @@ import pytest
 
 from bench.run.ending import Ending
 from bench.tables import tuning
+from tests.support.brought import Coins
 from tests.support.tuned_runs import DISAGREE, Tuned
 
 ONE = ("estimator=reparam", "latent=gaussian_small", "budget=3", "tune.fresh=1")
@@ -86,6 +87,22 @@ def test_a_stopped_tuning_goes_on(tune):
     assert tune(*ONE) == 0
     assert tune.asked()[1] == tune.asked()[2]  # the one that was stopped began twice
     assert len(tune.runs) == 5
+
+
+class Halved(Coins):
+    """Images with a validation split."""
+
+    def arrays(self):
+        images = super().arrays()["train"]
+        return {"train": images[::2], "validation": images[1::4], "test": images[3::4]}
+
+
+@pytest.mark.parametrize(("of", "status"), [(Halved, 0), (Coins, 2)])
+def test_images_of_a_class_may_have_a_validation_split(of, status, tune, tmp_path, capsys):
+    (tmp_path / "mine" / "data").mkdir(parents=True)
+    (tmp_path / "mine" / "data" / "coins.yaml").write_text(f"_target_: {of.__module__}.{of.__name__}\n")
+    assert tune(*ONE, "data=coins", "--config-dir", str(tmp_path / "mine")) == status
+    assert ("no validation images here, since it came without" in capsys.readouterr().err) == (status == 2)
 
 
 def test_halving_ends_the_worse_half_after_each_share(tune):
