@@ -37,9 +37,10 @@ def tune(tmp_path, monkeypatch):
     return Tuned(tmp_path / "out", monkeypatch)
 
 
-def test_a_sweeper_that_maximises_takes_the_endings_for_a_number(tune, capsys):
+def test_a_sweeper_that_maximises_takes_the_endings_for_a_number(tune, monkeypatch):
     make_known(PLACE, Maximiser)
-    node = {"_target_": f"{PLACE}.Maximiser"}
+    node, options = {"_target_": f"{PLACE}.Maximiser"}, ConfigStore.instance().repo["hydra"]
+    monkeypatch.setitem(options, "sweeper", dict(options["sweeper"]))  # which other tests list
     ConfigStore.instance().store(group="hydra/sweeper", name="planted", node=node, provider="tests")
     small = ["device=cpu", "train.steps=10", f"output={tune.output}", "latent=gaussian_small", "estimator=reparam"]
     assert cli.main(["-m", "hydra/sweeper=planted", *small]) == 0
