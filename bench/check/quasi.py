@@ -5,7 +5,7 @@ noise keeps its distribution, so expectations do not change. The groups are inde
 standard error. A. B. Owen, Monte Carlo, Quasi-Monte Carlo, and Randomized Quasi-Monte Carlo, 2000.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
@@ -21,14 +21,30 @@ MOST_EVEN = 256  # numbers of a replica's noise that are spread evenly; the othe
 COUNTED = 23  # replicas with which the random numbers are counted; a length that no other axis has
 
 EDGE = 1e-12
-LAWS: dict[str, Callable[[Tensor], Tensor]] = {
-    "rand": lambda u: u,
-    "uniform": lambda u: u,
-    "randn": torch.special.ndtri,
-    "normal": torch.special.ndtri,
-    "exponential": lambda u: -torch.log1p(-u),
+
+
+def _uniform(u: Tensor, low: float = 0, high: float = 1) -> Tensor:
+    return low + (high - low) * u
+
+
+def _normal(u: Tensor, mean: Tensor | float = 0, std: Tensor | float = 1) -> Tensor:
+    return mean + std * torch.special.ndtri(u)
+
+
+def _exponential(u: Tensor, rate: float = 1) -> Tensor:
+    return -torch.log1p(-u) / rate
+
+
+LAWS: dict[str, tuple[Callable[..., Tensor], slice]] = {  # and where its parameters stand among the arguments
+    "rand": (_uniform, slice(0)),
+    "rand_like": (_uniform, slice(0)),
+    "uniform_": (_uniform, slice(1, 3)),
+    "randn": (_normal, slice(0)),
+    "randn_like": (_normal, slice(0)),
+    "normal": (_normal, slice(0, 2)),
+    "normal_": (_normal, slice(1, 3)),
+    "exponential_": (_exponential, slice(1, 2)),
 }
-STANDARD = {"uniform_": (0, 1), "normal_": (0, 1), "exponential_": (1,)}
 
 
 class Quasi(TorchDispatchMode):
@@ -51,20 +67,19 @@ class Quasi(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **(kwargs or {}))
         if torch.Tag.nondeterministic_seeded in func.tags and isinstance(out, Tensor):
-            name = func.overloadpacket.__name__
-            law = LAWS.get(name.removesuffix("_like").removesuffix("_"))
-            standard = not name.endswith("_") or tuple(args[1:]) in ((), STANDARD.get(name))
+            law, parameters = LAWS.get(func.overloadpacket.__name__, (None, slice(0)))
             axis = axis_of(out, self.replicas)
-            if law and standard and axis is not None:
-                self._fill(out.movedim(axis, 0), law)
+            if law and axis is not None:
+                self._fill(out, axis, law, args[parameters])
         return out
 
-    def _fill(self, out: Tensor, law: Callable[[Tensor], Tensor]) -> None:
-        """`out` `[R, ...]`."""
-        count = out[0].numel()
+    def _fill(self, out: Tensor, axis: int, law: Callable[..., Tensor], parameters: Sequence[Any]) -> None:
+        """`out` has R replicas along the axis; the parameters broadcast with it."""
+        shape = out.movedim(axis, 0).shape
+        count = shape[1:].numel()
         points = self.points[:, self.used : self.used + count]
         if points.shape[1] == count:
-            out.copy_(law(points).view(out.shape))
+            out.copy_(law(points.view(shape).movedim(0, axis), *parameters))
             self.used += count
 
 
