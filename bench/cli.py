@@ -93,20 +93,20 @@ def _launch(arguments: list[str], config_name: str, task: "Task", show: "Callabl
             raise
         print(message, file=sys.stderr)
         return 1 if isinstance(error, JobFailed) else 2
-    show(session)
     show_former(session.endings)
+    show(session)
     return 1 if show_gone(session.endings) or session.failed() else 0
 
 
 def _summary(session: "Session") -> None:
-    """The table at the end of a sweep, or of a run."""
-    from bench.sweep.summary import show, show_alone, show_unfinished
+    """The table at the end of a sweep, or of a run, and the next command."""
+    from bench.sweep.summary import show, show_next, show_unfinished
 
+    done = [e.directory for e in session.endings if e.directory and (session.many or e.status == "done")]
+    show(done)
     if session.many:
-        show([ending.directory for ending in session.endings if ending.directory])
         show_unfinished(session.endings)
-    else:
-        show_alone(session.endings)
+    show_next(session.endings)
 
 
 def jobs(

@@ -25,10 +25,11 @@ if TYPE_CHECKING:
 @to_its_end
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command. Returns the exit status, as `python -m bench` does."""
-    from bench.sweep.summary import show_shared
+    from bench.sweep.summary import show_next, show_shared
 
     def show(session: "Session") -> None:
         show_shared([ending.directory for ending in session.endings if ending.directory])
+        show_next(session.endings)
 
     return launch(list(sys.argv[1:] if argv is None else argv), "probe", task, show)
 

@@ -1,8 +1,10 @@
-"""The short table at the end of a sweep, and of a probe."""
+"""The short table at the end of a run, of a sweep and of a probe, and the command that follows it."""
 
 import json
 import math
+import shlex
 import sys
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -52,12 +54,11 @@ def show(directories: Iterable[Path]) -> None:
         Console().print(table)
 
 
-def show_alone(endings: Iterable["Ending"]) -> None:
-    """Print the same of the runs of a single job, and the command that draws them; nothing where none is done."""
-    done = [ending.directory for ending in endings if ending.directory and ending.status == "done"]
-    show(done)
-    for place in dict.fromkeys(directory.parent for directory in done):
-        print(plain(f"python -m bench.report {place} draws {'it' if len(done) == 1 else 'them'}."))
+def show_next(endings: Iterable["Ending"]) -> None:
+    """Print the command that draws the runs that are done, one for each folder of runs."""
+    done = dict.fromkeys(ending.directory for ending in endings if ending.directory and ending.status == "done")
+    for place, count in Counter(run.parent for run in done if (run / store.MARKER).is_file()).items():
+        print(plain(f"python -m bench.report {shlex.quote(str(place))} draws {'it' if count == 1 else 'them'}."))
 
 
 def show_unfinished(endings: Iterable["Ending"]) -> None:
@@ -126,8 +127,6 @@ def show_shared(directories: Iterable[Path]) -> None:
             shown.setdefault(f"{title} {origin['digest']}", empty).add_row(*map(cell, shared_summary(directory)))
     for table in shown.values():
         Console().print(table)
-    for place in dict.fromkeys(directory.parent for directory in directories):
-        print(plain(f"python -m bench.report {place} draws them."))
 
 
 def shared_summary(directory: Path) -> list[str]:

@@ -59,7 +59,9 @@ def test_skipped_runs_are_one_line(command, capsys):
     assert [line for line in said.splitlines() if "impossible" in line] == [
         "3 runs skipped, impossible pair: rloo with bernoulli."
     ]
-    assert len(said[said.index("impossible") :].splitlines()) == 1 + 1 + 3  # a heading, and the three that are done
+    assert (
+        len(said[said.index("impossible") :].splitlines()) == 1 + 1 + 3 + 1
+    )  # a heading, the three that are done, the next command
 
 
 @pytest.mark.parametrize(("retry", "runs"), [("changed", 2), ("failed", 2), ("keep", 1)])

@@ -30,7 +30,7 @@ def test_the_first_failure_ends_a_sweep_if_asked(command, capsys):
 
 def test_the_end_of_a_sweep_names_every_reason_for_a_failure_once(command, tmp_path, capsys):
     assert command("-m", "train.steps=1,2,6,-1", "seed=0,1,2") == 1
-    *_, title, broken, missing, refused = capsys.readouterr().out.splitlines()
+    *_, title, broken, missing, refused, following = capsys.readouterr().out.splitlines()
     assert title == "9 failed:"
     assert re.fullmatch(rf"  {tmp_path}/out/runs/\w+ and 2 more: It broke\.", broken)
     assert missing.endswith(" and 2 more: There is no such file.")
@@ -38,7 +38,8 @@ def test_the_end_of_a_sweep_names_every_reason_for_a_failure_once(command, tmp_p
         refused
         == "  a job that could not start and 2 more: train.steps needs a whole number from 0 to 1073741824; got -1."
     )
-    assert command("-m", "train.steps=1,2", "seed=0") == 1
+    assert following == f"python -m bench.report {tmp_path / 'out' / 'runs'} draws them."
+    assert command("-m", "train.steps=2", "seed=0") == 1  # with nothing to draw
     assert re.fullmatch(rf"  {tmp_path}/out/runs/\w+: It broke\.", capsys.readouterr().out.splitlines()[-1])
 
 

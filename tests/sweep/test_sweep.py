@@ -65,12 +65,13 @@ def test_a_typed_value_is_refused_before_the_first_job(command, capsys):
 
 def test_the_table_at_the_end(command, tmp_path, capsys):
     assert command("-m", "train.steps=1,3", "estimator=rloo") == 0
-    *_, head, done, diverged = capsys.readouterr().out.splitlines()
+    *_, head, done, diverged, following = capsys.readouterr().out.splitlines()
     assert head.split()[:5] == ["run", "estimator", "family", "seed", "status"]
     [directory] = [f.parent for f in (tmp_path / "out").rglob("objective.parquet")]
     wanted = [directory.name, "rloo", "bernoulli", "0", "done", "-12.35", "-2.00", "2.50"]
     assert summary(directory) == done.split() == wanted
     assert diverged.split()[4:] == ["diverged", "-", "-", "-"]
+    assert following == f"python -m bench.report {directory.parent} draws it."
 
 
 def test_a_file_may_hold_the_sweep(command, tmp_path):
