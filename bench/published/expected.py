@@ -39,7 +39,7 @@ SURE = ("exact", "read in the paper", "read in code or raw data", "secondary")
 LONGER = "our longer run"
 LITTLE = (
     "evaluate.at=[1]", "evaluate.examples=10", "evaluate.samples=2", "evaluate.prior_samples=0", "measure.at=[1]",
-    "measure.draws=2", "measure.batches=1", "measure.reference=none", "timing.repetitions=10",
+    "measure.draws=2", "measure.batches=1", "measure.reference=none", "timing.repetitions=10", "train.warmup=0",
 )  # fmt: skip
 
 

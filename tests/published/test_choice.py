@@ -15,7 +15,10 @@ from bench.published.expected import TIMED, read
         (
             "reinmax_8x4",
             ["estimator=gumbel_rao,straight_through"],
-            [["estimator=straight_through"], ["estimator=gumbel_rao", "estimator.draws=100"]],
+            [
+                ["estimator=straight_through", "estimator.temperature=1"],
+                ["estimator=gumbel_rao", "estimator.draws=100", "estimator.temperature=1"],
+            ],
         ),
         (
             "rodeo_bound",

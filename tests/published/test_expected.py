@@ -7,10 +7,12 @@ import yaml
 
 from bench.config.prepare import prepare
 from bench.errors import BadInput
+from bench.published.choice import chosen
 from bench.published.command import commands
 from bench.published.expected import FOLDER, LITTLE, TIMED, names, read
 from bench.report.query import FUNCTIONS
 from bench.run.rows import steps_of
+from bench.train.optimise import factor
 from tests.support.composed import resolved
 
 EVERY = [read(name) for name in names()]
@@ -44,6 +46,25 @@ def test_our_longer_run_is_evaluated_where_the_short_form_ends(each):
     for table, group in (("objective", "evaluate"), ("gradient", "measure")):
         if table in needed:
             assert each.short.steps in steps_of(config, group), table
+
+
+@pytest.mark.parametrize("each", EVERY, ids=IDS)
+def test_until_the_short_form_ends_its_learning_rates_are_those_of_our_longer_run(each):
+    """Otherwise the longer run says nothing of it."""
+    short, full = (config_of(sweeps(each, form)[0])["train"] for form in ("short", "full"))
+    if any(row.short is None and "last" in row.ours.split() for row in each.rows):
+        steps = {*range(min(each.short.steps, 50)), *range(0, each.short.steps, 97), each.short.steps - 1}
+        assert [factor(step, short) for step in steps] == [factor(step, full) for step in steps]
+
+
+@pytest.mark.parametrize(
+    ("estimator", "temperature"),
+    [("straight_through", 1), ("gumbel_rao", 1), ("reinmax", 1.3), ("st_gumbel_softmax", 1)],
+)
+def test_in_reinmax_8x4_only_reinmax_has_a_temperature_of_its_own(estimator, temperature):
+    each, _ = chosen(read("reinmax_8x4"), "full", [f"estimator={estimator}"])
+    [words] = sweeps(each, "full")
+    assert config_of(words)["estimator"]["temperature"] == temperature
 
 
 @pytest.mark.parametrize("each", EVERY, ids=IDS)
