@@ -137,6 +137,29 @@ def test_points_that_leave_the_axes_are_counted(tmp_path):
     assert said.get_window_extent().y1 < ax.get_window_extent().y0  # below the axes, where it covers nothing
 
 
+@pytest.mark.parametrize(
+    ("name", "far"),
+    [("bias_vs_variance", 1e63), ("variance_vs_evaluations", 1e63), ("variance_vs_step", 1e-40)],
+)
+def test_a_point_that_is_far_from_all_others_stretches_no_log_axis(tmp_path, name, far):
+    for estimator, variance in {"rloo": 1.0, "arm": 3.0, "disarm": far, "rebar": 1e3}.items():
+        place(tmp_path, config(estimator, "bernoulli", 0), estimator=estimator, variance=variance)
+    found = collect(find([tmp_path]))[0]
+    figure = draw(name, found, style.looks(found.units.label), "encoder")
+    svg = style.contents(figure)["svg"].decode()
+    assert re.search(r"\d of \d+ points outside", svg)
+    for ax in figure.axes:
+        ends = [
+            ends
+            for ends, scale in ((ax.get_xlim(), ax.get_xscale()), (ax.get_ylim(), ax.get_yscale()))
+            if scale == "log"
+        ]
+        assert all(high / low < 1e14 for low, high in ends)
+        assert all(ax.get_window_extent().overlaps(text.get_window_extent()) for text in ax.texts if text.get_text())
+    for label in ("rloo", "arm", "rebar"):
+        assert f'data-s="{label}"' in svg
+
+
 @pytest.mark.parametrize("name", OF_ONE)
 def test_all_figures_survive_one_seed_and_another_part(tmp_path, name):
     collection(tmp_path, families=("bernoulli",), estimators=SOME, seeds=(0,))

@@ -88,6 +88,17 @@ def test_no_bias_and_no_noise_is_a_bound_too(tmp_path):
     assert ax.get_ylim()[0] > FLOOR / 100
 
 
+def test_a_bias_over_a_reference_that_is_zero_to_rounding_stretches_no_axis(sweep):
+    place(sweep, "vq_straight_through", 1.0, bias=1e9, norm=1e-54)
+    place(sweep, "vq_straight_through", 3.0, bias=1e63, norm=1e-54)
+    figure = drawn(sweep)
+    style.contents(figure)
+    for ax in figure.axes[:2]:
+        low, high = ax.get_ylim()
+        assert low < 1e-3 < 1e9 < high < 1e12
+        assert ax.get_xlabel().endswith("\n1 of 8 points outside")
+
+
 def test_only_the_temperature_splits_no_panel(sweep):
     for temperature in TEMPERATURES:
         place(sweep, "rloo", temperature, bias=0.1, latent__codes=8)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 COLUMNS, NARROWEST = 2, 2.9  # panels side by side; the least width of one where the figure's is given (inches)
 MOST_PANELS = 24  # panels of one figure
 FEW, WIDE = 8, 7.4  # a legend of more labels than these is given this width (inches)
+FAR, ROOM = 12.0, 1.0  # decades from the median beyond which a point is left outside; room around those inside
 ROWS, LINE = 3, 0.21  # lines of a legend for which a figure has room, and the height of each further one (inches)
 BARS = f"bars: 95 % Student-t intervals over seeds, where there are {ENOUGH} or more"
 
@@ -109,11 +110,27 @@ def handle(look: Look) -> "Line2D":
 
 
 def clean_log_axis(axis: "Axis") -> None:
-    """Powers of ten where the axis spans several; else 1, 2, 5, so that no log axis is without ticks."""
+    """Powers of ten where the axis spans several; else 1, 2, 5, so that no log axis is without ticks. Call it when all
+    points are drawn: those that are far from all others would press these together, and are left outside."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
+    _hold_out(axis)
     low, high = axis.get_view_interval()
     if high / low < 30:
         axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_formatter(NullFormatter())
+
+
+def _hold_out(axis: "Axis") -> None:
+    """End the axis where the points within `FAR` of the median end; the figure says how many lie outside."""
+    import numpy as np
+
+    ax: Any = axis.axes
+    noted = np.array([(p.x, p.y) for p in marks(ax.figure).points if p.ax is ax]).reshape(-1, 2)
+    values = noted[:, "xy".index(axis.axis_name)]
+    values = np.sort(np.log10(values[(values > 0) & np.isfinite(values)]))
+    near = values[np.abs(values - values[(len(values) - 1) // 2]) <= FAR] if len(values) else values
+    if len(near) < len(values):
+        low, high = np.log10(axis.get_view_interval())
+        ax.set(**{f"{axis.axis_name}lim": 10.0 ** np.array([max(low, near[0] - ROOM), min(high, near[-1] + ROOM)])})

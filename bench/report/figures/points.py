@@ -85,6 +85,7 @@ def _price(collection: Collection, looks: Looks, part: str, price: str, label: s
     figure.canvas.draw()
     figure.set_layout_engine("none")
     for ax, rows in zip(axes, shown, strict=True):
+        rows = rows[rows[price].between(*ax.get_xlim()) & rows["mean"].between(*ax.get_ylim())]
         if len(rows):
             names = list(rows.label)
             colours = [looks[n].colour for n in names]
