@@ -93,12 +93,13 @@ def runs_of(text: str, frame: Frame) -> list[str]:
     return list(dict.fromkeys(run for part in parts for run in parse(part, frame).rows.run))
 
 
-def unfinished(text: str, runs: "pd.DataFrame") -> "pd.DataFrame":
-    """Of the runs that ended otherwise than done those that a query would choose."""
+def meant(text: str, runs: "pd.DataFrame") -> "pd.DataFrame":
+    """Of the rows of `runs` those that a query would choose, whatever was measured in them and at which steps."""
     import pandas as pd
 
-    rows = runs[runs.status != "done"]
-    return pd.concat([conditions(part, rows) for part in re.split(r" [/*-] ", text.strip())]).drop_duplicates("run")
+    rows = runs.drop(columns="step", errors="ignore")  # where a run ended, and not where it was measured
+    found = pd.concat([conditions(part, rows) for part in re.split(r" [/*-] ", text.strip())])
+    return runs.loc[found.index.unique()]
 
 
 def _by_seed(query: Query) -> "tuple[pd.Series, Query]":

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from bench.published.expected import FORMS, LONGER, TIMED, Expected, Published, Row
-from bench.published.measured import Frame, Measured, frames, joined, measure, runs_of, unfinished
+from bench.published.measured import Frame, Measured, frames, joined, meant, measure, runs_of
 from bench.published.verdict import Compared, compared
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def _reason(row: Row, said: str, frame: Frame | None, loaded: "Frames | None") -
     with those that it is from, or that there are none."""
     if loaded is None or frame is None:
         return NOT_RUN
-    ended = unfinished(row.ours, loaded.runs)
+    ended = meant(row.ours, loaded.runs[loaded.runs.status != "done"])
     words = [f"{run.label}: {run.status}, {run.reason}" for run in ended.itertuples()]
     try:
         runs_of(row.ours, frame)
@@ -130,14 +130,11 @@ def _cost(row: Row, published: Published, form: str, loaded: "Loaded", tables: d
     """What the training of the row's runs would take, by the timed steps of those of another form."""
     for other in (TIMED, *FORMS):
         timed = loaded[other]
-        try:
-            if other == form or timed is None:
-                continue
-            runs = runs_of(row.ours, tables[other])
-        except ValueError:
+        if other == form or timed is None:
             continue
+        runs = set(meant(row.ours, timed.runs[timed.runs.status == "done"]).run)
         steps = timed.cost[(timed.cost.what == "step") & timed.cost.run.isin(runs)]
-        if set(steps.run) == set(runs):
+        if runs and set(steps.run) == runs:
             wanted = published.form(form)
             groups = [(of.run.min(), of.median(numeric_only=True)) for _, of in steps.groupby("label")]
             low, middle, high = (

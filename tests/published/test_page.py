@@ -8,7 +8,7 @@ import pytest
 
 from bench.published import command, results
 from bench.published.expected import TIMED, Form, names, read
-from bench.published.measured import joined, measure, unfinished
+from bench.published.measured import joined, meant, measure
 from bench.published.page import page
 from bench.published.results import cells
 from bench.published.verdict import REPRODUCED
@@ -94,7 +94,8 @@ class Frames:
 
     runs = pd.DataFrame({
         "run": ["1", "2", "3", "4"], "status": ["done", "done", "done", "failed"], "seed": [0, 1, 0, 0],
-        "estimator": ["a", "a", "b", "c"], "label": ["a", "a", "b", "c"], "config.estimator.k": [2, 2, 3, 2],
+        "step": [2, 2, 2, 1], "estimator": ["a", "a", "b", "c"],
+        "label": ["a", "a", "b", "c"], "config.estimator.k": [2, 2, 3, 2],
     })  # fmt: skip
     objective = pd.DataFrame({
         "run": ["1", "1", "2", "3", "4"], "seed": [0, 0, 1, 0, 0], "step": [1, 2, 2, 2, 2],
@@ -133,10 +134,11 @@ def test_a_number_is_of_seeds_or_else_of_draws(query, value, n, per):
         ("objective estimator=a last elbo", []),
         ("objective estimator=c seed=1 last elbo", []),
         ("objective estimator=a last elbo - objective estimator=c last elbo", ["4"]),
+        ("objective estimator=c step=0 decoder elbo - objective estimator=c last elbo", ["4"]),
     ],
 )
 def test_runs_that_ended_otherwise_are_named_where_they_are_meant(query, runs):
-    assert list(unfinished(query, Frames.runs).run) == runs
+    assert list(meant(query, Frames.runs[Frames.runs.status != "done"]).run) == runs
 
 
 @pytest.mark.parametrize(
@@ -176,6 +178,8 @@ def test_what_empty_cells_would_cost_is_counted_once_for_each_run(monkeypatch, t
     runs = 96_000 * 10
     assert found["Gumbel-Rao, training bound"] == ({"c": 3.0 * runs}, 2.0 * runs, 6.0 * runs, "a machine", False)
     assert found["ReinMax less straight-through, nats"].seconds == {"a": 1.0 * runs, "d": 4.0 * runs}
+    start = "noise at the start, straight-through Gumbel-softmax over Gumbel-Rao"  # where a timed run measures nothing
+    assert found[start].seconds == {"b": 2.0 * runs, "c": 3.0 * runs}
     assert "would take 22.2 days to 66.7 days of training on a machine, by quartiles" in page([each], tmp_path)
     command.show([each], tmp_path)
     assert "111.1 days" in capsys.readouterr().out  # ten seconds a step, whatever the number of rows

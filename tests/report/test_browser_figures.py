@@ -1,15 +1,13 @@
 """The figures of `report.html` in a headless Chromium: pointer, keyboard, legend, slider, narrow window, print."""
 
-import base64
 import re
-import zlib
 
 import pytest
 
 from bench.report.collection.collect import collect, find
 from bench.report.command import main
 from bench.report.page.averaged import averages
-from tests.support.chromium import Chromium, executable
+from tests.support.chromium import BOX, Chromium, executable, pointer, printed
 from tests.support.synthetic_runs import ESTIMATORS, collection
 
 pytestmark = pytest.mark.skipif(executable() is None, reason="needs Chromium: apt-get install chromium")
@@ -22,11 +20,9 @@ DIM = """(() => {
 })()"""
 HIDDEN = """Array.from(document.querySelectorAll('.card .panels [data-s]')).filter(
   (e) => getComputedStyle(e).visibility === 'hidden')"""
-BOX = "(() => {{ const r = {of}.getBoundingClientRect(); return [r.x, r.y, r.width, r.height]; }})()"
 TABLE = (
     "Array.from(document.querySelector('.averages').tBodies[0].rows, r => [r.cells[0].innerText, r.cells[1].innerText])"
 )
-FRAMES = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
 TIP = "document.getElementById('tip')"
 
 
@@ -50,18 +46,6 @@ def root(tmp_path_factory):
 @pytest.fixture(scope="module")
 def report(root):
     return root / "report" / "report.html"
-
-
-def pointer(chromium, selector: str, *kinds: str) -> None:
-    """What a mouse does in the middle of the element."""
-    found = f"document.querySelector({selector!r})"
-    chromium.evaluate(f"{found}.scrollIntoView({{block: 'center', behavior: 'instant'}})")
-    chromium.call("Runtime.evaluate", expression=FRAMES, awaitPromise=True)  # scrolling is told with a frame
-    x, y, width, height = chromium.evaluate(BOX.format(of=found))
-    for kind in ("mouseMoved", *kinds):
-        button = "none" if kind == "mouseMoved" else "left"
-        about = {"x": x + width / 2, "y": y + height / 2, "button": button, "clickCount": 1}
-        chromium.call("Input.dispatchMouseEvent", type=kind, **about)
 
 
 def test_a_point_says_name_value_interval_and_setting(chromium, report):
@@ -146,14 +130,6 @@ def test_a_phone_shows_one_panel_a_row(chromium, report, width, rows):
     assert chromium.evaluate("document.documentElement.scrollWidth") == width
 
 
-def texts(chromium) -> tuple[int, int]:
-    """Of the page as it is printed: how many pieces of text it has, and how many pages."""
-    pdf = base64.b64decode(chromium.call("Page.printToPDF", printBackground=False)["data"])
-    streams = re.findall(rb"FlateDecode.*?stream\r?\n(.*?)endstream", pdf, re.DOTALL)
-    shown = sum(len(re.findall(rb"\bTj\b|\bTJ\b", zlib.decompressobj().decompress(stream))) for stream in streams)
-    return shown, len(re.findall(rb"/Type\s*/Page\b", pdf))
-
-
 def test_print_repeats_the_headings_of_a_table(chromium, report):
     """What hiding the words of the headings takes from all pages is what it takes from one, times the pages."""
     taken, pages = [], []
@@ -162,13 +138,40 @@ def test_print_repeats_the_headings_of_a_table(chromium, report):
         chromium.open(report)
         alone = f"header, section:not(:has(#pairs)) {{display: none}} tbody {{display: {rows} !important}}"
         chromium.evaluate(style.format(alone))
-        shown, count = texts(chromium)
+        shown, count = printed(chromium)
         chromium.evaluate(style.format("#pairs th {visibility: hidden}"))
-        without, same = texts(chromium)
+        without, same = printed(chromium)
         assert same == count
         taken, pages = [*taken, shown - without], [*pages, count]
     assert pages[0] > pages[1] == 1
     assert taken[0] > (pages[0] - 0.5) * taken[1] > 0  # other lines of a heading have other blanks
+
+
+def test_a_heading_is_printed_on_the_page_of_its_first_panels(chromium, report):
+    """Also where these are as high as print lets a panel be."""
+    chromium.open(report)
+    alone = """header, section:not(#figures), figure:not(h3 + .facts + figure), .legend, figcaption,
+      .card .facts, .panels svg.axes ~ svg.axes, .panels svg:not(.axes) {display: none}
+      .panels svg.axes {height: 30cm !important}"""
+    chromium.evaluate(f"document.head.insertAdjacentHTML('beforeend', {f'<style>{alone}</style>'!r})")
+    shown, pages = printed(chromium)
+    assert shown > 10
+    assert pages == 1
+
+
+def test_the_words_at_a_point_need_no_more_lines_near_the_edge(chromium, report):
+    """However near the edge those before stood."""
+    chromium.open(report, width=390)
+    circles = "Array.from(document.querySelectorAll('#figure-variance_vs_step circle[data-s]'))"
+    x = "getBoundingClientRect().x"
+    chromium.evaluate(f"{circles}.reduce((a, b) => a.{x} > b.{x} ? a : b).setAttribute('id', 'edge')")
+    boxes = []
+    for _ in range(2):
+        pointer(chromium, "#edge")
+        boxes.append(chromium.evaluate(BOX.format(of=TIP)))
+        pointer(chromium, "#figures-title")
+    assert boxes[0] == boxes[1]
+    assert 200 < boxes[0][0] + boxes[0][2] <= 390
 
 
 def test_what_answers_to_a_pointer_is_not_printed(chromium, report):

@@ -1,12 +1,15 @@
 """A headless Chromium, driven over two pipes by the DevTools protocol: what people do, and what the page did."""
 
+import base64
 import json
 import os
+import re
 import select
 import shutil
 import subprocess
 import sys
 import time
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +23,8 @@ for fd, wanted in zip(high, (3, 4)):
     os.dup2(fd, wanted)
 os.execv(sys.argv[3], sys.argv[3:])
 """  # Chromium reads commands on 3 and answers on 4
+BOX = "(() => {{ const r = {of}.getBoundingClientRect(); return [r.x, r.y, r.width, r.height]; }})()"
+FRAMES = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
 PATIENCE = 60  # seconds for one answer
 
 
@@ -132,3 +137,23 @@ class Chromium:
                 self.errors.append(f"dialog: {params['message']}")
             case "Network.requestWillBeSent":
                 self.requests.append(params["request"]["url"])
+
+
+def pointer(chromium: Chromium, selector: str, *kinds: str) -> None:
+    """What a mouse does in the middle of the element."""
+    found = f"document.querySelector({selector!r})"
+    chromium.evaluate(f"{found}.scrollIntoView({{block: 'center', behavior: 'instant'}})")
+    chromium.call("Runtime.evaluate", expression=FRAMES, awaitPromise=True)  # scrolling is told with a frame
+    x, y, width, height = chromium.evaluate(BOX.format(of=found))
+    for kind in ("mouseMoved", *kinds):
+        button = "none" if kind == "mouseMoved" else "left"
+        about = {"x": x + width / 2, "y": y + height / 2, "button": button, "clickCount": 1}
+        chromium.call("Input.dispatchMouseEvent", type=kind, **about)
+
+
+def printed(chromium: Chromium) -> tuple[int, int]:
+    """Of the page as it is printed: how many pieces of text it has, and how many pages."""
+    pdf = base64.b64decode(chromium.call("Page.printToPDF", printBackground=False, preferCSSPageSize=True)["data"])
+    streams = re.findall(rb"FlateDecode.*?stream\r?\n(.*?)endstream", pdf, re.DOTALL)
+    shown = sum(len(re.findall(rb"\bTj\b|\bTJ\b", zlib.decompressobj().decompress(stream))) for stream in streams)
+    return shown, len(re.findall(rb"/Type\s*/Page\b", pdf))
