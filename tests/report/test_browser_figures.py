@@ -148,19 +148,16 @@ def test_print_repeats_the_headings_of_a_table(chromium, report):
 
 
 def test_a_heading_is_printed_on_the_page_of_its_first_panels(chromium, report):
-    """Also where these are as high as print lets a panel be."""
     chromium.open(report)
     alone = """header, section:not(#figures), figure:not(h3 + .facts + figure), .legend, figcaption,
       .card .facts, .panels svg.axes ~ svg.axes, .panels svg:not(.axes) {display: none}
       .panels svg.axes {height: 30cm !important}"""
     chromium.evaluate(f"document.head.insertAdjacentHTML('beforeend', {f'<style>{alone}</style>'!r})")
     shown, pages = printed(chromium)
-    assert shown > 10
-    assert pages == 1
+    assert (shown > 10, pages) == (True, 1)
 
 
 def test_the_words_at_a_point_need_no_more_lines_near_the_edge(chromium, report):
-    """However near the edge those before stood."""
     chromium.open(report, width=390)
     circles = "Array.from(document.querySelectorAll('#figure-variance_vs_step circle[data-s]'))"
     x = "getBoundingClientRect().x"
