@@ -127,10 +127,10 @@ def _hold_out(axis: "Axis") -> None:
     import numpy as np
 
     ax: Any = axis.axes
-    noted = np.array([(p.x, p.y) for p in marks(ax.figure).points if p.ax is ax]).reshape(-1, 2)
-    values = noted[:, "xy".index(axis.axis_name)]
+    kind = "x" if axis is ax.xaxis else "y"
+    values = np.array([float(getattr(p, kind)) for p in marks(ax.figure).points if p.ax is ax])
     values = np.sort(np.log10(values[(values > 0) & np.isfinite(values)]))
     near = values[np.abs(values - values[(len(values) - 1) // 2]) <= FAR] if len(values) else values
     if len(near) < len(values):
         low, high = np.log10(axis.get_view_interval())
-        ax.set(**{f"{axis.axis_name}lim": 10.0 ** np.array([max(low, near[0] - ROOM), min(high, near[-1] + ROOM)])})
+        ax.set(**{f"{kind}lim": 10.0 ** np.array([max(low, near[0] - ROOM), min(high, near[-1] + ROOM)])})
