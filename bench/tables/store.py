@@ -152,7 +152,7 @@ def _read(path: Path, name: str, digest: str, columns: Sequence[str] | None) -> 
         if hashlib.sha256(stored).hexdigest() != digest:
             raise OSError
         file = opened(stored)
-        if not file.schema_arrow.equals(arrow_schema(name), check_metadata=False):
+        if columns is not None and not file.schema_arrow.equals(arrow_schema(name), check_metadata=False):
             completed(file.schema_arrow.empty_table(), name, path, LATER.get(name, ()))  # the others are checked too
         table = file.read(None if columns is None else [*columns], use_threads=False)
     except (OSError, pa.ArrowException):
@@ -168,9 +168,9 @@ def completed(
 
     Raises SchemaError where another is missing, or of another type.
     """
-    wanted = arrow_schema(name)
+    wanted, there = arrow_schema(name), {*table.column_names}
     for field in wanted:
-        if field.name in later and field.name not in table.column_names:
+        if field.name in later and field.name not in there:
             table = table.append_column(field, pa.nulls(len(table), field.type))
     if columns is not None:
         wanted = pa.schema([wanted.field(column) for column in columns])

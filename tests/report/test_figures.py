@@ -5,6 +5,7 @@ from itertools import combinations
 
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 
 from bench.config.plugins import presets, registry
 from bench.report.collection.collect import collect, find
@@ -158,6 +159,17 @@ def test_a_point_that_is_far_from_all_others_stretches_no_log_axis(tmp_path, nam
         assert all(ax.get_window_extent().overlaps(text.get_window_extent()) for text in ax.texts if text.get_text())
     for label in ("rloo", "arm", "rebar"):
         assert f'data-s="{label}"' in svg
+
+
+@pytest.mark.parametrize(("name", "draws"), [("elbo_vs_step", 4), ("variance_vs_seconds", 3)])
+def test_a_figure_is_drawn_once_for_each_file_and_once_to_arrange_it(tmp_path, monkeypatch, name, draws):
+    """The second is arranged before its names are placed."""
+    place(tmp_path, config("rloo", "bernoulli", 0))
+    found = collect(find([tmp_path]))[0]
+    figure, plain, drawn = draw(name, found, style.looks(found.units.label), "encoder"), Figure.draw, []
+    monkeypatch.setattr(Figure, "draw", lambda self, renderer: drawn.append(renderer) or plain(self, renderer))
+    assert style.contents(figure).keys() == {"svg", "pdf", "png"}
+    assert len(drawn) == draws
 
 
 @pytest.mark.parametrize("name", OF_ONE)

@@ -82,8 +82,8 @@ def _price(collection: Collection, looks: Looks, part: str, price: str, label: s
         below(ax, f"lower left is better; bars: 95 % {bars}; italics: claims to be biased")
         if len(silent):
             below(ax, textwrap.fill(f"zero variance: {', '.join(silent.label)}", int(13 * WIDE)))
-    figure.canvas.draw()
-    figure.set_layout_engine("none")
+    figure.draw_without_rendering()  # which arranges it
+    figure.set_layout_engine(None)
     for ax, rows in zip(axes, shown, strict=True):
         rows = rows[rows[price].between(*ax.get_xlim()) & rows["mean"].between(*ax.get_ylim())]
         if len(rows):

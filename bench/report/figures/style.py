@@ -130,7 +130,7 @@ def contents(figure: "Figure") -> dict[str, bytes]:
         content = io.BytesIO()
         with matplotlib.rc_context(RC):  # the fonts and ids of an SVG are settled when it is saved
             figure.savefig(content, format=kind, metadata={key: None})
-        figure.set_layout_engine("none")  # what the first has arranged holds for all
+            figure.set_layout_engine(None)  # what the first has arranged holds for all; with an engine each draws twice
         files[kind] = annotated(content.getvalue(), figure) if kind == "svg" else content.getvalue()
     return files
 
