@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from bench.report.collection.collect import Collection
+from bench.report.collection.once import once
 from bench.report.figures import bias, budget, critical, heat, level, parameter, plane, points, temperature, tuning
 from bench.report.figures.curves import elbo_vs_seconds, elbo_vs_step, variance_vs_step
 from bench.report.figures.panels import Missing
@@ -54,7 +55,7 @@ def draw(name: str, collection: Collection, looks: Looks, part: str) -> "Figure 
     import matplotlib
     import seaborn
 
-    measured = _literal(collection.measured(shared=name in AT_CHECKPOINTS))
+    measured = _measured(collection)[name in AT_CHECKPOINTS]
     looks = looks.renamed(_escaped)
     with matplotlib.rc_context({**seaborn.axes_style("ticks"), **RC}):
         try:
@@ -72,6 +73,13 @@ def rendered(name: str, collection: Collection, looks: Looks, part: str) -> dict
     except Exception as error:
         first = next(iter(str(error).splitlines()), "")
         return f"it cannot be drawn ({type(error).__name__}: {first})" if first else f"{type(error).__name__} ended it"
+
+
+@once
+def _measured(collection: Collection) -> tuple[Collection, Collection]:
+    """What was measured along own trajectories, and at shared checkpoints. All figures are of the same two, so that
+    what several of them ask is computed once."""
+    return _literal(collection.measured(shared=False)), _literal(collection.measured(shared=True))
 
 
 def _literal(collection: Collection) -> Collection:
