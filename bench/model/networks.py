@@ -19,7 +19,8 @@ class Trunk(nn.Module):
 
     def __init__(self, model: ModelGroup, shape: tuple[int, int, int], units: int, to_image: bool):
         super().__init__()
-        build = _convolutional if model["arch"] == "conv" else _fully_connected
+        self.flat = model["arch"] != "conv"  # whether the net takes any axes in front
+        build = _fully_connected if self.flat else _convolutional
         self.net = nn.Sequential(*build(model, shape, units, to_image))
         if model["init"] == "glorot":
             for layer in self.net:
@@ -29,10 +30,9 @@ class Trunk(nn.Module):
 
     def forward(self, values: Tensor) -> Tensor:
         """`[..., inputs]` -> `[..., outputs]`."""
-        lead = values.shape[:-1]
-        if isinstance(self.net[0], nn.Unflatten) or (len(self.net) > 1 and isinstance(self.net[-1], nn.Flatten)):
-            return self.net(values.reshape(-1, values.shape[-1])).unflatten(0, lead)
-        return self.net(values)
+        if self.flat:
+            return self.net(values)
+        return self.net(values.reshape(-1, values.shape[-1])).unflatten(0, values.shape[:-1])
 
     def shift_output(self, level: Tensor) -> None:
         """Start the output at `level [X]`, of a convolution at its mean in each channel, by the last layer's bias."""

@@ -14,6 +14,12 @@ def limit(dtype: torch.dtype) -> float:
     return torch.finfo(dtype).max ** 0.5
 
 
+def lowest(dtype: torch.dtype) -> float:
+    """Log-probabilities below this one, computed from `finite` logits, are those of impossible outcomes."""
+    info = torch.finfo(dtype)
+    return -(info.max**0.5) * info.eps
+
+
 def finite(logits: Tensor) -> Tensor:
     """The logits, with `limit` in place of infinity; an infinite logit gets no gradient.
 
@@ -26,8 +32,12 @@ def finite(logits: Tensor) -> Tensor:
 
 def ruled_out(log_probs: Tensor) -> Tensor:
     """Where log-probabilities computed from `finite` logits are those of impossible outcomes."""
-    info = torch.finfo(log_probs.dtype)
-    return log_probs < -limit(log_probs.dtype) * info.eps
+    return log_probs < lowest(log_probs.dtype)
+
+
+def with_impossible(log_probs: Tensor) -> Tensor:
+    """Log-probabilities computed from `finite` logits, with -inf, which has no gradient, for impossible outcomes."""
+    return torch.threshold(log_probs, lowest(log_probs.dtype), -math.inf)
 
 
 def possible(log_q: Tensor, values: Tensor) -> Tensor:

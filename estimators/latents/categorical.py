@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from estimators.latents.base import Discrete, finite, relative_entropy, ruled_out
+from estimators.latents.base import Discrete, finite, relative_entropy, with_impossible
 
 
 def log_probabilities(logits: Tensor) -> Tensor:
@@ -75,7 +75,7 @@ class OneHot(Discrete):
 
     def log_prob(self, z: Tensor) -> Tensor:
         total = (z * self.log_probs).sum((-2, -1))
-        return total.masked_fill(ruled_out(total), -math.inf)
+        return with_impossible(total)
 
     def score(self, z: Tensor) -> Tensor:
         probs = self.probs.detach()

@@ -1,12 +1,11 @@
 """Sequences of tokens, each drawn given all before it."""
 
-import math
 from typing import Any, Self
 
 import torch
 from torch import Tensor
 
-from estimators.latents.base import Enumerable, finite, relative_entropy, ruled_out
+from estimators.latents.base import Enumerable, finite, relative_entropy, ruled_out, with_impossible
 from estimators.latents.categorical import log_probabilities
 
 
@@ -97,7 +96,7 @@ class Sequence(Enumerable):
         shape = torch.broadcast_shapes(self.batch_shape, numbers.shape[1:])
         numbers = numbers.expand(-1, *shape).movedim(0, -1)
         total = log_q.expand(*shape, -1).gather(-1, numbers).movedim(-1, 0)
-        return total.masked_fill(ruled_out(total), -math.inf)
+        return with_impossible(total)
 
     def score(self, z: Tensor) -> Tensor:
         """d log q(z) / d params `[K, ..., B, N, V]` of samples, without gradient: on the way of a sequence its token,
