@@ -61,6 +61,7 @@ class Latent(ABC):
     family: ClassVar[str]
     event_ndim: ClassVar[int] = 1  # axes of params after the batch shape
     deterministic = False  # q is a point mass
+    copies = False  # params are copies of one along the first axis: what depends on them alone may be computed once
 
     def __init__(self, params: Tensor):
         self.params = params

@@ -83,13 +83,19 @@ class Sequence(Enumerable):
         return torch.rand(k, *self.batch_shape, dtype=self.params.dtype, device=self.params.device)
 
     def sample(self, k: int) -> Tensor:
-        chances = self.params.new_ones(*self.batch_shape, 1)
-        for level in self.levels(self.logits.detach().softmax(-1)):
+        params = self.params.detach()
+        rows = finite(params[0] if self.copies else params).softmax(-1)
+        chances = rows.new_ones(*rows.shape[:-2], 1)
+        for level in self.levels(rows):
             chances = (chances.unsqueeze(-1) * level).flatten(-2)
         cumulative = chances.cumsum(-1)  # [..., B, V^L]
         cumulative = cumulative / cumulative[..., -1:]  # 1 at the end, so that noise below 1 is below it
-        noise = self.uniform(k).movedim(0, -1).contiguous()  # [..., B, K]
-        return self.tokens(torch.searchsorted(cumulative, noise, right=True).movedim(-1, 0))
+        noise = self.uniform(k).movedim(0, -1)  # [..., B, K]
+        if not self.copies:
+            return self.tokens(torch.searchsorted(cumulative, noise.contiguous(), right=True).movedim(-1, 0))
+        every = noise.movedim(0, -2).flatten(-2).contiguous()  # [..., B, R K], of all R copies
+        numbers = torch.searchsorted(cumulative, every, right=True).unflatten(-1, (len(noise), k))
+        return self.tokens(numbers.movedim(-2, 0).contiguous().movedim(-1, 0))
 
     def log_prob(self, z: Tensor) -> Tensor:
         log_q, numbers = self.log_probs(), self.numbers(z)  # [..., B, V^L], [K, ..., B]
