@@ -122,13 +122,12 @@ class GradientDraws:
         self.recorded = [c._replace(output=x.new_empty(0)) for c in calls]  # release the outputs
         calls.clear()
         wanted: list[Any] = [leaf, *shifts, *(c.made for c in self.recorded), *copies.values()]
-        total = loss.mean(-1).sum()
+        total, first = loss.mean(-1).sum(), 1 + len(shifts)
         if isinstance(objective.model, Hierarchy | Residual | RSSM):  # with an axis of samples for each latent before
             self.recorded = [_merged(c) for c in self.recorded]
         grads: tuple[Tensor | None, ...] = (None,) * len(wanted)
         if loss.requires_grad:
             grads = torch.autograd.grad(total, wanted, allow_unused=True, retain_graph=generative.plain)
-        first = 1 + len(shifts)
         layers, rest = grads[first : first + len(self.recorded)], grads[first + len(self.recorded) :]
         self.shifted = [torch.zeros_like(s) if g is None else g for s, g in zip(shifts, grads[1:first], strict=True)]
         self.cotangents = torch.zeros_like(leaf) if grads[0] is None else grads[0]
