@@ -47,7 +47,7 @@ def parts(device: str, out: Path, data: Path = Path("data")) -> list[Part]:
     shared += ["probe.tuning_steps=1" if tiny else "probe.tuning_steps=200", "measure.reference=none"]
     quick = ["--quick"] if tiny else []
     speed = {
-        f"speed_{what}": ["--device", device, "--out", str(out / f"speed_{what}"), "--only", what, *quick]
+        f"speed_{what}": ["--device", device, "--out", str(out / f"speed_{what}"), "--only", what, "--continue", *quick]
         for what in SPEED[: 1 if tiny else None]
     }
     options = ["--device", device, "--out", str(out / "options.csv"), *(["--options", "rloo"] if tiny else [])]

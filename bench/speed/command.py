@@ -2,7 +2,7 @@
 this device can do at most, in one run, to a table and a figure."""
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, groupby
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,9 @@ from bench.speed.gradients import gradient_rows
 from bench.speed.options import rows as option_rows
 from bench.speed.own import own_rows
 from bench.speed.problems import LEAD, OTHERS
+from bench.speed.rows import Failures, Rows, measured
 from bench.speed.steps import layered_rows, step_rows
-from bench.speed.table import draw, write
+from bench.speed.table import draw, read, write
 from bench.terminal import Parser, to_its_end
 
 PARTS = ("draws", "steps", "others", "own", "gradients", "memory")
@@ -50,6 +51,8 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="few draws, two repetitions: to see that it works")
     parser.add_argument("--per-estimator", action="store_true", help="what each option costs per draw, instead")
     parser.add_argument("--replicas", type=int, nargs="+", default=[1, 100, 10_000], help="for --per-estimator")
+    again = "keep the rows in --out that this code measured on this device, and measure the others"
+    parser.add_argument("--continue", dest="go_on", action="store_true", help=again)
     parser.add_argument("--out", type=Path, default=Path("outputs/speed"), help="directory of the table and the figure")
     chosen = parser.parse_args(argv)
     chosen.sizes = QUICK if chosen.quick else FULL
@@ -62,6 +65,8 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
         for value in given if isinstance(given, list) else [given]:
             if value is not None and value < least:
                 parser.error(f"--{name} {value} is too few; {least} is the least.")
+    if chosen.go_on and chosen.per_estimator:
+        parser.error("--continue does not go with --per-estimator, whose options are timed in turn.")
     try:
         require_threads(chosen.threads)
     except BadInput as error:
@@ -77,24 +82,26 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
 
 @to_its_end
 def main(argv: list[str] | None = None) -> int:
-    """Exit status: 0, or 2 at bad arguments."""
+    """Exit status: 0, 1 where rows are missing, or 2 at bad arguments."""
     chosen = arguments(argv)
     torch.set_num_threads(chosen.threads)
     device = torch.device(chosen.device)
     where = {"device": chosen.device, "device_name": device_name(chosen.device), "threads": chosen.threads}
     where |= {"torch": torch.__version__, "commit": commit()}
     print(", ".join(f"{k} {v}" for k, v in where.items()))
-    if chosen.per_estimator:
-        rows, name = options(device, chosen), "options"
-    else:
-        rows, name = against_plain(device, chosen), "speed"
-    done: list[dict[str, Any]] = []
+    name = "options" if chosen.per_estimator else "speed"
+    there = read(chosen.out, name) if chosen.go_on else []
+    done = [row for row in there if all(row.get(key) == value for key, value in where.items())]
+    failures = Failures()
+    rows = options(device, chosen) if chosen.per_estimator else against_plain(device, chosen, [*done], failures)
     for row in rows:  # the table is there after every row, whatever ends the command
         done.append(row | where)
-        paths = write(done, chosen.out, name)
-    for path in [*paths, *draw(done, chosen.out, name)]:
+        write(done, chosen.out, name)
+    for path in [*write(done, chosen.out, name), *draw(done, chosen.out, name)] if done else []:
         print(path)
-    return 0
+    for failure in failures:
+        print(f"Not measured: {failure}")
+    return 1 if failures else 0
 
 
 def rounds_of(chosen: argparse.Namespace) -> Rounds:
@@ -102,8 +109,11 @@ def rounds_of(chosen: argparse.Namespace) -> Rounds:
     return Rounds(most=chosen.repetitions, warmup=1, block=0 if chosen.quick else 0.05, seconds=20)
 
 
-def against_plain(device: torch.device, chosen: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    """Gradient draws, training steps, gradients by batch size and peak memory, printed as they come."""
+def against_plain(
+    device: torch.device, chosen: argparse.Namespace, there: list[dict[str, Any]], failures: Failures
+) -> Iterator[dict[str, Any]]:
+    """Gradient draws, training steps, gradients by batch size and peak memory that are not there, printed as they
+    come."""
     sizes, rounds = chosen.sizes, rounds_of(chosen)
     print(f"A copy moves {bandwidth(device) / 1e9:.1f} GB/s.")
     if device.type != "cuda":
@@ -114,7 +124,7 @@ def against_plain(device: torch.device, chosen: argparse.Namespace) -> Iterator[
     print("floor: the matrix products that cannot be left out, at their measured rate; %: how much of ours that is")
     heads = f"{'what':31} {'estimator':20} {'size':>6} {'ours':>10} {'reference':>10} {'ratio':>6} {'quartiles':>11}"
     print(f"{heads}  % floor")
-    parts = {
+    parts: dict[str, Callable[[], Iterable[Rows]]] = {
         "draws": lambda: draws_rows(device, [LEAD], sizes["draws"], rounds),
         "steps": lambda: chain(step_rows(device, rounds), layered_rows(device, rounds)),
         "others": lambda: draws_rows(device, OTHERS, sizes["others"], rounds),
@@ -122,7 +132,8 @@ def against_plain(device: torch.device, chosen: argparse.Namespace) -> Iterator[
         "gradients": lambda: gradient_rows(device, OTHERS, sizes["batches"], rounds),
         "memory": lambda: memory_rows(device, sizes["memory"]),
     }
-    for r in chain.from_iterable(parts[name]() for name in PARTS if name in chosen.only):
+    every: Iterable[Rows] = chain.from_iterable(parts[name]() for name in PARTS if name in chosen.only)
+    for r in measured(every, there, failures):
         unit = (lambda v: f"{v / 2**20:7.1f}MiB") if r["unit"] == "bytes" else (lambda v: f"{v:9.4f}s")
         cells = f"{r['what']:31} {r['estimator']:20} {r['size']:6} {unit(r['ours'])} {unit(r['reference'])}"
         quartiles = f"{r['q1']:5.2f}-{r['q3']:5.2f}" if "q1" in r else ""

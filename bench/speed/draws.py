@@ -15,33 +15,37 @@ from bench.model.objective import Objective
 from bench.speed.ceilings import work
 from bench.speed.plain import plain_draws
 from bench.speed.problems import LEAD, Option, problem
+from bench.speed.rows import Rows
 from bench.streams import own_stream
 
 PARTS = {"encoder": ("encoder",), "encoder + decoder": ("encoder", "decoder")}
 
 
-def draws_rows(
-    device: torch.device, options: Iterable[Option], counts: list[int], rounds: Rounds
-) -> Iterator[dict[str, Any]]:
+def draws_rows(device: torch.device, options: Iterable[Option], counts: list[int], rounds: Rounds) -> Iterator[Rows]:
     """The trace of the covariance of each option's gradient, encoder's and full, by `take` and by the plain loop."""
     for option in options:
-        objective, x = problem(device, option)
         for what, measured in PARTS.items():
-            decoder = "decoder" in measured
-            named = objective.model.named_parameters()
-            parameters = [p for n, p in named if p.requires_grad and (decoder or n.startswith("encoder."))]
-            least = work(objective, x, decoder)
             for draws in counts:
-                ours = partial(_ours, objective, x, draws, measured)
-                plain = partial(plain_draws, objective, x, draws, parameters)
-                with own_stream(1, "speed"):
-                    row = compare(ours, plain, device, rounds)
-                floor = least.seconds(draws, device)
-                yield {
-                    "what": f"draws, {what}", "estimator": option.name, "family": option.family, "size": draws,
-                    "engine": "eager", "unit": "s", **row, "floor": floor, "fraction_of_floor": floor / row["ours"],
-                    "memory_floor": least.memory_seconds(draws, device), "gflops": least.flops(draws) / 1e9,
-                }  # fmt: skip
+                about = {"what": f"draws, {what}", "estimator": option.name, "family": option.family, "size": draws}
+                measure = partial(_compared, device, option, measured, draws, rounds)
+                yield Rows([about | {"engine": "eager", "unit": "s"}], measure)
+
+
+def _compared(
+    device: torch.device, option: Option, measured: Sequence[str], draws: int, rounds: Rounds
+) -> list[dict[str, Any]]:
+    objective, x = problem(device, option)
+    decoder = "decoder" in measured
+    named = objective.model.named_parameters()
+    parameters = [p for n, p in named if p.requires_grad and (decoder or n.startswith("encoder."))]
+    ours = partial(_ours, objective, x, draws, measured)
+    plain = partial(plain_draws, objective, x, draws, parameters)
+    with own_stream(1, "speed"):
+        row = compare(ours, plain, device, rounds)
+    least = work(objective, x, decoder)
+    floor = least.seconds(draws, device)
+    row |= {"floor": floor, "fraction_of_floor": floor / row["ours"]}
+    return [row | {"memory_floor": least.memory_seconds(draws, device), "gflops": least.flops(draws) / 1e9}]
 
 
 def _ours(objective: Objective, x: Tensor, draws: int, measured: Sequence[str]) -> float:
@@ -50,20 +54,21 @@ def _ours(objective: Objective, x: Tensor, draws: int, measured: Sequence[str]) 
     return noise_alone(tallies, [name for part in measured for name in blocks[part]])
 
 
-def memory_rows(device: torch.device, counts: list[int]) -> Iterator[dict[str, Any]]:
+def memory_rows(device: torch.device, counts: list[int]) -> Iterator[Rows]:
     """Peak memory of full-gradient draws; the reference is that of the fewest."""
+    about = {"what": "peak memory, encoder + decoder", "estimator": LEAD.name, "family": LEAD.family}
+    about |= {"engine": "eager", "unit": "bytes"}
+    yield Rows([about | {"size": draws} for draws in sorted(counts)], partial(_memory, device, sorted(counts)))
+
+
+def _memory(device: torch.device, counts: list[int]) -> list[dict[str, Any]]:
     objective, x = problem(device, LEAD)
-    fewest = 0
 
     def drawn(draws: int) -> Callable[[], object]:
         return lambda: take(objective, x, draws)
 
-    for draws in sorted(counts):
+    peaks = []
+    for draws in counts:
         with own_stream(1, "speed"):
-            peak = peak_memory(drawn(draws), device, drawn(min(counts)))
-        fewest = fewest or peak
-        yield {
-            "what": "peak memory, encoder + decoder", "estimator": LEAD.name, "family": LEAD.family, "size": draws,
-            "engine": "eager", "unit": "bytes", "ours": float(peak), "reference": float(fewest),
-            "ratio": peak / fewest,
-        }  # fmt: skip
+            peaks.append(float(peak_memory(drawn(draws), device, drawn(counts[0]))))
+    return [{"ours": peak, "reference": peaks[0], "ratio": peak / peaks[0]} for peak in peaks]

@@ -1,6 +1,7 @@
 """A gradient of several batch sizes, options in turn: where launching takes the time, it says nothing of the work."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import torch
@@ -9,28 +10,38 @@ from bench.measure.clock import Rounds, Work
 from bench.measure.cost import in_turn
 from bench.model.objective import Objective
 from bench.speed.problems import LEAD, Option, problem
+from bench.speed.rows import Rows
 from bench.streams import own_stream
 
 
 def gradient_rows(
     device: torch.device, options: Iterable[Option], sizes: Iterable[int], rounds: Rounds
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[Rows]:
     """Each option's gradient of `size` examples, by engine eager; the reference is RLOO's on Bernoulli latents."""
     chosen = {option.name: option for option in [LEAD, *options]}
     for size in sizes:
-        works = {name: _gradient(device, option, size) for name, option in chosen.items()}
-        with own_stream(1, "speed"):
-            found = in_turn(works, device, rounds)
-        reference = found[LEAD.name]
-        for name, option in chosen.items():
-            ours = found[name]
-            yield {
-                "what": "gradient of a batch", "estimator": name, "family": option.family, "size": size,
-                "engine": "eager", "unit": "s", "ours": ours["seconds"], "ours_se": ours["seconds_se"],
-                "reference": reference["seconds"],
-                "reference_se": reference["seconds_se"], "ratio": reference["seconds"] / ours["seconds"],
-                **{key: ours.get(key) for key in ("seconds_device", "overhead", "launches", "valid")},
-            }  # fmt: skip
+        about = [
+            {"what": "gradient of a batch", "estimator": name, "family": option.family, "size": size,
+             "engine": "eager", "unit": "s"}
+            for name, option in chosen.items()
+        ]  # fmt: skip
+        yield Rows(about, partial(_in_turn, device, chosen, size, rounds))
+
+
+def _in_turn(device: torch.device, chosen: Mapping[str, Option], size: int, rounds: Rounds) -> list[dict[str, Any]]:
+    works = {name: _gradient(device, option, size) for name, option in chosen.items()}
+    with own_stream(1, "speed"):
+        found = in_turn(works, device, rounds)
+    reference = found[LEAD.name]
+    return [
+        {
+            "ours": ours["seconds"], "ours_se": ours["seconds_se"],
+            "reference": reference["seconds"],
+            "reference_se": reference["seconds_se"], "ratio": reference["seconds"] / ours["seconds"],
+            **{key: ours.get(key) for key in ("seconds_device", "overhead", "launches", "valid")},
+        }
+        for ours in (found[name] for name in chosen)
+    ]  # fmt: skip
 
 
 def _gradient(device: torch.device, option: Option, size: int) -> Work:

@@ -27,7 +27,7 @@ def reinforce(logits: Tensor, cost: Cost) -> Tensor:
 
 
 def rloo(logits: Tensor, cost: Cost, k: int = 4) -> Tensor:
-    z = (torch.rand(k, *logits.shape) > torch.sigmoid(-logits)).to(logits.dtype).detach()
+    z = (torch.rand(k, *logits.shape, device=logits.device) > torch.sigmoid(-logits)).to(logits.dtype).detach()
     c = cost(z)
     baseline = (c.sum(0) - c) / (k - 1)
     return ((c - baseline).detach() * (z * logits - F.softplus(logits)).sum(-1) + c).mean(0)

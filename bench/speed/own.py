@@ -17,6 +17,7 @@ from bench.measure.timing import compare
 from bench.model.vae import VAE
 from bench.own.measure import measure
 from bench.speed.problems import Option, problem
+from bench.speed.rows import Rows
 from bench.streams import own_stream
 from estimators import Latent
 
@@ -39,21 +40,21 @@ class Theirs(nn.Module):
         return self.networks.log_likelihood(x.flatten(1), z)
 
 
-def own_rows(
-    device: torch.device, options: Iterable[Option], counts: list[int], rounds: Rounds
-) -> Iterator[dict[str, Any]]:
+def own_rows(device: torch.device, options: Iterable[Option], counts: list[int], rounds: Rounds) -> Iterator[Rows]:
     """Each option's whole gradient, in turn with `take`, which is the reference; ours is `bench.measure`."""
     for option in options:
-        objective, x = problem(device, option)
-        assert isinstance(objective.model, VAE)
-        model, batches = Theirs(objective.model), x.unflatten(-1, (1, 28, 28))[None]
-        ours = partial(
-            measure, model, batches, {option.name: objective.estimator}, reference="none", tuning_steps=0, repetitions=0
-        )
         for draws in counts:
-            with own_stream(1, "speed"):
-                row = compare(partial(ours, draws=draws), partial(take, objective, x, draws), device, rounds)
-            yield {
-                "what": "bench.measure, own module", "estimator": option.name, "family": option.family, "size": draws,
-                "engine": "eager", "unit": "s", **row,
-            }  # fmt: skip
+            about = {"what": "bench.measure, own module", "estimator": option.name, "family": option.family}
+            about |= {"size": draws, "engine": "eager", "unit": "s"}
+            yield Rows([about], partial(_compared, device, option, draws, rounds))
+
+
+def _compared(device: torch.device, option: Option, draws: int, rounds: Rounds) -> list[dict[str, Any]]:
+    objective, x = problem(device, option)
+    assert isinstance(objective.model, VAE)
+    model, batches = Theirs(objective.model), x.unflatten(-1, (1, 28, 28))[None]
+    ours = partial(
+        measure, model, batches, {option.name: objective.estimator}, reference="none", tuning_steps=0, repetitions=0
+    )
+    with own_stream(1, "speed"):
+        return [compare(partial(ours, draws=draws), partial(take, objective, x, draws), device, rounds)]

@@ -1,6 +1,7 @@
 """A training step of every engine against a bare PyTorch loop."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import repeat
 from typing import Any, NamedTuple
 
@@ -10,7 +11,8 @@ from bench.measure.clock import Rounds
 from bench.measure.timing import compare
 from bench.speed.handwritten import FUNCTIONS
 from bench.speed.plain import BareLayers, BareLoop
-from bench.speed.problems import LAYERED, LEAD, TRAIN, TWO_LAYERS, problem, two_layers
+from bench.speed.problems import LAYERED, LEAD, TRAIN, TWO_LAYERS, Option, problem, two_layers
+from bench.speed.rows import Rows
 from bench.train.engine import GRAPHS, engine
 from bench.train.replicas import Replicas
 from bench.train.trainer import Trainer
@@ -42,48 +44,51 @@ def step_of(way: Way, device: torch.device) -> Callable[[], object]:
     return engine(trainers[0] if len(trainers) == 1 else Replicas(trainers, seeds, TRAIN, x), way.engine).step
 
 
-def step_rows(device: torch.device, rounds: Rounds) -> Iterator[dict[str, Any]]:
+def step_rows(device: torch.device, rounds: Rounds) -> Iterator[Rows]:
     """20 steps of each way; the reference is the bare loop, once per replica."""
     for way in ways(device):
-        step = step_of(way, device)
-        bare = []
-        for _ in range(way.replicas):
-            twin, x = problem(device, LEAD)
-            encoder, decoder = (twin.model.get_submodule(part) for part in ("encoder", "decoder"))
-            bare.append(BareLoop(encoder, decoder, repeat(x), TRAIN["lr"]))
-
-        def ours(step: Callable[[], object] = step) -> None:
-            for _ in range(STEPS):
-                step()
-
-        def plain(bare: list[BareLoop] = bare) -> None:
-            for _ in range(STEPS):
-                for loop in bare:
-                    loop.step()
-
-        yield {
-            "what": f"{STEPS} training steps, {way.engine}", "estimator": LEAD.name, "family": LEAD.family,
-            "size": way.replicas,
-            "engine": way.engine, "unit": "s", **compare(ours, plain, device, rounds),
-        }  # fmt: skip
+        about = {"what": f"{STEPS} training steps, {way.engine}", "estimator": LEAD.name, "family": LEAD.family}
+        about |= {"size": way.replicas, "engine": way.engine, "unit": "s"}
+        yield Rows([about], partial(_steps, device, way, rounds))
 
 
-def layered_rows(device: torch.device, rounds: Rounds) -> Iterator[dict[str, Any]]:
+def _steps(device: torch.device, way: Way, rounds: Rounds) -> list[dict[str, Any]]:
+    step, bare = step_of(way, device), []
+    for _ in range(way.replicas):
+        twin, x = problem(device, LEAD)
+        encoder, decoder = (twin.model.get_submodule(part) for part in ("encoder", "decoder"))
+        bare.append(BareLoop(encoder, decoder, repeat(x), TRAIN["lr"]))
+
+    def ours() -> None:
+        for _ in range(STEPS):
+            step()
+
+    def plain() -> None:
+        for _ in range(STEPS):
+            for loop in bare:
+                loop.step()
+
+    return [compare(ours, plain, device, rounds)]
+
+
+def layered_rows(device: torch.device, rounds: Rounds) -> Iterator[Rows]:
     """20 steps of two layers of bits; the reference is a loop with the same estimator, written by hand."""
     for option in LAYERED:
-        (objective, x), (twin, _) = two_layers(device, option), two_layers(device, option)
-        trainer = Trainer(objective, repeat(x), TRAIN)
-        bare = BareLayers(twin.model, FUNCTIONS[option.name][1], repeat(x), TRAIN["lr"])
+        about = {"what": f"{STEPS} training steps, {TWO_LAYERS}", "estimator": option.name, "family": option.family}
+        yield Rows([about | {"size": 1, "engine": "eager", "unit": "s"}], partial(_layered, device, option, rounds))
 
-        def ours(trainer: Trainer = trainer) -> None:
-            for _ in range(STEPS):
-                trainer.step()
 
-        def plain(bare: BareLayers = bare) -> None:
-            for _ in range(STEPS):
-                bare.step()
+def _layered(device: torch.device, option: Option, rounds: Rounds) -> list[dict[str, Any]]:
+    (objective, x), (twin, _) = two_layers(device, option), two_layers(device, option)
+    trainer = Trainer(objective, repeat(x), TRAIN)
+    bare = BareLayers(twin.model, FUNCTIONS[option.name][1], repeat(x), TRAIN["lr"])
 
-        yield {
-            "what": f"{STEPS} training steps, {TWO_LAYERS}", "estimator": option.name, "family": option.family,
-            "size": 1, "engine": "eager", "unit": "s", **compare(ours, plain, device, rounds),
-        }  # fmt: skip
+    def ours() -> None:
+        for _ in range(STEPS):
+            trainer.step()
+
+    def plain() -> None:
+        for _ in range(STEPS):
+            bare.step()
+
+    return [compare(ours, plain, device, rounds)]

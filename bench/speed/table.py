@@ -53,6 +53,15 @@ def write(rows: list[dict[str, Any]], directory: Path, name: str) -> list[Path]:
     return paths
 
 
+def read(directory: Path, name: str) -> list[dict[str, Any]]:
+    """The rows of a table that `write` wrote, without their empty cells; none where there is none."""
+    try:
+        frame = pd.read_parquet(directory / f"{name}.parquet")
+    except (OSError, ValueError):  # not there, or damaged
+        return []
+    return [{key: value for key, value in row.items() if not pd.isna(value)} for row in frame.to_dict("records")]
+
+
 def draw(rows: list[dict[str, Any]], directory: Path, name: str) -> list[Path]:
     """The figure of `speed`, where all its parts were timed; else nothing."""
     frame = _frame(rows, name)

@@ -168,6 +168,7 @@ BAD = {
     "--draws 1": "--draws 1 is too few; 2 is the least.",
     "--threads 0": "--threads 0 is too few; 1 is the least.",
     "--repetitions 0": "--repetitions 0 is too few; 1 is the least.",
+    "--continue --per-estimator": "--continue does not go with --per-estimator, whose options are timed in turn.",
     "--replicas 1 0": "--replicas 0 is too few; 1 is the least.",
     "--draws many": "argument --draws: invalid int value: 'many'",
     "--device tpu": "argument --device: invalid choice: 'tpu' (choose from",

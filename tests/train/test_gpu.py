@@ -69,13 +69,18 @@ def test_the_clock_waits_for_the_device():
 ENGINES = [("gaussian", "reparam"), ("bernoulli", "nvil"), ("categorical", "rebar"), ("vq", "vq_straight_through")]
 
 
+def words(family: str, optimiser: str) -> list[str]:
+    """At ten times this rate SGD with momentum runs away in the first steps of REBAR, and no number equals a NaN."""
+    rate = ["train.lr=1e-4"] if optimiser == "sgd" else []
+    return [f"train.optimiser={optimiser}", *rate, *(["latent.codebook=ema"] if family == "vq" else [])]
+
+
 @pytest.mark.parametrize("optimiser", ["adam", "sgd"])
 @pytest.mark.parametrize(("family", "estimator"), ENGINES)
 def test_a_graph_trains_like_eager(family, estimator, optimiser):
     found = {}
     for name in ("eager", "graph"):
-        more = [f"engine={name}", f"train.optimiser={optimiser}", "latent.codebook=ema"][: 3 if family == "vq" else 2]
-        experiment = Experiment(config("cuda", family, estimator, *more))
+        experiment = Experiment(config("cuda", family, estimator, f"engine={name}", *words(family, optimiser)))
         with experiment.noise():
             for step in range(12):  # three as they are written, one captured, and replays
                 if step == 8:

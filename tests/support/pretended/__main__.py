@@ -21,6 +21,8 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.support.pretended", description=__doc__)
     parser.add_argument("options", nargs="*", metavar="OPTION", help="estimators (default: every option)")
     parser.add_argument("--models", action="store_true", help="other models and problems than a VAE of one layer")
+    sitting = "python -m bench.gpu with these words of its own, each part at a size for a processor"
+    parser.add_argument("--sitting", nargs=argparse.REMAINDER, metavar="WORD", help=sitting)
     return parser.parse_args(argv)
 
 
@@ -41,4 +43,6 @@ def main(options: list[str], module: str = "sweep") -> int:
 
 if __name__ == "__main__":
     chosen = arguments()
+    if chosen.sitting is not None:
+        sys.exit(main(chosen.sitting, "sitting"))
     sys.exit(main(chosen.options, "models" if chosen.models else "sweep"))

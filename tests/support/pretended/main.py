@@ -9,6 +9,9 @@ from tests.support.pretended import gpu
 if __name__ == "__main__":
     sys.argv[:] = sys.argv[1:]
     gpu.install()
+    from bench.train import engine
+
+    engine.BACKEND = "aot_eager"  # all but the generation of code
     status: object = 0
     try:
         runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)

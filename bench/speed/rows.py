@@ -1,0 +1,50 @@
+"""Rows of the table that are measured together. A failure leaves the other rows, and what is in the table may stay."""
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from bench.run.failures import explain, lost_gpu
+from bench.terminal import plain
+
+NAMES = ("what", "estimator", "family", "size", "engine")  # the columns that tell rows apart
+
+
+class Rows(NamedTuple):
+    """Some rows: of each the columns NAMES and `unit`, and a function that measures the other columns of each."""
+
+    about: list[dict[str, Any]]
+    measure: Callable[[], list[dict[str, Any]]]
+
+
+class Failures(list[str]):
+    """A sentence for each failure."""
+
+
+def measured(
+    every: Iterable[Rows], there: Collection[Mapping[str, Any]], failures: Failures
+) -> Iterator[dict[str, Any]]:
+    """Measure the rows that are not there, and yield each. What fails is printed and noted in `failures`; a lost GPU
+    ends it."""
+    known = {named(row) for row in there}
+    for rows in every:
+        if all(named(about) in known for about in rows.about):
+            continue
+        try:
+            found = rows.measure()
+        except Exception as error:  # of these rows: the others are measured all the same
+            first = rows.about[0]
+            failures.append(
+                plain(f"{first['what']}, {first['estimator']}, {first['size']}, {first['engine']}: {explain(error)}")
+            )
+            print(failures[-1], flush=True)
+            if lost_gpu:
+                print("The GPU is lost to this process, so the other rows are not measured.")
+                return
+            continue
+        for about, row in zip(rows.about, found, strict=True):
+            yield about | row
+
+
+def named(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    """What tells this row from the others."""
+    return tuple(row[name] for name in NAMES)
