@@ -14,12 +14,12 @@ def check_engine(engine: str, *, on_cpu: bool) -> None:
         raise BadInput(
             f"engine={engine} records CUDA graphs, and this run is on the CPU; engine=eager or engine=compile runs."
         )
-    if engine in ("compile", "compiled_graph") and not _compiles(on_cpu):
+    if engine in ("compile", "compiled_graph") and not compiles(on_cpu):
         needed = "a C++ compiler" if on_cpu else "Triton"
         raise BadInput(f"engine={engine} needs {needed}, and this machine has none; engine=eager runs.")
 
 
-def _compiles(on_cpu: bool) -> bool:
+def compiles(on_cpu: bool) -> bool:
     """Whether what torch.compile needs is there."""
     if on_cpu:
         named = os.environ.get("CXX", "clang++" if sys.platform == "darwin" else "g++")

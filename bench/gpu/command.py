@@ -12,6 +12,7 @@ import signal
 import subprocess
 import time
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,9 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
         parser.error("this machine has no CUDA device; --device cpu tries the commands at the smallest sizes.")
     if chosen.only and chosen.only not in [part.name for part in parts(chosen.device, Path("."))]:
         parser.error(f"--only {chosen.only} needs a GPU.")
+    if chosen.only != "versions" and (lacking := missing()):
+        said = "install what `make wheels` collects (docs/gpu.md); --only versions says what is there."
+        parser.error(f"this Python lacks {' and '.join(lacking)}; {said}")
     if not chosen.seconds > 0:
         parser.error(f"--seconds {chosen.seconds:g} is too few; it needs a number above 0.")
     try:
@@ -77,6 +81,11 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     except OSError as error:
         parser.error(f"--out {chosen.out} cannot be made a directory: {error.strerror}.")
     return chosen
+
+
+def missing() -> list[str]:
+    """Packages of the wheels that are not installed."""
+    return [package for package in ("hydra", "omegaconf", "antlr4") if find_spec(package) is None]
 
 
 def do(part: Part, out: Path, seconds: float) -> dict[str, Any]:

@@ -13,8 +13,8 @@ from bench.machine import device_name
 from bench.run.provenance import commit
 
 NEEDED = (
-    "hydra-core", "omegaconf", "antlr4-python3-runtime", "numpy", "pandas", "pyarrow", "scipy", "scikit-learn",
-    "matplotlib", "seaborn", "rich", "jinja2", "nvidia-ml-py", "pytest", "hypothesis",
+    "hydra-core", "omegaconf", "antlr4-python3-runtime", "PyYAML", "packaging", "numpy", "pandas", "pyarrow", "scipy",
+    "scikit-learn", "matplotlib", "seaborn", "rich", "jinja2", "nvidia-ml-py", "pytest", "hypothesis",
 )  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from bench.model.objective import Objective
 from bench.speed.ceilings import work
 from bench.speed.plain import plain_draws
 from bench.speed.problems import LEAD, Option, problem
-from bench.speed.rows import Rows
+from bench.speed.rows import Rows, about
 from bench.streams import own_stream
 
 PARTS = {"encoder": ("encoder",), "encoder + decoder": ("encoder", "decoder")}
@@ -26,9 +26,8 @@ def draws_rows(device: torch.device, options: Iterable[Option], counts: list[int
     for option in options:
         for what, measured in PARTS.items():
             for draws in counts:
-                about = {"what": f"draws, {what}", "estimator": option.name, "family": option.family, "size": draws}
                 measure = partial(_compared, device, option, measured, draws, rounds)
-                yield Rows([about | {"engine": "eager", "unit": "s"}], measure)
+                yield Rows([about(f"draws, {what}", option, draws)], measure)
 
 
 def _compared(
@@ -56,9 +55,8 @@ def _ours(objective: Objective, x: Tensor, draws: int, measured: Sequence[str]) 
 
 def memory_rows(device: torch.device, counts: list[int]) -> Iterator[Rows]:
     """Peak memory of full-gradient draws; the reference is that of the fewest."""
-    about = {"what": "peak memory, encoder + decoder", "estimator": LEAD.name, "family": LEAD.family}
-    about |= {"engine": "eager", "unit": "bytes"}
-    yield Rows([about | {"size": draws} for draws in sorted(counts)], partial(_memory, device, sorted(counts)))
+    names = [about("peak memory, encoder + decoder", LEAD, draws, unit="bytes") for draws in sorted(counts)]
+    yield Rows(names, partial(_memory, device, sorted(counts)))
 
 
 def _memory(device: torch.device, counts: list[int]) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ from bench.measure.clock import Rounds, Work
 from bench.measure.cost import in_turn
 from bench.model.objective import Objective
 from bench.speed.problems import LEAD, Option, problem
-from bench.speed.rows import Rows
+from bench.speed.rows import Rows, about
 from bench.streams import own_stream
 
 
@@ -20,12 +20,8 @@ def gradient_rows(
     """Each option's gradient of `size` examples, by engine eager; the reference is RLOO's on Bernoulli latents."""
     chosen = {option.name: option for option in [LEAD, *options]}
     for size in sizes:
-        about = [
-            {"what": "gradient of a batch", "estimator": name, "family": option.family, "size": size,
-             "engine": "eager", "unit": "s"}
-            for name, option in chosen.items()
-        ]  # fmt: skip
-        yield Rows(about, partial(_in_turn, device, chosen, size, rounds))
+        names = [about("gradient of a batch", option, size) for option in chosen.values()]
+        yield Rows(names, partial(_in_turn, device, chosen, size, rounds))
 
 
 def _in_turn(device: torch.device, chosen: Mapping[str, Option], size: int, rounds: Rounds) -> list[dict[str, Any]]:

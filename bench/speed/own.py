@@ -17,7 +17,7 @@ from bench.measure.timing import compare
 from bench.model.vae import VAE
 from bench.own.measure import measure
 from bench.speed.problems import Option, problem
-from bench.speed.rows import Rows
+from bench.speed.rows import Rows, about
 from bench.streams import own_stream
 from estimators import Latent
 
@@ -44,9 +44,9 @@ def own_rows(device: torch.device, options: Iterable[Option], counts: list[int],
     """Each option's whole gradient, in turn with `take`, which is the reference; ours is `bench.measure`."""
     for option in options:
         for draws in counts:
-            about = {"what": "bench.measure, own module", "estimator": option.name, "family": option.family}
-            about |= {"size": draws, "engine": "eager", "unit": "s"}
-            yield Rows([about], partial(_compared, device, option, draws, rounds))
+            yield Rows(
+                [about("bench.measure, own module", option, draws)], partial(_compared, device, option, draws, rounds)
+            )
 
 
 def _compared(device: torch.device, option: Option, draws: int, rounds: Rounds) -> list[dict[str, Any]]:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from bench.run.failures import explain, lost_gpu
+from bench.speed.problems import Option
 from bench.terminal import plain
 
 NAMES = ("what", "estimator", "family", "size", "engine")  # the columns that tell rows apart
@@ -14,6 +15,13 @@ class Rows(NamedTuple):
 
     about: list[dict[str, Any]]
     measure: Callable[[], list[dict[str, Any]]]
+
+
+def about(what: str, option: Option, size: int, engine: str = "eager", unit: str = "s") -> dict[str, Any]:
+    """The columns NAMES and `unit` of a row."""
+    return {
+        "what": what, "estimator": option.name, "family": option.family, "size": size, "engine": engine, "unit": unit
+    }  # fmt: skip
 
 
 class Failures(list[str]):
@@ -27,7 +35,7 @@ def measured(
     ends it."""
     known = {named(row) for row in there}
     for rows in every:
-        if all(named(about) in known for about in rows.about):
+        if all(named(row) in known for row in rows.about):
             continue
         try:
             found = rows.measure()
@@ -41,8 +49,9 @@ def measured(
                 print("The GPU is lost to this process, so the other rows are not measured.")
                 return
             continue
-        for about, row in zip(rows.about, found, strict=True):
-            yield about | row
+        yield from (
+            names | columns for names, columns in zip(rows.about, found, strict=True) if named(names) not in known
+        )
 
 
 def named(row: Mapping[str, Any]) -> tuple[Any, ...]:

@@ -12,7 +12,7 @@ from bench.measure.timing import compare
 from bench.speed.handwritten import FUNCTIONS
 from bench.speed.plain import BareLayers, BareLoop
 from bench.speed.problems import LAYERED, LEAD, TRAIN, TWO_LAYERS, Option, problem, two_layers
-from bench.speed.rows import Rows
+from bench.speed.rows import Rows, about
 from bench.train.engine import GRAPHS, engine
 from bench.train.replicas import Replicas
 from bench.train.trainer import Trainer
@@ -47,9 +47,8 @@ def step_of(way: Way, device: torch.device) -> Callable[[], object]:
 def step_rows(device: torch.device, rounds: Rounds) -> Iterator[Rows]:
     """20 steps of each way; the reference is the bare loop, once per replica."""
     for way in ways(device):
-        about = {"what": f"{STEPS} training steps, {way.engine}", "estimator": LEAD.name, "family": LEAD.family}
-        about |= {"size": way.replicas, "engine": way.engine, "unit": "s"}
-        yield Rows([about], partial(_steps, device, way, rounds))
+        names = about(f"{STEPS} training steps, {way.engine}", LEAD, way.replicas, way.engine)
+        yield Rows([names], partial(_steps, device, way, rounds))
 
 
 def _steps(device: torch.device, way: Way, rounds: Rounds) -> list[dict[str, Any]]:
@@ -74,8 +73,8 @@ def _steps(device: torch.device, way: Way, rounds: Rounds) -> list[dict[str, Any
 def layered_rows(device: torch.device, rounds: Rounds) -> Iterator[Rows]:
     """20 steps of two layers of bits; the reference is a loop with the same estimator, written by hand."""
     for option in LAYERED:
-        about = {"what": f"{STEPS} training steps, {TWO_LAYERS}", "estimator": option.name, "family": option.family}
-        yield Rows([about | {"size": 1, "engine": "eager", "unit": "s"}], partial(_layered, device, option, rounds))
+        names = about(f"{STEPS} training steps, {TWO_LAYERS}", option, 1)
+        yield Rows([names], partial(_layered, device, option, rounds))
 
 
 def _layered(device: torch.device, option: Option, rounds: Rounds) -> list[dict[str, Any]]:

@@ -59,7 +59,7 @@ def read(directory: Path, name: str) -> list[dict[str, Any]]:
         frame = pd.read_parquet(directory / f"{name}.parquet")
     except (OSError, ValueError):  # not there, or damaged
         return []
-    return [{key: value for key, value in row.items() if not pd.isna(value)} for row in frame.to_dict("records")]
+    return [{str(key): value for key, value in row.items() if not pd.isna(value)} for row in frame.to_dict("records")]
 
 
 def draw(rows: list[dict[str, Any]], directory: Path, name: str) -> list[Path]:

@@ -170,6 +170,7 @@ def install() -> None:
         "manual_seed": lambda seed: None, "manual_seed_all": lambda seed: None, "empty_cache": lambda: None,
         "memory_allocated": lambda *a: 0, "max_memory_allocated": lambda *a: 1, "Stream": _Stream,
         "reset_peak_memory_stats": lambda *a: None, "current_stream": lambda *a: _Stream(), "stream": _Within,
+        "mem_get_info": lambda *a: (2**36, 2**36),
         "CUDAGraph": Graph, "Event": Event, "graph": _Capture, "set_sync_debug_mode": set_sync_debug_mode,
     }  # fmt: skip
     for name, part in parts.items():
