@@ -89,6 +89,7 @@ def probes(cfg: "DictConfig", composed: dict[str, Any], many: bool) -> "Iterator
         yield trajectory
         shared = [SharedCheckpoint(config, read_checkpoint(file), steps) for file in files]
     for at in shared:
+        alone = True  # no other process measures here, which would time what it has measured
         for i, (label, (name, node)) in enumerate(chosen.items(), 1):
             what = f"{label} at step {at.checkpoint.step} of {at.origin['trained_with']}"
             described = at.described(name, node)
@@ -97,7 +98,12 @@ def probes(cfg: "DictConfig", composed: dict[str, Any], many: bool) -> "Iterator
             if ending is None or not ending.already:
                 with progress_bar(f"{i}/{len(chosen)} {what}", steps, shown) as advance:
                     ending = at.probe(name, node, directory, advance)
+            elif ending.status == "done":
+                at.earlier[directory] = name, node
+            alone = alone and ending.status != "running"
             yield ending._replace(label=what, former=found.former if found else "")
+        if not alone:
+            at.earlier.clear()
         at.time(settings["probe.batch_sizes"])
 
 

@@ -15,7 +15,7 @@ import torch
 from bench.data.datasets import Data
 from bench.errors import BadInput, DataError
 from bench.measure.gradient.reference import Reference, draw_reference
-from bench.probe.timing import time_together
+from bench.probe.timing import lacks_times, time_together
 from bench.problems import NoData
 from bench.run import attempt, rows
 from bench.run.checkpoint import Checkpoint
@@ -55,6 +55,7 @@ class SharedCheckpoint:
         self.data: Data | NoData | None = None
         self.reference: Reference | None = None
         self.measured: dict[Path, Experiment] = {}  # by run directory; `time` times them in turn
+        self.earlier: dict[Path, tuple[str, EstimatorGroup]] = {}  # measured by earlier calls: option and estimator
 
     def described(self, option: str, estimator: EstimatorGroup) -> Measurement:
         """The configuration that identifies one estimator's measurement: every value that can change a number."""
@@ -121,9 +122,19 @@ class SharedCheckpoint:
             return record(described, directory, ending, estimator=made, columns=columns, rows=experiment.rows)
 
     def time(self, sizes: list[int]) -> None:
-        """Time all estimators that this process has measured here in turn, also with batches of these sizes."""
-        time_together(self.measured, sizes)
-        self.measured = {}
+        """Time all estimators that this process has measured here in turn, also with batches of these sizes, and
+        those of earlier calls that were interrupted before it."""
+        known, several = [], len(self.measured) + len(self.earlier) > 1
+        for directory, (option, estimator) in self.earlier.items() if self.config["timing"]["repetitions"] else ():
+            if lacks_times(directory, sizes, several):
+                set_up(self.config)
+                seed = self.described(option, estimator)["seed"]
+                made = self.at_checkpoint({"option": option, "estimator": estimator, "seed": seed})
+                if isinstance(made, Experiment):
+                    self.measured[directory] = made
+                    known.append(directory)
+        time_together(self.measured, sizes, known)
+        self.measured, self.earlier = {}, {}
 
     def at_checkpoint(self, described: Mapping[str, Any]) -> Experiment | Exception:
         """An experiment with this option, estimator and seed at the checkpoint, or the error that prevented it."""

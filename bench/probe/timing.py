@@ -1,8 +1,9 @@
 """Timing of all estimators measured at one checkpoint, in turn, since times taken hours apart cannot be compared."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
+from typing import cast
 
 import torch
 
@@ -20,30 +21,74 @@ Key = tuple[Path, str]  # a run directory, and a piece of work: gradient, step o
 LONGEST, LARGEST = 2.0, 4 * 2**30  # the largest expected seconds and bytes of a gradient of another batch size
 
 
-def time_together(measured: Mapping[Path, Experiment], sizes: list[int]) -> None:
-    """Time gradient and step of all experiments in turn, then the gradient of a batch of each size; write table `cost`
-    of their run directories anew. An experiment that cannot be timed keeps its rows, and one that is too slow for a
-    size has no row of it. Both are reported on standard error."""
+def lacks_times(directory: Path, sizes: list[int], several: bool) -> bool:
+    """Whether a measurement of an earlier call lacks times: it was not timed with the others, or not at every batch
+    size. The call was interrupted, then.
+
+    Args:
+        directory: of its tables.
+        sizes: batch sizes.
+        several: whether there are others.
+    """
+    rows = _rows(directory)
+    return (several and not _in_turn(rows)) or any(not _has(rows, size) and _fits(rows, size) for size in sizes)
+
+
+def time_together(measured: Mapping[Path, Experiment], sizes: list[int], earlier: Collection[Path] = ()) -> None:
+    """Time gradient and step of all experiments in turn, then the gradient of a batch of each size. Table `cost` of
+    their run directories is written after each of these. An experiment that cannot be timed keeps its rows, and one
+    that is too slow for a size has no row of it. Both are reported on standard error.
+
+    Args:
+        measured: the experiments by run directory.
+        sizes: batch sizes.
+        earlier: run directories of earlier calls, of which only the missing times are taken.
+    """
     if not measured or not next(iter(measured.values())).config["timing"]["repetitions"]:
         return
     first = next(iter(measured.values()))
+
+    def write(directories: Iterable[Path]) -> None:
+        for directory in directories:
+            own: list[CostRow] = [{**row, "estimator": measured[directory].config["option"]} for row in rows[directory]]
+            _write(directory, own)
+
     with own_stream(first.config["seeds"]["measure"], "timing"):
         subjects = dict(filter(None, (_subject(directory, made) for directory, made in measured.items())))
-        works = {(d, what): work for d, subject in subjects.items() for what, work in subject.works.items()}
-        found = _timed(works, first)
-        rows = {
-            directory: subject.rows({what: row for (d, what), row in found.items() if d == directory})
-            for directory, subject in subjects.items()
-        }
+        rows = {directory: _rows(directory) if directory in earlier else [] for directory in subjects}
+        alone = [directory for directory in subjects if not _in_turn(rows[directory])]
+        found = _timed({(d, what): work for d in alone for what, work in subjects[d].works.items()}, first)
+        for directory in alone:
+            rows[directory] = subjects[directory].rows(
+                {what: row for (d, what), row in found.items() if d == directory}
+            )
+        write(alone)
         for size in sizes:
-            fits = {d: subject for d, subject in subjects.items() if _fits(rows[d], size)}
-            if left := [measured[d].config["option"] for d in subjects if d not in fits]:
+            missing = [d for d in subjects if not _has(rows[d], size)]
+            fits = {d: subjects[d] for d in missing if _fits(rows[d], size)}
+            if left := [measured[d].config["option"] for d in missing if d not in fits]:
                 print(f"Too long or too large to be timed with {size} examples: {', '.join(left)}.", file=sys.stderr)
             for (d, what), row in _timed({(d, "scaling"): s.of_size(size) for d, s in fits.items()}, first).items():
                 about: CostRow = {"what": what, "engine": "eager", "batch_size": size}
                 rows[d].append(about | subjects[d].about | row)
-    for directory, timed in rows.items():
-        _write(directory, [{"estimator": measured[directory].config["option"], **row} for row in timed])
+            write(fits)
+
+
+def _rows(directory: Path) -> list[CostRow]:
+    """The rows of table `cost` of a run directory; none where it cannot be read."""
+    try:
+        return cast(list[CostRow], store.read(directory)["cost"].to_pylist())
+    except (store.SchemaError, OSError, KeyError):
+        return []
+
+
+def _in_turn(rows: list[CostRow]) -> bool:
+    """Whether gradient and step were timed with those of others."""
+    return any((row.get("interleaved") or 0) > 2 and row["what"] == "gradient" for row in rows)
+
+
+def _has(rows: list[CostRow], size: int) -> bool:
+    return any(row["what"] == "scaling" and row["batch_size"] == size for row in rows)
 
 
 def _subject(directory: Path, experiment: Experiment) -> tuple[Path, Subject] | None:

@@ -51,6 +51,41 @@ def test_all_estimators_are_timed_in_turn_and_at_every_batch_size(tmp_path, monk
     capsys.readouterr()
 
 
+@pytest.mark.parametrize("stage", [0, 2])
+def test_times_that_an_interruption_left_out_are_taken_by_the_next_call(tmp_path, monkeypatch, capsys, stage):
+    """At its limit a part of `bench.gpu` ends so, and all measurements but their times are done."""
+    asked: list[list[str]] = []
+    in_turn = cost.in_turn
+
+    def interrupted(works, device, rounds):
+        if len(asked) == stage:
+            raise KeyboardInterrupt
+        return watched(works, device, rounds)
+
+    def watched(works, device, rounds):
+        asked.append(sorted({what for _, what in works}))
+        return in_turn(works, device, rounds)
+
+    words = (*WORDS, f"output={tmp_path}", "probe.batch_sizes=[7,41]")
+    monkeypatch.setattr(timing, "in_turn", interrupted)
+    assert main(words) == 130
+    before = tables(tmp_path)
+    assert [row["what"] for row in before["rloo"]["cost"]] == ["gradient", "step", "scaling"][: 2 + stage // 2]
+    monkeypatch.setattr(timing, "in_turn", watched)
+    assert main(words) == 0
+    assert asked == [["gradient", "step"], ["scaling"], ["scaling"]]
+    found = tables(tmp_path)
+    for name in ("rloo", "rebar"):
+        assert [row["batch_size"] for row in found[name]["cost"]] == [20, 20, 7, 41]
+        assert [row["interleaved"] for row in found[name]["cost"]] == [4, 4, 2, 2]
+        assert found[name]["cost"][: 3 if stage else 0] == before[name]["cost"][: 3 if stage else 0]
+        for table in ("gradient", "runs"):
+            assert found[name][table] == before[name][table]
+    assert main(words) == 0
+    assert len(asked) == 3
+    capsys.readouterr()
+
+
 def test_timing_together_changes_no_other_number(tmp_path, monkeypatch, capsys):
     assert main((*WORDS, f"output={tmp_path / 'a'}", "probe.batch_sizes=[7]")) == 0
     monkeypatch.setattr(timing, "time_together", lambda *_: None)
