@@ -83,7 +83,8 @@ def against(ours: Timing, reference: Timing) -> dict[str, Any]:
 
 def kernels(work: Work, device: torch.device, calls: int = 3) -> CostRow:
     """Columns `seconds_device` and `launches` of one call on a GPU: the summed time of its kernels and copies, without
-    the time in which the device is idle, and their number. Both are null on the CPU."""
+    the time in which the device is idle, and their number. Both are null on the CPU, and where the profiler sees none,
+    since no call has none."""
     if device.type != "cuda":
         return {"seconds_device": None, "launches": None}
     torch.cuda.synchronize(device)
@@ -96,6 +97,8 @@ def kernels(work: Work, device: torch.device, calls: int = 3) -> CostRow:
         for event in profile.profiler.kineto_results.events()
         if event.device_type() == torch.autograd.DeviceType.CUDA and not event.is_user_annotation()
     ]
+    if not spans:
+        return {"seconds_device": None, "launches": None}
     return {"seconds_device": sum(spans) / calls / 1e9, "launches": len(spans) / calls}
 
 

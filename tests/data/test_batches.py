@@ -8,6 +8,7 @@ import torch
 
 from bench.data.batches import Batches
 from bench.data.datasets import load_dataset
+from bench.gpu.options import no_waiting
 from bench.streams import generator
 from tests.support.small_data import digits, ramp
 
@@ -154,10 +155,7 @@ def test_batches_on_a_gpu_never_wait_for_it():
     assert torch.equal(data.fixed("test", 9, 0).cpu(), digits().fixed("test", 9, 0))
     batches = Batches(data, 500, seed=0)
     state = batches.state_dict()
-    torch.cuda.set_sync_debug_mode("error")
-    try:
+    with no_waiting(torch.device("cuda")):
         ahead = [next(batches) for _ in range(5)]
-    finally:
-        torch.cuda.set_sync_debug_mode("default")
     batches.load_state_dict(state)
     assert all(torch.equal(next(batches), x) for x in ahead)

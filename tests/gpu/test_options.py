@@ -1,6 +1,7 @@
 """Every option on every family of a device: what goes wrong is a row, and what is done is not done again."""
 
 import csv
+import warnings
 
 import pytest
 import torch
@@ -48,6 +49,21 @@ def test_a_wait_is_a_row_and_the_exit_status(tmp_path, words, monkeypatch, capsy
     monkeypatch.setattr(options, "pair", row)
     assert options.main(words) == 1
     assert "4 pairs, 0 refused, 4 wrong" in capsys.readouterr().out
+
+
+def test_the_mode_that_sees_waits_ends_with_its_block_and_its_own_warning_is_no_failure(monkeypatch):
+    """PyTorch says once that the mode is a prototype, and in the tests a warning is an error."""
+    modes = []
+
+    def set_mode(mode):
+        modes.append(mode)
+        if mode == "error":
+            warnings.warn("Synchronization debug mode is a prototype feature and does not", stacklevel=1)
+
+    monkeypatch.setattr(torch.cuda, "set_sync_debug_mode", set_mode)
+    with options.no_waiting(torch.device("cuda")):
+        assert modes == ["error"]
+    assert modes == ["error", "default"]
 
 
 class Stand:

@@ -1,13 +1,15 @@
 """Cost evaluations counted exactly, memory of known allocations, and clocks that disturb nothing."""
 
 import time
+from contextlib import nullcontext
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from bench.measure.clock import Rounds, host_clock, interleaved
 from bench.measure.cost import costs
-from bench.measure.timing import evaluations, peak_memory
+from bench.measure.timing import evaluations, kernels, peak_memory
 from bench.model.objective import Objective
 from bench.streams import own_stream
 from bench.train.trainer import Trainer
@@ -86,6 +88,19 @@ def test_peak_memory_of_known_allocations(megabytes):
     outside = torch.ones(5 * 2**20)
     assert 2 * size <= peak_memory(work, CPU) < 2 * size + 2**16
     assert peak_memory(lambda: outside.sum(), CPU) < 2**16  # what was there before does not count
+
+
+@pytest.mark.parametrize(("seen", "seconds", "launches"), [(6, 2e-6, 2), (0, None, None)])
+def test_a_gpu_whose_kernels_are_not_seen_does_not_seem_idle(monkeypatch, seen, seconds, launches):
+    kernel = SimpleNamespace(
+        device_type=lambda: torch.autograd.DeviceType.CUDA, duration_ns=lambda: 1000, is_user_annotation=lambda: False
+    )
+    results = SimpleNamespace(events=lambda: [kernel] * seen)
+    profile = SimpleNamespace(profiler=SimpleNamespace(kineto_results=results))
+    monkeypatch.setattr(torch.profiler, "profile", lambda activities: nullcontext(profile))
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda device: None)
+    found = kernels(lambda: None, torch.device("cuda"))
+    assert found == {"seconds_device": seconds, "launches": launches}
 
 
 def test_peak_memory_is_silent(capfd):

@@ -9,6 +9,7 @@ from bench.config import plugins
 from bench.config.identity import identity, replica
 from bench.config.prepare import prepare
 from bench.files import CONF
+from bench.gpu.options import no_waiting
 from bench.measure.clock import Rounds, clock_of, interleaved
 from bench.run import resume
 from bench.run.experiment import Experiment
@@ -136,9 +137,6 @@ def test_a_graph_steps_without_waiting_for_the_device():
     with experiment.noise():
         for _ in range(5):
             experiment.train_step()
-        torch.cuda.set_sync_debug_mode("error")
-        try:
+        with no_waiting(experiment.device):
             for _ in range(5):
                 experiment.train_step()
-        finally:
-            torch.cuda.set_sync_debug_mode("default")

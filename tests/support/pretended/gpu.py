@@ -3,6 +3,7 @@
 import ctypes
 import os
 import sys
+import warnings
 from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
@@ -134,6 +135,7 @@ class _Capture(_Within):
 
 def set_sync_debug_mode(mode: str) -> None:
     """What `torch.cuda.set_sync_debug_mode` is here, of "error" and "default"."""
+    warnings.warn("Synchronization debug mode is a prototype feature and does not yet detect all", stacklevel=2)
     if mode == "error":
         Watch(strict=True).__enter__()
     elif Watch.active is not None:
