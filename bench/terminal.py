@@ -3,7 +3,9 @@
 import argparse
 import os
 import re
+import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -133,6 +135,19 @@ class Patient:
         os.dup2(nowhere, self.stream.fileno())
         os.close(nowhere)
         self.stream.flush()
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Inside, SIGTERM interrupts as Ctrl-C does, unless another handler is set."""
+    mine = threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    if mine:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        if mine:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def to_its_end(main: Callable[P, int]) -> Callable[P, int]:

@@ -21,7 +21,7 @@ import torch
 from bench.files import ROOT, replace
 from bench.gpu.parts import Part, parts
 from bench.run.provenance import commit
-from bench.terminal import Parser, to_its_end
+from bench.terminal import Parser, interruptible, to_its_end
 
 STATE = "parts.json"
 GRACE = 10  # seconds that a part has to save its state after the signal, at most a quarter of its limit
@@ -37,15 +37,16 @@ def main(argv: list[str] | None = None) -> int:
     every = parts(chosen.device, out, chosen.data.absolute())
     asked = [part for part in every if chosen.only in (None, part.name)]
     try:
-        for part in asked:
-            if state.get(part.name, NEVER)["status"] == "done":
-                continue
-            waiting = [other for other in asked if state.get(other.name, NEVER)["status"] != "done"]
-            behind = waiting[waiting.index(part) :]
-            seconds = max(0.0, end - time.monotonic()) * part.share / sum(other.share for other in behind)
-            print(f"{part.name}: at most {seconds:.0f} s", flush=True)
-            state[part.name] = do(part, out, seconds)
-            replace(out / STATE, json.dumps(about | {"parts": state}, indent=1).encode())
+        with interruptible():  # else the part would outlive this process
+            for part in asked:
+                if state.get(part.name, NEVER)["status"] == "done":
+                    continue
+                waiting = [other for other in asked if state.get(other.name, NEVER)["status"] != "done"]
+                behind = waiting[waiting.index(part) :]
+                seconds = max(0.0, end - time.monotonic()) * part.share / sum(other.share for other in behind)
+                print(f"{part.name}: at most {seconds:.0f} s", flush=True)
+                state[part.name] = do(part, out, seconds)
+                replace(out / STATE, json.dumps(about | {"parts": state}, indent=1).encode())
     except KeyboardInterrupt:
         print("Interrupted: what is done is kept, and the same command goes on.")
         return 130

@@ -23,9 +23,10 @@ from bench.run.ending import Ending, line
 from bench.sweep import already, job
 from bench.sweep.lost import lost_job
 from bench.sweep.payload import packed
-from bench.sweep.process import Process, interrupt, interruptible, start_server, uninterrupted
+from bench.sweep.process import Process, interrupt, start_server, uninterrupted
 from bench.sweep.serial import PLACE
 from bench.sweep.slots import slots
+from bench.terminal import interruptible
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
