@@ -19,7 +19,7 @@ from typing import Any
 import torch
 
 from bench.files import ROOT, replace
-from bench.gpu.parts import Part, parts
+from bench.gpu.parts import AGAIN, Part, parts
 from bench.run.provenance import commit
 from bench.terminal import Parser, interruptible, to_its_end
 
@@ -90,8 +90,8 @@ def missing() -> list[str]:
 
 
 def do(part: Part, out: Path, seconds: float) -> dict[str, Any]:
-    """Run a part for at most `seconds`, of which the last are left for saving its state. All processes that it started
-    end with it.
+    """Run a part for at most `seconds`, of which the last are left for saving its state. A part that ends with AGAIN
+    goes on in a new process. All processes that it started end with it.
 
     Returns:
         Its row of `parts.json`: `status` and `seconds`.
@@ -102,15 +102,17 @@ def do(part: Part, out: Path, seconds: float) -> dict[str, Any]:
     limit = seconds - grace
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     around = os.environ | {"PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
+    code = AGAIN
     with open(out / f"{part.name}.log", "wb") as log:
-        process = subprocess.Popen(part.command, stdout=log, stderr=log, env=around, start_new_session=True)
-        try:
-            code = process.wait(limit)
-            status = "done" if code == 0 else f"ended with exit status {code}"
-        except subprocess.TimeoutExpired:
-            status = f"reached its limit of {limit:.0f} s"
-        finally:
-            end(process, grace)
+        while code == AGAIN:
+            process = subprocess.Popen(part.command, stdout=log, stderr=log, env=around, start_new_session=True)
+            try:
+                code = process.wait(max(0.0, start + limit - time.monotonic()))
+                status = "done" if code == 0 else f"ended with exit status {code}"
+            except subprocess.TimeoutExpired:
+                code, status = 1, f"reached its limit of {limit:.0f} s"
+            finally:
+                end(process, grace)
     return {"status": status, "seconds": time.monotonic() - start}
 
 

@@ -26,6 +26,7 @@ from bench.config import plugins
 from bench.config.prepare import prepare
 from bench.errors import BadInput, Impossible
 from bench.files import CONF, replace
+from bench.gpu.parts import AGAIN
 from bench.measure.gradient.draws import take
 from bench.run.device import set_up
 from bench.run.experiment import Experiment
@@ -56,7 +57,7 @@ COLUMNS = {
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Test all pairs. Returns the exit status: 0, 1 if a pair failed or the GPU was lost, 2 at bad arguments."""
+    """Test all pairs. Returns the exit status: 0, 1 if a pair failed, 2 at bad arguments, AGAIN if the GPU was lost."""
     chosen = arguments(argv)
     where = {"device_name": machine.device_name(chosen.device), "torch": torch.__version__, "commit": commit() or ""}
     rows = [row for row in read(chosen.out) if where.items() <= row.items()]
@@ -70,7 +71,7 @@ def main(argv: list[str] | None = None) -> int:
         print(plain(" ".join(f"{name}={value}" for name, value in row.items() if value)), flush=True)
         if lost_gpu:
             print("The GPU is lost to this process; the same command goes on behind this pair.")
-            return 1
+            return AGAIN
     wrong = [row for row in rows for word in (row["eager"], row["graph"]) if not fine(word)]
     refused = sum(row["eager"].startswith("refused") for row in rows)
     print(f"{len(rows)} pairs, {refused} refused, {len(wrong)} wrong; {chosen.out} has them.")

@@ -13,6 +13,7 @@ TINY = [
 MNIST = ["latent=bernoulli", "data=mnist", "data.download=false", "train.steps=2000"]
 ENGINES = ("eager", "compile", "graph", "compiled_graph")  # of bench.train.engine, which needs what may be missing here
 SPEED = ("gradients", "draws", "steps")
+AGAIN = 75  # exit status of a part whose process has lost the GPU, and which goes on in another
 PUBLISHED = ("reinmax_8x4", "rodeo_bound")  # of conf/published; the trainings that take longest without a GPU
 
 
