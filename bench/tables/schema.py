@@ -150,10 +150,7 @@ TABLES: dict[str, dict[str, Column]] = {
         "seconds_se": Column(FLOAT, "its standard error, the dependence of one block on those before included (s)"),
         "seconds_q1": Column(FLOAT, "first quartile over blocks (s)"),
         "seconds_q3": Column(FLOAT, "third quartile over blocks (s)"),
-        "seconds_device": Column(
-            FLOAT,
-            "of a call: the time of its kernels and copies; null on the CPU, and where the profiler sees none (s)",
-        ),
+        "seconds_device": Column(FLOAT, "of a call: the time of its kernels and copies; null where none is seen (s)"),
         "overhead": Column(FLOAT, "1 - seconds_device / seconds: the share of the time in which the GPU waits"),
         "launches": Column(FLOAT, "kernels and copies of a call; null on the CPU"),
         "seconds_compile": Column(
