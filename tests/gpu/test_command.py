@@ -10,6 +10,7 @@ import pytest
 
 from bench.gpu import command
 from bench.gpu.parts import Part, parts, quoted
+from tests.support.sittings import DRY, alive, ended, planted
 
 MAINS = {"bench": "bench.cli", **{f"bench.{name}": f"bench.{name}.command" for name in ("speed", "probe", "published")}}
 LEFT = {
@@ -20,18 +21,6 @@ LEFT = {
     "shared": "shared/*/complete.json",
     "published": "published.md",
 }
-DRY = ["--device", "cpu", "--out"]
-
-
-def planted(monkeypatch, **programs: str) -> None:
-    """Parts that are these programs, all with the same share of the seconds."""
-    made = [Part(name, 30, "timeit", ["-n", "1", "-r", "1", program]) for name, program in programs.items()]
-    monkeypatch.setattr(command, "parts", lambda *_: made)
-
-
-def ended(out: Path) -> dict[str, str]:
-    found = json.loads((out / command.STATE).read_text())["parts"]
-    return {name: how["status"] for name, how in found.items()}
 
 
 def test_what_is_done_stays_done_and_the_rest_is_done_again(tmp_path, monkeypatch, capsys):
@@ -131,14 +120,6 @@ def test_what_a_part_has_started_ends_with_it(tmp_path):
     while alive(pid) and time.monotonic() < end:
         time.sleep(0.1)
     assert not alive(pid)
-
-
-def alive(pid: int) -> bool:
-    """Whether this process runs; one that nobody has waited for does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 def test_one_part_alone_leaves_the_others_for_later(tmp_path, monkeypatch, capsys):

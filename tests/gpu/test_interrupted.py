@@ -6,7 +6,7 @@ import pytest
 
 from bench.gpu import command, options
 from bench.gpu.parts import AGAIN, Part
-from tests.gpu.test_command import DRY, alive, ended, planted
+from tests.support.sittings import DRY, alive, ended, planted
 
 ENDS_IT = """
 import os, pathlib, signal, time

@@ -2,13 +2,8 @@
 
 import pytest
 import torch
-from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
 
-from bench.config import plugins
 from bench.config.identity import identity, replica
-from bench.config.prepare import prepare
-from bench.files import CONF
 from bench.gpu.options import no_waiting
 from bench.measure.clock import Rounds, clock_of, interleaved
 from bench.run import resume
@@ -18,23 +13,14 @@ from bench.run.single import run
 from bench.run.together import Together
 from bench.tables import store
 from bench.tables.schema import OWN_TRAINING
+from tests.support.gpu_runs import ENGINES, config, words
 
 pytestmark = [
     pytest.mark.gpu,
     pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device, and this machine has none"),
 ]
 
-SMALL = ["train.steps=20", "train.batch_size=50", "measure.draws=64", "measure.batches=2", "evaluate.samples=5"]
 PAIRS = [("gaussian", "reparam"), ("bernoulli", "disarm"), ("categorical", "rebar"), ("vq", "vq_straight_through")]
-
-
-def config(device: str, family: str, estimator: str, *more: str) -> dict:
-    """A small run on the digits."""
-    plugins.register()
-    with initialize_config_dir(str(CONF), **plugins.VERSION_BASE):
-        words = [f"device={device}", f"latent={family}_small", f"estimator={estimator}", *SMALL, *more]
-        composed = compose("config", words)
-    return prepare(OmegaConf.to_container(composed, resolve=True) | {"option": estimator})
 
 
 @pytest.mark.parametrize(("family", "estimator"), PAIRS)
@@ -65,15 +51,6 @@ def test_the_clock_waits_for_the_device():
     a = torch.randn(8192, 8192, device="cuda")
     timing = interleaved({"product": lambda: a @ a}, clock_of(a.device), Rounds(most=5, block=0, warmup=2))["product"]
     assert timing.seconds > 2 * 8192**3 / 2e15  # no device multiplies float32 at 2 PFLOP/s; a launch alone would
-
-
-ENGINES = [("gaussian", "reparam"), ("bernoulli", "nvil"), ("categorical", "rebar"), ("vq", "vq_straight_through")]
-
-
-def words(family: str, optimiser: str) -> list[str]:
-    """At ten times this rate SGD with momentum runs away in the first steps of REBAR, and no number equals a NaN."""
-    rate = ["train.lr=1e-4"] if optimiser == "sgd" else []
-    return [f"train.optimiser={optimiser}", *rate, *(["latent.codebook=ema"] if family == "vq" else [])]
 
 
 @pytest.mark.parametrize("optimiser", ["adam", "sgd"])

@@ -3,7 +3,7 @@
 import pytest
 
 from bench.run.experiment import Experiment
-from tests.train.test_gpu import ENGINES, config, words
+from tests.support.gpu_runs import ENGINES, config, words
 
 
 @pytest.mark.parametrize(("family", "estimator"), ENGINES)
