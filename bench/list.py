@@ -1,6 +1,5 @@
 """`python -m bench.list [--kind KIND] [--markdown]`: every option of a kind, what it is for and where it comes from."""
 
-import inspect
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import Field, fields
@@ -13,6 +12,7 @@ from bench.config.kinds import KINDS
 from bench.config.nodes import node
 from bench.config.preset import set_by_preset
 from bench.config.sources import presets
+from bench.docstrings import docstring
 from bench.errors import BadInput
 from bench.files import CONF
 from bench.interface import declared
@@ -77,7 +77,7 @@ def part_rows(group: str) -> Iterator[tuple[str, ...]]:
     for name, (cls, source) in parts.registry(group).items():
         hidden = {"_target_", *(key for key, *_ in KINDS[group].shared)}
         keys = [field for field in fields(node(cls, group)) if field.name not in hidden]
-        yield name, ", ".join(map(_argument, keys)), _first(inspect.getdoc(cls) or ""), source
+        yield name, ", ".join(map(_argument, keys)), _first(docstring(cls)), source
 
 
 def _argument(field: "Field[Any]") -> str:

@@ -9,6 +9,7 @@ from bench.check.subject import Subject
 from bench.check.verdict import Verdict, demand, demand_first, ok
 from bench.config.nodes import node
 from bench.config.preset import set_by_preset
+from bench.docstrings import docstring
 from bench.errors import BadInput
 from bench.interface import undeclared
 from estimators import FAMILIES, VQ, Latent
@@ -35,7 +36,7 @@ def tags(subject: Subject) -> Verdict:
     except BadInput as error:
         demand(False, str(error))
     entries = documented(cls)
-    demand(bool(cls.__dict__.get("__doc__")), "the class has no docstring")
+    demand(bool(docstring(cls)), "the class has no docstring")
     for name, default in subject.arguments().items():
         demand(default is not inspect.Parameter.empty, f"argument {name} has no default, so the kit cannot build it")
         demand(name in entries, f'argument {name} is not under "Args:" in the docstring')
@@ -78,7 +79,7 @@ def _unfinished(subject: Subject) -> str | None:
 
 def documented(cls: type) -> dict[str, str]:
     """The arguments under "Args:" of the class's docstring, and the text of each."""
-    block = re.search(r"^Args:\n(.*?)(?=^\S|\Z)", inspect.getdoc(cls) or "", re.MULTILINE | re.DOTALL)
+    block = re.search(r"^Args:\n(.*?)(?=^\S|\Z)", docstring(cls), re.MULTILINE | re.DOTALL)
     found = re.findall(r"^ {4}(\w[\w, ]*):(.*(?:\n {5,}.*)*)", block.group(1) if block else "", re.MULTILINE)
     return {name.strip(): text for names, text in found for name in names.split(",")}
 

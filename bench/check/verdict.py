@@ -5,6 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from bench.docstrings import docstring
+
 
 class Verdict(NamedTuple):
     """The result of one check.
@@ -61,7 +63,7 @@ def verdict(check: Callable[..., Verdict], *arguments: Any, family: str = "-") -
 
     The rule that the verdict quotes is the first paragraph of the check's docstring.
     """
-    broken = " ".join((check.__doc__ or "").split("\n\n")[0].split())
+    broken = " ".join(docstring(check).split("\n\n")[0].split())
     try:
         found = check(*arguments)
     except Broken as error:

@@ -128,6 +128,8 @@ def _check_value(key: str, value: Any, rule: Rule) -> None:
             raise BadInput(f"{key} needs a whole number below {EXACT_BELOW}; got {value!r}.")
         if right and rule.kind is str and not text(item):
             raise BadInput(f"{key} needs text that is UTF-8 and has no zero byte; got {value!r}.")
+        if rule.kind is str and isinstance(item, int | float) and not rule.choices:
+            raise BadInput(f"{key} needs {rule.expected}; got {value!r}, which is text in quotes: '{key}=\"{item}\"'.")
         if not right or (rule.kind is float and not finite(item)) or not rule.holds(item):
             raise BadInput(f"{key} needs {'a list, each ' if rule.many else ''}{rule.expected}; got {value!r}.")
 

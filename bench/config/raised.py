@@ -56,7 +56,8 @@ def said(group: str, held: Mapping[str, Any], error: BaseException) -> str:
     shared = {"_target_", *(key for key, *_ in KINDS[group].shared)}
     given = " ".join(f"{group}.{key}={value}" for key, value in held.items() if key not in shared)
     raised = type(error).__name__ + (f": {first_line(error).rstrip('.')}" if str(error).strip() else "")
-    frame = _own_frame(error, named(held["_target_"]))
+    cls = named(held["_target_"])
+    frame = _own_frame(error, cls) or _own_frame(error, cls, SUITE[2:])  # a file put into the suite
     where = f"line {frame[1]} of {Path(frame[0].f_code.co_filename).name}; " if frame else ""
     what = f"{group}._target_={held['_target_']}{f' with {given}' if given else ''}"
     return f"{what} raised {raised} ({where}HYDRA_FULL_ERROR=1 shows the traceback)."
@@ -71,9 +72,10 @@ def _owner(error: BaseException, config: Mapping[str, Any]) -> str | None:
     return found[max(found)] if found else None
 
 
-def _own_frame(error: BaseException, cls: type) -> tuple[FrameType, int, int] | None:
-    """The last call of a method of this class, or of a base that is somebody's own too, with its line and its depth."""
-    own = [base for base in cls.__mro__ if base.__module__.partition(".")[0] not in SUITE]
+def _own_frame(error: BaseException, cls: type, others: tuple[str, ...] = SUITE) -> tuple[FrameType, int, int] | None:
+    """The last call of a method of this class, or of a base that is in none of these packages, with its line and its
+    depth."""
+    own = [base for base in cls.__mro__ if base.__module__.partition(".")[0] not in others]
     names = {(inspect.getsourcefile(base), f"{base.__qualname__}.") for base in own}
     found = None
     for depth, (frame, line) in enumerate(traceback.walk_tb(error.__traceback__)):

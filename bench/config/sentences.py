@@ -33,6 +33,8 @@ def sentence(error: BaseException) -> str | None:
             if asked and (rule := RULES.get(asked[1])) and rule.only:
                 return f"{asked[1]} belongs to {rule.only[0]}={' or '.join(rule.only[1:])}."
             parent = key.rpartition(".")[0]
+            if parent and key in RULES:
+                return f"{key} cannot be set, since {parent} holds no such key in this configuration."
             there = [f"{parent}.{name}".lstrip(".") for name in cause.parent_node if name not in ("_target_", "hydra")]
             return f"There is no key {key}: {nearest_key(key, [*there, *RULES])}"
         return f"{first_line(error).removesuffix('.')}: {first_line(cause)}"
@@ -40,6 +42,9 @@ def sentence(error: BaseException) -> str | None:
         return f"{error.full_key}: {first_line(error)}" if error.full_key else first_line(error)
     if isinstance(error, HydraException) and "Ambiguous value" in str(error):
         return f"{first_line(error).removesuffix('.')}: add --multirun to sweep over the values."
+    if isinstance(error, HydraException) and (found := re.search(r"group override must be .* Got (\w+)", str(error))):
+        got = "null" if found[1] == "NoneType" else f"a value of the type {found[1]}"
+        return f"A group takes the name of an option, as in estimator=rloo; one of the groups here got {got}."
     if isinstance(error, HydraException):
         return first_line(error)
     if isinstance(error, MarkedYAMLError) and error.problem_mark:

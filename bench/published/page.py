@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from bench.docstrings import docstring
 from bench.published import verdict
 from bench.published.expected import FORMS, Expected, Published
 from bench.published.measured import Measured
@@ -44,7 +45,7 @@ TITLES = {"full": "As published", "short": "Short form"}
 
 def page(every: Iterable[Published], root: Path) -> str:
     """The whole page; `root` is the folder `results/published`."""
-    rule = (verdict.__doc__ or "").partition("\n\n")[2]
+    rule = docstring(verdict).partition("\n\n")[2]
     found = [(published, {form: cells(published, root, form) for form in FORMS}) for published in every]
     parts = [HEAD.format(rule=rule), *_summary(found)]
     return "\n".join([*parts, *(_section(published, forms) for published, forms in found)])

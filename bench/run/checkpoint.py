@@ -12,6 +12,7 @@ from torch import Tensor
 
 from bench import foreign
 from bench.config.identity import flatten, places
+from bench.config.written import as_written
 from bench.errors import BadInput
 from bench.files import replace
 from bench.model.vae import Model
@@ -86,7 +87,12 @@ def path_of(directory: Path, step: int) -> Path:
 def write_checkpoint(directory: Path, model: Model, config: Config, step: int) -> None:
     """Write the model as it is now, with a digest. The file appears whole or not at all."""
     tensors = {name: tensor.detach().cpu() for name, tensor in model.state_dict().items()}
-    content = {"format": FORMAT, "step": step, "config": json.dumps(config, sort_keys=True), "model": tensors}
+    content = {
+        "format": FORMAT,
+        "step": step,
+        "config": json.dumps(as_written(config), sort_keys=True),
+        "model": tensors,
+    }
     directory.mkdir(parents=True, exist_ok=True)
     replace(path_of(directory, step), sealed(content))
 

@@ -7,7 +7,10 @@ from pathlib import Path
 from bench.config.code import distribution, made_by
 from bench.config.identity import identity
 from bench.config.parts import family
-from bench.config.plugins import build
+from bench.config.plugins import build, target
+from bench.config.written import as_written
+from bench.errors import BadInput
+from bench.interface import declared
 from bench.run import attempt
 from bench.run.ending import Ending, recorded, wanted
 from bench.run.provenance import provenance
@@ -37,14 +40,15 @@ def record(
         config: resolved and checked.
         directory: of the run.
         ending: of the run; its step becomes a column.
-        estimator: of the run; None: it was never built, and is built for its columns.
+        estimator: of the run; None: it was never built, and is built for its columns. Where it cannot be, they are
+            those of its class.
         columns: further columns of the row of `runs`; the others follow from `config` and `ending`.
         rows: of the other tables, by the table's name; None: the run never started.
 
     Returns:
         The ending, with its directory.
     """
-    estimator = estimator or build(config["estimator"])
+    claims = estimator or _built(config)
     run_id = identity(config)
     about: RunRow = {
         "run": run_id,
@@ -54,15 +58,15 @@ def record(
         "step": ending.step,
         "estimator": config["option"],
         "family": family(config),
-        "unbiased": estimator.unbiased,
-        "objective": estimator.objective,
+        "unbiased": declared(claims, "unbiased"),
+        "objective": claims.objective if isinstance(claims.objective, str) else "elbo",
         "seed": config["seed"],
         "schema": SCHEMA,
         "precision": config["precision"],
         "deterministic": config["deterministic"],
         "code": made_by(config),
         "distribution": distribution(config["estimator"]["_target_"]),
-        "config": json.dumps(config, sort_keys=True),
+        "config": json.dumps(as_written(config), sort_keys=True),
     }
     about |= provenance(config["device"], config["threads"]) | (columns or {})
     measured = by_table(rows) if rows else {}
@@ -74,6 +78,14 @@ def record(
             with suppress(OSError):
                 (directory / left).unlink()
     return ending._replace(directory=directory)
+
+
+def _built(config: Described) -> Estimator | type[Estimator]:
+    """The estimator; its class where a constructor raises, which is why the run could not start."""
+    try:
+        return build(config["estimator"])
+    except BadInput:
+        return target(config["estimator"]["_target_"])
 
 
 def record_lost(config: Config, directory: Path, reason: str) -> Ending:

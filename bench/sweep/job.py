@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from bench.config.prepare import prepare
+from bench.config.written import resolved
 from bench.errors import BadInput, Impossible
 from bench.run.ending import Ending, line
 from bench.run.failures import explain
@@ -148,10 +149,7 @@ class Job:
 
     def composed(self) -> dict[str, Any]:
         """The configuration as plain values, with the option of its estimator."""
-        from omegaconf import OmegaConf
-
-        plain: Any = OmegaConf.to_container(self.cfg, resolve=True, throw_on_missing=True)
-        return plain | {"option": self.option}
+        return resolved(self.cfg) | {"option": self.option}
 
     def tell(self, ending: Ending) -> None:
         """Print the line of one ending, and keep it for the end of the command."""

@@ -19,14 +19,13 @@ from omegaconf import OmegaConf
 from bench.config.identity import flatten
 from bench.config.prepare import check_keys
 from bench.config.rules import RULES
+from bench.config.written import ENVIRONMENT, PLACES, expand_home
 from bench.errors import BadInput, nearest
 from bench.sweep.composing import Composer
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-PLACES = ("output", "data.root", "data.path", "probe.checkpoint")  # paths, in which ~ is the home folder
-ENVIRONMENT = re.compile(r"\$\{\s*oc\.env\s*:")
 OF_THE_SWEEP = ("name", "output", "sweep")  # of a sweep as a whole
 
 
@@ -48,10 +47,7 @@ class Loader(Composer):
             _check_environment(cfg)
         if cfg.hydra.job.chdir:
             raise BadInput("hydra.job.chdir=true would move the places of data and runs; choose them with output.")
-        for key in PLACES:
-            place = OmegaConf.select(cfg, key)
-            if isinstance(place, str) and place.startswith("~"):
-                OmegaConf.update(cfg, key, os.path.expanduser(place))
+        expand_home(cfg)
         if run_mode == RunMode.MULTIRUN:
             _check_shared(cfg)
         return cfg

@@ -1,7 +1,7 @@
 """A job whose process ended without a result: its configuration is composed again, so that it has a row."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import OmegaConf
@@ -9,6 +9,7 @@ from omegaconf import OmegaConf
 from bench import files
 from bench.config.identity import replica
 from bench.config.prepare import prepare
+from bench.config.written import resolved
 from bench.run import record
 from bench.run.ending import Ending, place
 from bench.sweep import job
@@ -27,12 +28,11 @@ def lost_job(
     cfg = context.config_loader.load_sweep_config(config, list(overrides))
     option = cfg.hydra.runtime.choices.get("estimator")
     plain = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
-    composed: Any = OmegaConf.to_container(plain, resolve=True, throw_on_missing=True)
-    resolved = prepare(composed | {"option": option})
+    whole = prepare(resolved(plain) | {"option": option})
     ended = []
-    for number in range(resolved["replicas"]):
-        each = replica(resolved, number)
-        directory, seed = place(each), [f"seed={each['seed']}"] if resolved["replicas"] > 1 else []
+    for number in range(whole["replicas"]):
+        each = replica(whole, number)
+        directory, seed = place(each), [f"seed={each['seed']}"] if whole["replicas"] > 1 else []
         ending = record.record_lost(each, directory, reason)
         if ending.status == "failed":
             files.replace(directory / "traceback.txt", output.encode())

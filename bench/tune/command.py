@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from bench.cli import jobs, launch
+from bench.docstrings import docstring
 from bench.terminal import to_its_end
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         _register(settings, file_of(words, PATTERN))
         _refuse_sweeper(rest)
         if {"--help", "-h"} & {*rest}:  # what follows is that of a run
-            print(f"{__doc__}\n{besides(settings)}")
+            print(f"{docstring(sys.modules[__name__])}\n{besides(settings)}")
         jobs([*rest, "--multirun", f"hydra/sweeper={SWEEPER}"], config_name, task, session, ["tune", *given])
 
     return launch(arguments, "config", job, done, begin)

@@ -5,8 +5,10 @@ from functools import cache
 import pytest
 
 from bench import cli
+from bench import status as states
 from bench.config.prepare import prepare
 from bench.errors import BadInput
+from bench.report.collection.collect import collect, find
 from bench.run.failures import not_started
 from bench.run.perform import start
 from bench.tables import store
@@ -127,3 +129,17 @@ def test_in_a_sweep_it_is_the_failure_of_its_run(command, tmp_path):
     assert "raised KeyError: 'moon' (line" in told
     assert "in encode\n" in (rows[told] / "traceback.txt").read_text()
     assert not (rows[mend] / "traceback.txt").exists()
+
+
+def test_an_estimator_that_cannot_be_built_is_a_failed_run_beside_the_others(command, tmp_path, capsys):
+    words = ["--config-dir", "own", *SMALL, "output=out", "device=cpu", "-m", "estimator=rloo,mine"]
+    assert cli.main(words) == 1
+    assert (
+        capsys.readouterr().out.count(f"{HERE}.Guess with estimator.error=key estimator.at=init raised KeyError") == 2
+    )
+    assert states.main(["out"]) == 1
+    told = capsys.readouterr().out
+    assert "1 failed: estimator._target_=tests.support.raising.Guess with" in told
+    assert "1 missing" not in told
+    units = collect(find([tmp_path / "out"]))[0].units
+    assert sorted(units.status) == ["done", "failed"]

@@ -109,6 +109,9 @@ RUNS = """
     +hydra.callbacks.mine=5
     hydra.callbacks=null
     sweep=null
+    train=null train.steps=3
+    latent=5
+    -m latent=null seed=0,1
     -m sweep=null seed=0,1
     -m ~sweep seed=0,1
     -m sweep.fail_fast=maybe seed=0,1

@@ -26,7 +26,15 @@ def test_a_secret_is_recorded_nowhere(command, tmp_path, capsys, words):
     assert not [path for path in tmp_path.rglob("*") if SECRET in path.name or path.suffix == ".parquet"]
 
 
-def test_a_place_may_take_one(command, tmp_path):
-    assert command("data.root=${oc.env:SECRET}/images", "train.steps=1") == 0
-    [marker] = tmp_path.rglob(store.MARKER)
-    assert f"{SECRET}/images" in store.read(marker.parent)["runs"]["config"][0].as_py()
+@pytest.mark.parametrize("words", [
+    ["data.root=${oc.env:SECRET}/images"], ["-m", "seed=0,1", "data.root='~/${oc.env:SECRET}/images'"],
+    ["data=file", "data.path=${oc.env:SECRET}", "data.root=${data.path}/images"],
+])  # fmt: skip
+def test_a_place_may_take_one_and_its_name_is_recorded(command, tmp_path, words):
+    assert command(*words, "train.steps=1") == 0
+    assert all(config["data"]["root"].endswith(f"{SECRET}/images") for config in command.runs)
+    assert not [path for path in tmp_path.rglob("*") if path.is_file() and SECRET.encode() in path.read_bytes()]
+    for marker in tmp_path.rglob(store.MARKER):
+        [row] = store.read(marker.parent)["runs"].to_pylist()
+        assert SECRET not in str(row)
+        assert "/images" in row["config"]

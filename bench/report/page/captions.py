@@ -3,6 +3,7 @@
 import json
 from typing import TYPE_CHECKING, NamedTuple
 
+from bench.docstrings import docstring
 from bench.report.collection import labels
 from bench.report.collection.collect import Collection
 from bench.report.figures.catalogue import AT_CHECKPOINTS, FIGURES
@@ -56,7 +57,7 @@ def caption(name: str, collection: Collection, part: str) -> Caption:
     """The caption of the figure of that name; `collection` is that of the whole report."""
     drawn = AT_CHECKPOINTS.get(name, name)
     measured = collection.measured(shared=name in AT_CHECKPOINTS)
-    what = " ".join((FIGURES[drawn].__doc__ or "").split()).replace("`", "")
+    what = " ".join(docstring(FIGURES[drawn]).split()).replace("`", "")
     title = TITLES.get(drawn, drawn.replace("_", " ").capitalize())
     title += ", at shared checkpoints" if name in AT_CHECKPOINTS else ""
     often = _evaluated(measured) if drawn in BOUNDS else _drawn(measured, part)
