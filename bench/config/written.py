@@ -13,7 +13,7 @@ ENVIRONMENT = re.compile(r"\$\{\s*oc\.env\s*:")
 _written: dict[tuple[str, str], str] = {}  # (key, value) -> what was written; of the configurations of this process
 
 
-def resolved(cfg: "DictConfig") -> dict[str, Any]:
+def values(cfg: "DictConfig") -> dict[str, Any]:
     """The configuration as plain values, of whose places `as_written` knows what was written."""
     from omegaconf import OmegaConf
 
@@ -21,7 +21,7 @@ def resolved(cfg: "DictConfig") -> dict[str, Any]:
     for key in PLACES:
         if (text := expression(cfg, key)) is not None:
             _written[key, OmegaConf.select(cfg, key)] = text
-    return plain  # type: ignore[no-any-return]
+    return plain
 
 
 def expression(cfg: "DictConfig", key: str) -> str | None:
@@ -30,7 +30,7 @@ def expression(cfg: "DictConfig", key: str) -> str | None:
 
     group, _, name = key.rpartition(".")
     held: Any = OmegaConf.select(cfg, group) if group else cfg
-    if not OmegaConf.is_dict(held) or not OmegaConf.is_interpolation(held, name):
+    if not OmegaConf.is_dict(held) or name not in held.keys() or not OmegaConf.is_interpolation(held, name):  # noqa: SIM118
         return None
     return str(OmegaConf.to_container(held, resolve=False)[name])  # type: ignore[call-overload, index]
 
@@ -40,9 +40,10 @@ def expand_home(cfg: "DictConfig") -> None:
     from omegaconf import OmegaConf
 
     for key in PLACES:
-        place = expression(cfg, key) or OmegaConf.select(cfg, key)
-        if isinstance(place, str) and place.startswith("~"):
-            OmegaConf.update(cfg, key, os.path.expanduser(place))
+        for place in (expression(cfg, key), OmegaConf.select(cfg, key)):
+            if isinstance(place, str) and place.startswith("~"):
+                OmegaConf.update(cfg, key, os.path.expanduser(place))
+                break
 
 
 def as_written(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from bench.config.prepare import prepare
-from bench.config.written import resolved
+from bench.config.written import values
 from bench.errors import BadInput, Impossible
 from bench.run.ending import Ending, line
 from bench.run.failures import explain
@@ -149,7 +149,7 @@ class Job:
 
     def composed(self) -> dict[str, Any]:
         """The configuration as plain values, with the option of its estimator."""
-        return resolved(self.cfg) | {"option": self.option}
+        return values(self.cfg) | {"option": self.option}
 
     def tell(self, ending: Ending) -> None:
         """Print the line of one ending, and keep it for the end of the command."""

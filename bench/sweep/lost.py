@@ -9,7 +9,7 @@ from omegaconf import OmegaConf
 from bench import files
 from bench.config.identity import replica
 from bench.config.prepare import prepare
-from bench.config.written import resolved
+from bench.config.written import values
 from bench.run import record
 from bench.run.ending import Ending, place
 from bench.sweep import job
@@ -28,7 +28,7 @@ def lost_job(
     cfg = context.config_loader.load_sweep_config(config, list(overrides))
     option = cfg.hydra.runtime.choices.get("estimator")
     plain = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
-    whole = prepare(resolved(plain) | {"option": option})
+    whole = prepare(values(plain) | {"option": option})
     ended = []
     for number in range(whole["replicas"]):
         each = replica(whole, number)

@@ -28,7 +28,7 @@ def test_a_secret_is_recorded_nowhere(command, tmp_path, capsys, words):
 
 @pytest.mark.parametrize("words", [
     ["data.root=${oc.env:SECRET}/images"], ["-m", "seed=0,1", "data.root='~/${oc.env:SECRET}/images'"],
-    ["data=file", "data.path=${oc.env:SECRET}", "data.root=${data.path}/images"],
+    ["data.root=${data.name}/${oc.env:SECRET}/images"],
 ])  # fmt: skip
 def test_a_place_may_take_one_and_its_name_is_recorded(command, tmp_path, words):
     assert command(*words, "train.steps=1") == 0
