@@ -42,9 +42,6 @@ def sentence(error: BaseException) -> str | None:
         return f"{error.full_key}: {first_line(error)}" if error.full_key else first_line(error)
     if isinstance(error, HydraException) and "Ambiguous value" in str(error):
         return f"{first_line(error).removesuffix('.')}: add --multirun to sweep over the values."
-    if isinstance(error, HydraException) and (found := re.search(r"group override must be .* Got (\w+)", str(error))):
-        got = "null" if found[1] == "NoneType" else f"a value of the type {found[1]}"
-        return f"A group takes the name of an option, as in estimator=rloo; one of the groups here got {got}."
     if isinstance(error, HydraException):
         return first_line(error)
     if isinstance(error, MarkedYAMLError) and error.problem_mark:
