@@ -1,11 +1,12 @@
-"""What is said of an estimator or a figure is said where Python has dropped docstrings too."""
+"""What is said of an estimator, a rule or a figure is said where Python has dropped docstrings too."""
 
 import importlib.util
 
 import pytest
 
-from bench import list as listing
-from bench.check import check
+from bench.check.subject import Subject
+from bench.check.tags import tags
+from bench.check.verdict import verdict
 from bench.docstrings import docstring
 from bench.report.figures.catalogue import FIGURES
 from estimators.rloo import RLOO
@@ -48,13 +49,14 @@ def test_what_has_no_source_has_none(module):
     assert docstring(type("Made", (), {})) == ""
 
 
-def test_the_kit_and_the_list_say_the_same_without(monkeypatch):
-    said = listing.markdown()
-    whole = check(RLOO, ["gaussian"], quick=True)[:2]
-    monkeypatch.setattr(RLOO, "__doc__", None)
-    assert check(RLOO, ["gaussian"], quick=True)[:2] == whole
-    assert whole[0].number == "1 arguments"
-    assert listing.markdown() == said
+def test_the_kit_finds_its_words_without(monkeypatch):
+    subject = Subject("rloo", RLOO, {}, "estimators/rloo.py")
+    said = verdict(tags, subject)
+    assert (said.status, said.number) == ("ok", "1 arguments")
+    assert said.broken.startswith("Every tag is declared with a valid value;")
+    for of in (RLOO, tags):
+        monkeypatch.setattr(of, "__doc__", None)
+    assert verdict(tags, subject) == said
 
 
 def test_every_figure_has_its_caption_without(monkeypatch):
