@@ -82,8 +82,9 @@ def test_figures_have_the_width_of_a_column(folder, capsys, tmp_path):
     assert "variance_vs_step" in drawn
     assert "bias" in drawn
     for name in drawn:
-        width = pyplot.imread(tmp_path / f"{name}.png").shape[1]
-        assert width == pytest.approx(200 * 8.4 / 2.54, abs=2), name
+        image = pyplot.imread(tmp_path / f"{name}.png")
+        assert image.shape[1] == pytest.approx(200 * 8.4 / 2.54, abs=2), name
+        assert (image[:, [0, -1], :3] == 1).all(), name  # no word is cut
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import numpy as np
 
 from bench.report.collection.collect import PANEL, Collection, Group
 from bench.report.collection.ranks import QUANTITIES, differences
+from bench.report.figures.fit import LETTER
 from bench.report.figures.marks import point, series
 from bench.report.figures.panels import Missing, grid, title
 from bench.report.figures.style import Looks
@@ -46,7 +47,10 @@ def ratio_to_baseline(collection: Collection, looks: Looks, part: str) -> "Figur
                 point(ax, name, x, y, f"{reason} {about}")
     ax.set(xlim=(-0.5, len(problems) - 0.5), ylim=(len(names) - 0.5, -0.5))
     ax.set_yticks(range(len(names)), names)
-    ax.set_xticks(range(len(problems)), [title(p).replace(", ", ",\n") for p in problems])
+    words = [title(p).replace(", ", ",\n") for p in problems]
+    room = (figure.get_figwidth() - LETTER * max(map(len, names)) - 0.3) / len(problems)
+    upright = LETTER * max(len(line) for text in words for line in text.split("\n")) > room
+    ax.set_xticks(range(len(problems)), words, rotation=90 if upright else 0)
     ax.grid(visible=False)
     ax.set_title(f"noise at equal evaluations over that of {baseline}")
     return figure

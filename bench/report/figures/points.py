@@ -1,5 +1,6 @@
 """Figures of points: price against noise, and what the training reached."""
 
+import math
 import textwrap
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -9,9 +10,10 @@ from bench.report.collection.collect import PANEL, UNIT, Collection, Group
 from bench.report.collection.compare import comparison
 from bench.report.collection.gradients import last
 from bench.report.collection.statistics import Interval, draws_interval, summarise
+from bench.report.figures.fit import fit
 from bench.report.figures.ground import bars_of, roomy, staircase
 from bench.report.figures.marks import below, point, series
-from bench.report.figures.panels import BARS, barred, grid, panels, title
+from bench.report.figures.panels import BARS, LINE, barred, grid, panels, title
 from bench.report.figures.place import label_points
 from bench.report.figures.style import Looks
 from bench.report.page.numbers import bounded, nats
@@ -82,6 +84,7 @@ def _price(collection: Collection, looks: Looks, part: str, price: str, label: s
         below(ax, f"lower left is better; bars: 95 % {bars}; italics: claims to be biased")
         if len(silent):
             below(ax, textwrap.fill(f"zero variance: {', '.join(silent.label)}", int(13 * WIDE)))
+    fit(figure)
     figure.draw_without_rendering()  # which arranges it
     figure.set_layout_engine(None)
     for ax, rows in zip(axes, shown, strict=True):
@@ -154,4 +157,8 @@ def marker_legend(figure: "Figure", entries: Mapping[str, dict[str, Any]], bars:
 
     plain: dict[str, Any] = {"color": "#555555", "marker": "o", "linestyle": "none", "markersize": 5}
     handles = [Line2D([], [], **(plain | {"markeredgewidth": 0.9} | style)) for style in entries.values()]
-    figure.legend(handles, list(entries), loc="outside lower center", ncols=len(entries), title=bars)
+    width, sizes = figure.get_figwidth(), [0.3 + 0.058 * len(entry) for entry in entries]
+    columns = len(entries) if sum(sizes) <= width else max(1, int(width / max(sizes)))
+    figure.set_size_inches(width, figure.get_figheight() + LINE * (math.ceil(len(entries) / columns) - 1))
+    bars = textwrap.fill(bars, int(20 * width))
+    figure.legend(handles, list(entries), loc="outside lower center", ncols=columns, title=bars)

@@ -7,6 +7,7 @@ from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from bench.report.figures.fit import fit
 from bench.report.figures.marks import annotated, say_what_left
 
 if TYPE_CHECKING:
@@ -124,6 +125,9 @@ def contents(figure: "Figure") -> dict[str, bytes]:
     import matplotlib
 
     say_what_left(figure)
+    if figure.get_constrained_layout():
+        with matplotlib.rc_context(RC):
+            fit(figure)
     files = {}
     dated = {"svg": "Date", "pdf": "CreationDate", "png": "Software"}  # what differs from one saving to the next
     for kind, key in dated.items():
