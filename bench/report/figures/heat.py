@@ -35,28 +35,28 @@ def ratio_to_baseline(collection: Collection, looks: Looks, part: str) -> "Figur
     others = sorted({label for p, label in reasons if p in ratios} - set(names))
     names += others
     figure, [ax] = grid(1, 2.4 + 1.15 * len(problems), [1.2 + ROW * len(names)])
+    words = [title(p).replace(", ", ",\n") for p in problems]
+    room = (figure.get_figwidth() - LETTER * max(map(len, names)) - 0.3) / len(problems)
+    narrow = LETTER * max(len(line) for text in words for line in text.split("\n")) > room
     for y, name in enumerate(names):
         for x, problem in enumerate(problems):
             log, reason = mean[problem].get(name, np.nan), reasons.get((problem, name))
             about = title(problem).replace("\n", "; ")
             with series(ax, name):
-                _cell(ax, x, y, log, reason)
+                _cell(ax, x, y, log, reason, narrow)
             if np.isfinite(log):
                 point(ax, name, x, y, f"{number(float(np.exp(log)))} times the noise of {baseline}; {about}")
             elif reason is not None:
                 point(ax, name, x, y, f"{reason} {about}")
     ax.set(xlim=(-0.5, len(problems) - 0.5), ylim=(len(names) - 0.5, -0.5))
     ax.set_yticks(range(len(names)), names)
-    words = [title(p).replace(", ", ",\n") for p in problems]
-    room = (figure.get_figwidth() - LETTER * max(map(len, names)) - 0.3) / len(problems)
-    upright = LETTER * max(len(line) for text in words for line in text.split("\n")) > room
-    ax.set_xticks(range(len(problems)), words, rotation=90 if upright else 0)
+    ax.set_xticks(range(len(problems)), words, rotation=90 if narrow else 0)
     ax.grid(visible=False)
     ax.set_title(f"noise at equal evaluations over that of {baseline}")
     return figure
 
 
-def _cell(ax: Any, x: int, y: int, log: float, reason: str | None) -> None:
+def _cell(ax: Any, x: int, y: int, log: float, reason: str | None, narrow: bool) -> None:
     from matplotlib import colormaps
     from matplotlib.patches import Rectangle
 
@@ -65,7 +65,8 @@ def _cell(ax: Any, x: int, y: int, log: float, reason: str | None) -> None:
         shade = colormaps["RdBu_r"](0.5 + 0.42 * float(np.clip(log / LIMIT, -1, 1)))
         ax.add_patch(Rectangle(place, width, height, facecolor=shade, edgecolor="none"))
         ink = "#fefefe" if abs(log) > 0.62 * LIMIT else "#111111"
-        ax.text(x, y, number(float(np.exp(log))), ha="center", va="center", fontsize=7, color=ink)
+        words = "<0.01" if narrow and log < np.log(0.01) else number(float(np.exp(log)))
+        ax.text(x, y, words, ha="center", va="center", fontsize=6 if narrow else 7, color=ink)
     elif reason is not None:
         grey: Any = {"facecolor": "#BDBDBD", "edgecolor": "#8A8A8A", "hatch": "///", "linewidth": 0}
         ax.add_patch(Rectangle(place, width, height, **grey))

@@ -112,12 +112,14 @@ def handle(look: Look) -> "Line2D":
 def clean_log_axis(axis: "Axis") -> None:
     """Powers of ten where the axis spans several; else 1, 2, 5, so that no log axis is without ticks. Call it when all
     points are drawn: those that are far from all others would press these together, and are left outside."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
     _hold_out(axis)
     low, high = axis.get_view_interval()
     if high / low < 30:
-        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        locator = LogLocator(subs=(1, 2, 5))
+        inside = [tick for tick in locator.tick_values(low, high) if low <= tick <= high]
+        axis.set_major_locator(locator if 1 < len(inside) < 6 else MaxNLocator(3))  # else nine, which would overlap
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_formatter(NullFormatter())
 
