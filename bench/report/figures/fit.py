@@ -31,10 +31,10 @@ def _broken(text: "Text", left: float, right: float) -> int:
     """Break it so that it fits between two places, in pixels, about its middle; how many lines that adds."""
     lines, box = text.get_text().split("\n"), text.get_window_extent()
     middle = (box.x0 + box.x1) / 2
-    room = 2 * min(middle - left, right - middle)
-    if box.width <= room:
-        return 0
-    most = max(LEAST, int(max(map(len, lines)) * room / box.width))
-    found = [part for line in lines for part in textwrap.wrap(line, most, break_long_words=False)]
-    text.set_text("\n".join(found))
+    room, found = 2 * min(middle - left, right - middle), lines
+    most = int(max(map(len, lines)) * room / box.width)  # of letters as wide as these are on average
+    while text.get_window_extent().width > room and most >= LEAST:
+        found = [part for line in lines for part in textwrap.wrap(line, most, break_long_words=False)]
+        text.set_text("\n".join(found))
+        most -= 1
     return len(found) - len(lines)
