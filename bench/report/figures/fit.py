@@ -14,7 +14,7 @@ LEAST = 8  # letters of a line
 def fit(figure: "Figure") -> None:
     """Break the titles and the labels of x axes that would leave their panel; the figure grows by the lines."""
     words = [(ax, text) for ax in figure.axes for text in (ax.title, ax.xaxis.label) if text.get_text()]
-    columns = max((ax.get_gridspec().ncols for ax in figure.axes if ax.get_gridspec()), default=1)
+    columns = max((grid.ncols for ax in figure.axes if (grid := ax.get_gridspec())), default=1)
     narrow = figure.get_figwidth() / columns
     if all(LETTER * len(line) < narrow / 2 for _, text in words for line in text.get_text().split("\n")):
         return  # whatever stands beside the axes
