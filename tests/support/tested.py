@@ -12,7 +12,8 @@ from xml.etree import ElementTree
 from tests.support.kills import write_csv
 from tests.support.packages import ROOT
 
-LINES = "tests/sweep/test_command_line.py"
+LINES, BAD = "tests/sweep/test_command_line.py", "tests/config/test_bad_input.py"
+OPTIONS = "tests/config/test_new_options.py"
 TESTS = {  # kind -> the tests, and words that their names have
     "ends of commands, by threads of theirs": ("tests/tables/test_threads.py", ""),
     "output folders that go during a sweep": ("tests/sweep/test_gone.py", ""),
@@ -21,6 +22,28 @@ TESTS = {  # kind -> the tests, and words that their names have
     "readers that leave": (LINES, "reader or stream or pipe"),
     "costs and lists of one's own": ("tests/measure/test_own_cost.py", "promised or list or learns"),
     "tables in LaTeX": ("tests/report/test_frames.py", "latex"),
+    "estimators that are not finished": (f"tests/check/test_unfinished.py {OPTIONS}", "unfinished or broken"),
+    "numbers beyond any machine": ("tests/run/test_memory.py", ""),
+    "run directories and plans from elsewhere": ("tests/report/test_odd_runs.py tests/sweep/test_odd_plans.py", ""),
+    "claims of runs by processes that are gone": ("tests/run/test_attempt.py", ""),
+    "checkpoints that are not as they were written": (
+        "tests/run/test_checkpoint.py",
+        "truncated or changed_bit or foreign",
+    ),
+    "secrets and code in a configuration": (
+        f"tests/sweep/test_environment.py tests/config/test_plugins.py {BAD}",
+        "secret or place_may or ever_called or sentence and (oc.env or _target_ or callbacks or shell or code.pt)",
+    ),
+    "jobs as Hydra composes them": ("tests/sweep/test_composing.py tests/sweep/test_composing_commands.py", ""),
+    "flags, changed folders, Python without docstrings": (
+        f"{LINES} {BAD}",
+        "anywhere or home_folder or docstrings or chdir",
+    ),
+    "odd names and places for output": (
+        f"{LINES} {BAD}",
+        "(link or no_text or name or output) and not unnamed and not nope",
+    ),
+    "states of a sweep, and what is left of it": ("tests/sweep/test_status.py tests/sweep/test_clean.py", ""),
 }
 
 
