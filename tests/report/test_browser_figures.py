@@ -159,9 +159,8 @@ def test_a_heading_is_printed_on_the_page_of_its_first_panels(chromium, report):
 
 def test_the_words_at_a_point_need_no_more_lines_near_the_edge(chromium, report):
     chromium.open(report, width=390)
-    circles = "Array.from(document.querySelectorAll('#figure-variance_vs_step circle[data-s]'))"
-    x = "getBoundingClientRect().x"
-    chromium.evaluate(f"{circles}.reduce((a, b) => a.{x} > b.{x} ? a : b).setAttribute('id', 'edge')")
+    circles, x = "document.querySelectorAll('#figure-variance_vs_step circle[data-s]')", "getBoundingClientRect().x"
+    chromium.evaluate(f"[...{circles}].reduce((a, b) => a.{x} > b.{x} ? a : b).setAttribute('id', 'edge')")
     boxes = []
     for left in ("0px", "370px"):  # where the words of another point stood before
         chromium.evaluate(f"{TIP}.style.left = '{left}'")
