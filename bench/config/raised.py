@@ -14,7 +14,8 @@ from bench.config.named import named
 from bench.config.sentences import first_line
 from bench.errors import BadInput, DataError, memory_lacks
 
-SUITE = ("bench", "estimators", "torch", "builtins", "abc", "typing")  # packages whose classes are nobody's own
+LIBRARIES = ("torch", "builtins", "abc", "typing")
+SUITE = ("bench", "estimators", *LIBRARIES)  # packages whose classes are nobody's own
 
 
 @contextmanager
@@ -57,7 +58,7 @@ def said(group: str, held: Mapping[str, Any], error: BaseException) -> str:
     given = " ".join(f"{group}.{key}={value}" for key, value in held.items() if key not in shared)
     raised = type(error).__name__ + (f": {first_line(error).rstrip('.')}" if str(error).strip() else "")
     cls = named(held["_target_"])
-    frame = _own_frame(error, cls) or _own_frame(error, cls, SUITE[2:])  # a file put into the suite
+    frame = _own_frame(error, cls) or _own_frame(error, cls, LIBRARIES)  # or of a file put into the suite
     where = f"line {frame[1]} of {Path(frame[0].f_code.co_filename).name}; " if frame else ""
     what = f"{group}._target_={held['_target_']}{f' with {given}' if given else ''}"
     return f"{what} raised {raised} ({where}HYDRA_FULL_ERROR=1 shows the traceback)."

@@ -20,7 +20,7 @@ from bench.speed.gradients import gradient_rows
 from bench.speed.options import rows as option_rows
 from bench.speed.own import own_rows
 from bench.speed.problems import LEAD, OTHERS
-from bench.speed.rows import Failures, Rows, measured
+from bench.speed.rows import Rows, measured
 from bench.speed.steps import layered_rows, step_rows
 from bench.speed.table import draw, read, write
 from bench.terminal import Parser, to_its_end
@@ -92,7 +92,7 @@ def main(argv: list[str] | None = None) -> int:
     name = "options" if chosen.per_estimator else "speed"
     there = read(chosen.out, name) if chosen.go_on else []
     done = [row for row in there if all(row.get(key) == value for key, value in where.items())]
-    failures = Failures()
+    failures: list[str] = []
     rows = options(device, chosen) if chosen.per_estimator else against_plain(device, chosen, [*done], failures)
     for row in rows:  # the table is there after every row, whatever ends the command
         done.append(row | where)
@@ -110,7 +110,7 @@ def rounds_of(chosen: argparse.Namespace) -> Rounds:
 
 
 def against_plain(
-    device: torch.device, chosen: argparse.Namespace, there: list[dict[str, Any]], failures: Failures
+    device: torch.device, chosen: argparse.Namespace, there: list[dict[str, Any]], failures: list[str]
 ) -> Iterator[dict[str, Any]]:
     """Gradient draws, training steps, gradients by batch size and peak memory that are not there, printed as they
     come."""

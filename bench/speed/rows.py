@@ -24,15 +24,11 @@ def about(what: str, option: Option, size: int, engine: str = "eager", unit: str
     }  # fmt: skip
 
 
-class Failures(list[str]):
-    """A sentence for each failure."""
-
-
 def measured(
-    every: Iterable[Rows], there: Collection[Mapping[str, Any]], failures: Failures
+    every: Iterable[Rows], there: Collection[Mapping[str, Any]], failures: list[str]
 ) -> Iterator[dict[str, Any]]:
-    """Measure the rows that are not there, and yield each. What fails is printed and noted in `failures`; a lost GPU
-    ends it."""
+    """Measure the rows that are not there, and yield each. What fails is printed, and a sentence of it is added to
+    `failures`; a lost GPU ends it."""
     known = {named(row) for row in there}
     for rows in every:
         if all(named(row) in known for row in rows.about):

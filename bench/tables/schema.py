@@ -152,7 +152,7 @@ TABLES: dict[str, dict[str, Column]] = {
         "seconds_q3": Column(FLOAT, "third quartile over blocks (s)"),
         "seconds_device": Column(FLOAT, "of a call: the time of its kernels and copies; null where none is seen (s)"),
         "overhead": Column(FLOAT, "1 - seconds_device / seconds: the share of the time in which the GPU waits"),
-        "launches": Column(FLOAT, "kernels and copies of a call; null on the CPU"),
+        "launches": Column(FLOAT, "kernels and copies of a call; null where none is seen"),
         "seconds_compile": Column(
             FLOAT, "compiling, or capturing, with the first calls; less where compiled code was on the disk (s)"
         ),

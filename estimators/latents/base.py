@@ -16,8 +16,7 @@ def limit(dtype: torch.dtype) -> float:
 
 def lowest(dtype: torch.dtype) -> float:
     """Log-probabilities below this one, computed from `finite` logits, are those of impossible outcomes."""
-    info = torch.finfo(dtype)
-    return -(info.max**0.5) * info.eps
+    return -limit(dtype) * torch.finfo(dtype).eps
 
 
 def finite(logits: Tensor) -> Tensor:
