@@ -162,10 +162,11 @@ TABLES: dict[str, dict[str, Column]] = {
         "valid": Column(
             BOOL,
             "whether nothing disturbed the timing: threads x jobs at once <= cores, a GPU had one job and was not "
-            "throttled, cpu_share >= 0.95, preempted <= 25, and other processes left the cores that the threads need",
+            "throttled, cpu_share >= 0.95, preempted <= 25 x threads, and other processes left the cores that the "
+            "threads need",
         ),
         "cpu_share": Column(FLOAT, "CPU time of the timing thread, or of the process on a GPU, over wall-clock time"),
-        "preempted": Column(FLOAT, "how often the process had to give up a core (1/s)"),
+        "preempted": Column(FLOAT, "how often the process, with all its threads, had to give up a core (1/s)"),
         "load_before": Column(FLOAT, "cores that other processes kept busy just before; null where not known"),
         "load": Column(FLOAT, "the same while it was timed"),
         "load_after": Column(FLOAT, "the same just after"),

@@ -59,6 +59,15 @@ def test_a_core_that_nobody_here_needs_is_for_others(monkeypatch):
     assert watched(monkeypatch, busy, threads=2)["valid"] is False
 
 
+@pytest.mark.parametrize(("threads", "preempted", "valid"), [(1, 36, False), (2, 36, True), (2, 190, False)])
+def test_each_thread_is_now_and_then_taken_off_its_core(monkeypatch, threads, preempted, valid):
+    """On two idle cores two threads were preempted 32 to 47 times a second, and beside a busy process 176 to 204."""
+    found = watched(
+        monkeypatch, QUIET._replace(preempted=10 * preempted, process=9.9 * threads, machine=20.0), threads=threads
+    )
+    assert found["valid"] is valid
+
+
 def test_on_a_gpu_the_time_of_all_threads_counts(monkeypatch):
     launching = QUIET._replace(thread=3.0)  # another thread launches the backward pass
     assert watched(monkeypatch, launching, device="cuda")["valid"] is True
