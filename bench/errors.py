@@ -25,11 +25,18 @@ class Impossible(BadInput):
     """Every part exists, but they do not go together: an estimator and a family, an objective, a reference."""
 
 
-def nearest(word: str, options: Iterable[str]) -> str:
-    """The end of a sentence: the options that `word` may have meant, or all of them where none is near."""
+def nearest(word: str, options: Iterable[str], listed: str = "") -> str:
+    """The end of a sentence: the options that `word` may have meant. Where none is near, it is all of them, or
+    what lists them."""
     options = sorted(set(options))
-    near = get_close_matches(word, options, 3, 0.6)
-    return f"did you mean {' or '.join(near)}?" if near else f"there is {', '.join(options) or 'none'}."
+    if near := get_close_matches(word, options, 3, 0.6):
+        return f"did you mean {' or '.join(near)}?"
+    return f"`{listed}` lists all." if listed else f"there is {', '.join(options) or 'none'}."
+
+
+def nearest_estimator(word: str, options: Iterable[str]) -> str:
+    """The same for estimators, of which there are too many for a sentence."""
+    return nearest(word, options, "python -m bench.list")
 
 
 def nearest_key(key: str, keys: Iterable[str]) -> str:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from bench.check.problem import BASE, Cost, Setting, SmallProblem, problem
 from bench.config import plugins
-from bench.errors import BadInput, nearest
+from bench.errors import BadInput, nearest_estimator
 from estimators import Enumerable, Estimate, Estimator
 
 PREPARATION = 3  # training steps before the checks, after which running means and baselines differ from their start
@@ -53,7 +53,7 @@ def subject(what: str | type[Estimator]) -> Subject:
         hyper = plugins.complete(plugins.composed(what))
         cls = plugins.target(hyper.pop("_target_"))
         return Subject(what, cls, hyper, f"{inspect.getsourcefile(cls)} (conf/estimator/{what}.yaml)")
-    raise BadInput(f"There is no estimator {what}: {nearest(what, names())}")
+    raise BadInput(f"There is no estimator {what}: {nearest_estimator(what, names())}")
 
 
 def names() -> list[str]:

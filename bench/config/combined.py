@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from bench.errors import BadInput, nearest
+from bench.errors import BadInput, nearest_estimator
 
 LEAST_KURTOSIS = 1e-3  # less 1, of a gradient with thousands of independent coordinates: no fewer draws will ever do
 
@@ -30,7 +30,7 @@ def check_reference(name: str) -> None:
     unbiased = {option for option, entry in plugins.registry().items() if getattr(entry.cls, "unbiased", True)}
     if name not in {"none", "auto", "exact"} | unbiased:
         options = {"none", "auto", "exact", *unbiased}
-        raise BadInput(f"measure.reference={name} is not an unbiased estimator: {nearest(name, options)}")
+        raise BadInput(f"measure.reference={name} is not an unbiased estimator: {nearest_estimator(name, options)}")
 
 
 def check_precision(leaves: Mapping[str, Any]) -> None:

@@ -22,7 +22,7 @@ from bench.config.raised import constructing
 from bench.config.sentences import sentence
 from bench.config.sources import Registered, found, tell, why
 from bench.config.sources import presets as yaml_of
-from bench.errors import BadInput, nearest
+from bench.errors import BadInput, nearest_estimator
 from bench.files import CONF
 from bench.interface import undeclared
 from bench.settings import EstimatorGroup
@@ -87,11 +87,13 @@ def estimator(name: str, **hyper: Any) -> Estimator:
 
     Raises BadInput, with one sentence, at an unknown name or hyper-parameter and at a value that is not possible.
     """
+    if not isinstance(name, str):
+        raise BadInput(f"An estimator is asked for by its name, which is text; got {name!r}.")
     if name in registry():
         return build({"_target_": path(registry()[name].cls), **hyper})
     if name in _preset_names():
         return build({**composed(name), **hyper})
-    raise BadInput(f"There is no estimator {name}: {nearest(name, [*registry(), *_preset_names()])}")
+    raise BadInput(f"There is no estimator {name}: {nearest_estimator(name, [*registry(), *_preset_names()])}")
 
 
 def build(config: EstimatorGroup) -> Estimator:

@@ -107,12 +107,13 @@ def check_keys(leaves: Mapping[str, Any], rules: Mapping[str, Rule]) -> None:
                 raise BadInput(f"{key} holds keys, such as {inside[0]}; got {value!r}.")
             groups = () if "." in key else ("estimator", *PARTS, *(name.partition(".")[0] for name in known))
             raise UnknownKey(f"There is no key {key}: {nearest_key(key, [*known, *groups])}")
-        _check_value(key, value, known[key])
+        check_value(key, value, known[key])
     if missing := [key for key in known if key not in leaves and key != "option"]:
         raise BadInput(f"The key {missing[0]} is missing; it needs {known[missing[0]].expected}.")
 
 
-def _check_value(key: str, value: Any, rule: Rule) -> None:
+def check_value(key: str, value: Any, rule: Rule) -> None:
+    """Raise BadInput where the rule refuses the value of this key."""
     if value is None and rule.optional:
         return
     if rule.many != isinstance(value, list):

@@ -7,7 +7,7 @@ from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBase
 from yaml import MarkedYAMLError
 
 from bench.config.rules import RULES
-from bench.errors import BadInput, DataError, nearest, nearest_key
+from bench.errors import BadInput, DataError, nearest, nearest_estimator, nearest_key
 
 EXTRAS = {"submitit_slurm": "slurm", "submitit_local": "slurm"}  # launchers of other packages: what installs them
 
@@ -22,7 +22,8 @@ def sentence(error: BaseException) -> str | None:
             return needs_extra(f"{group}={EXTRAS[name]}", EXTRAS[name])
         if error.options is None or not group:
             return first_line(error)
-        return f"There is no {group} {name}: {nearest(name, error.options)}"
+        near = nearest_estimator if group == "estimator" else nearest
+        return f"There is no {group} {name}: {near(name, error.options)}"
     if isinstance(error, OverrideParseException):
         reason = first_line(error).partition(" expecting")[0].rstrip(".")
         return f"{error.override!r} cannot be read as an override key=value: {reason}."

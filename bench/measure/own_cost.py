@@ -14,6 +14,7 @@ from bench.measure.gradient.rows import measure
 from bench.measure.reference import unbiased
 from bench.measure.timing import evaluations
 from bench.model.objective import Objective
+from bench.own.arguments import check_arguments, labelled
 from bench.streams import own_stream as noise
 from estimators import Estimator, Latent
 
@@ -70,19 +71,25 @@ def compare(
     """
     import pandas as pd
 
+    check_arguments(
+        draws=draws, reference=reference, reference_draws=reference_draws, tuning_steps=tuning_steps,
+        repetitions=repetitions, seed=seed,
+    )  # fmt: skip
+    if not callable(cost):
+        raise BadInput(f"cost needs a function of z [K, B, *] that returns [K, B]; got {cost!r}.")
+    if not isinstance(q, Latent):
+        raise BadInput(f"q needs a latent, such as estimators.Bernoulli(logits [B, D]); got {type(q).__name__}.")
     if len(q.batch_shape) != 1:
         raise BadInput(f"q needs one batch axis, as params [B, *]; its batch shape is {list(q.batch_shape)}.")
-    if min(draws, reference_draws) < 2:
-        raise BadInput(f"A variance needs draws and reference_draws of 2 or more; got {draws} and {reference_draws}.")
-    for name, number in (("tuning_steps", tuning_steps), ("repetitions", repetitions)):
-        if number < 0:
-            raise BadInput(f"{name} needs a whole number, 0 or more; got {number}.")
     entries = labelled(estimators)
     problem, x = OwnCost(cost, q.detach()), q.params.new_zeros(len(q.params), 1)
     with noise(seed, "compare"):
-        shape = tuple(cost(q.detach().sample(2)).shape)
-        if shape != (2, len(x)):
-            raise BadInput(f"cost(z) of z [K, B, *] must be [K, B]: here (2, {len(x)}), and it is {shape}.")
+        value = cost(q.detach().sample(2))
+        if not isinstance(value, Tensor) or not value.is_floating_point():
+            kind = value.dtype if isinstance(value, Tensor) else type(value).__name__
+            raise BadInput(f"cost(z) of z [K, B, *] must be a tensor [K, B] of real numbers, and it is {kind}.")
+        if value.shape != (2, len(x)):
+            raise BadInput(f"cost(z) of z [K, B, *] must be [K, B]: here (2, {len(x)}), and it is {(*value.shape,)}.")
         truth = _objective(problem, estimator(_auto(q) if reference == "auto" else reference), x)
     if reason := truth.impossible(problem.encode(x)):
         raise BadInput(reason)
@@ -113,24 +120,6 @@ def compare(
 def _auto(q: Latent) -> str:
     name = unbiased(q)
     return "rloo" if name == "reparam" else name
-
-
-def labelled(estimators: Sequence[str | Estimator] | Mapping[str, Estimator]) -> Mapping[str, str | Estimator]:
-    """The estimators by their labels. An empty list, another type or a label that occurs twice raises BadInput."""
-    several = isinstance(estimators, Mapping | Sequence) and not isinstance(estimators, str)
-    entries = list(estimators.values() if isinstance(estimators, Mapping) else estimators) if several else []
-    if not several or not entries or not all(isinstance(entry, str | Estimator) for entry in entries):
-        raise BadInput(
-            f"estimators needs a list of names or estimators, or a dict of labels to them; got {estimators!r}."
-        )
-    if isinstance(estimators, Mapping):
-        return estimators
-    names = [entry if isinstance(entry, str) else entry.name for entry in estimators]
-    if twice := [name for name in names if names.count(name) > 1]:
-        raise BadInput(
-            f"Two estimators are called {twice[0]}; give them labels: {{'mine': bench.estimator(...), ...}}."
-        )
-    return dict(zip(names, estimators, strict=True))
 
 
 def _objective(problem: OwnCost, made: Estimator, x: Tensor) -> Objective:

@@ -1,6 +1,6 @@
 """`bench.measure`: gradients of estimators on anyone's own model."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from itertools import cycle
 from typing import TYPE_CHECKING, Any, cast
@@ -14,11 +14,10 @@ from bench.errors import BadInput
 from bench.measure.gradient.reference import Reference, draw_reference
 from bench.measure.gradient.rows import measure as measured
 from bench.measure.look import adapted
-from bench.measure.own_cost import labelled
 from bench.measure.reference import reference_of
 from bench.model.adapted import Adapted, Model
 from bench.model.objective import Objective
-from bench.own.arguments import kl_of
+from bench.own.arguments import check_arguments, kl_of, labelled
 from bench.own.costs import COSTS, costs
 from bench.own.defaults import train_group
 from bench.own.names import blocks_of
@@ -87,7 +86,11 @@ def measure(
     import pandas as pd
 
     probe = _stacked(batches)
-    _in_range(draws, reference_draws, tuning_steps, repetitions)
+    check_arguments(
+        draws=draws, beta=beta, reference=reference, reference_draws=reference_draws, precision=precision,
+        max_draws=max_draws, layers=layers, tuning_steps=tuning_steps, tuning_lr=tuning_lr, memory=memory,
+        repetitions=repetitions, seed=seed,
+    )  # fmt: skip
     entries = labelled(estimators)
     own = adapted(model, probe[0], seed)
     named = blocks_of(own, parts or {})
@@ -129,7 +132,7 @@ def measure(
 def _stacked(batches: Tensor | Sequence[Tensor]) -> Tensor:
     """`[M, B, ...]`."""
     if not isinstance(batches, Tensor):
-        each = list(batches)
+        each = list(batches) if isinstance(batches, Iterable) else [batches]
         if not all(isinstance(x, Tensor) for x in each) or len({x.shape for x in each}) > 1:
             raise BadInput("batches needs a tensor [M, B, ...], or a list of M tensors [B, ...] of one shape.")
         batches = torch.stack(each) if each else torch.zeros(0, 0)
@@ -140,19 +143,12 @@ def _stacked(batches: Tensor | Sequence[Tensor]) -> Tensor:
     return batches.detach()
 
 
-def _in_range(draws: int, reference_draws: int, tuning_steps: int, repetitions: int) -> None:
-    if min(draws, reference_draws) < 2:
-        raise BadInput(f"A variance needs draws and reference_draws of 2 or more; got {draws} and {reference_draws}.")
-    if min(tuning_steps, repetitions) < 0:
-        raise BadInput(f"tuning_steps and repetitions need 0 or more; got {tuning_steps} and {repetitions}.")
-
-
 def _objective(own: Adapted, entry: str | Estimator, x: Tensor, kl: str, beta: float, seed: int) -> Objective:
     """-ELBO under this estimator, whose lazy layers have their size."""
     with own_stream(seed, "estimator"):
         made = estimator(entry) if isinstance(entry, str) else deepcopy(entry)  # which may be trained
         q = own.encode(x)
-        objective = Objective(own, made.to(x.device, q.params.dtype), kl_of(kl, made, own), beta)
+        objective = Objective(own, made.to(x.device, q.params.dtype), kl_of(kl, made, own), float(beta))
         if objective.impossible(q) is None:
             objective.estimate(q, x)
     return objective

@@ -15,6 +15,9 @@ def blocks_of(model: Adapted, parts: Mapping[str, str | Sequence[str]]) -> dict[
 
     Raises BadInput where there is none of such a name, or none that learns.
     """
+    listed = list(parts.values()) if isinstance(parts, Mapping) else [None]
+    if not all(isinstance(names, str | list | tuple) and all(isinstance(n, str) for n in names) for names in listed):
+        raise BadInput(f"parts needs a dict from names to a submodule or parameter, or a list of them; got {parts!r}.")
     found: dict[str, set[str]] = {}
     for part, names in parts.items():
         if part in TAKEN:

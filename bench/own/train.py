@@ -12,19 +12,19 @@ from torch import Tensor
 from bench.config.plugins import estimator as named
 from bench.data.batches import Batches
 from bench.data.datasets import Data
-from bench.errors import BadInput, DataError, Impossible, nearest
+from bench.errors import BadInput, DataError, Impossible
 from bench.measure.evaluate import evaluate
 from bench.measure.look import adapted
 from bench.model.adapted import Adapted, Model
 from bench.model.objective import Objective
-from bench.own.arguments import kl_of
+from bench.own.arguments import check_arguments, kl_of
 from bench.own.defaults import train_group
 from bench.run.clock import TrainingClock
 from bench.streams import TRAINING, own_stream
 from bench.terminal import progress_bar, watched
 from bench.train.capture import obstacle
-from bench.train.engine import ENGINES, prepare
 from bench.train.engine import engine as executed_by
+from bench.train.engine import prepare
 from bench.train.replicas import Replicas
 from bench.train.trainer import LOSSES_KEPT, Trainer
 from estimators import Estimator
@@ -94,10 +94,22 @@ def train(
 
     if not isinstance(data, Tensor) or data.ndim < 1 or not len(data):
         raise BadInput("data needs a tensor [N, ...] of one or more examples.")
-    if engine not in ENGINES:
-        raise BadInput(f"engine={engine} does not exist: {nearest(engine, ENGINES)}")
-    if not at or not all(0 <= fraction <= 1 for fraction in at):
-        raise BadInput(f"at needs fractions of the training from 0 to 1; got {list(at)}.")
+    if test is not None and (not isinstance(test, Tensor) or test.shape[1:] != data.shape[1:] or not len(test)):
+        raise BadInput(f"test needs a tensor [N, ...] of one or more examples, each {list(data.shape[1:])} as in data.")
+    if not isinstance(estimator, str | Estimator):
+        raise BadInput(f"estimator needs a name, or an estimator from bench.estimator(...); got {estimator!r}.")
+    fractions = [*at] if isinstance(at, Collection) and not isinstance(at, str) else at
+    check_arguments(
+        engine=engine,
+        at=fractions,
+        beta=beta,
+        examples=examples,
+        samples=samples,
+        prior_samples=prior_samples,
+        seed=seed,
+    )
+    if not at:
+        raise BadInput("at needs one fraction of the training or more, from 0 to 1; got none.")
     group = train_group(steps=steps, batch_size=batch_size, **settings)
     models: list[Any] = list(model) if isinstance(model, Sequence) else [model]
     if not models:
@@ -151,7 +163,7 @@ def _objective(model: Any, x: Tensor, given: str | Estimator, kl: str, beta: flo
     with own_stream(seed, "estimator"):
         made = named(given) if isinstance(given, str) else deepcopy(given)
         q = own.encode(x)
-        objective = Objective(own, made.to(x.device, q.params.dtype), kl_of(kl, made, own), beta)
+        objective = Objective(own, made.to(x.device, q.params.dtype), kl_of(kl, made, own), float(beta))
         if reason := objective.impossible(q):
             raise Impossible(reason)
         objective.estimate(q, x)

@@ -30,6 +30,8 @@ def load(*directories: str | Path) -> Frames:
     from bench.report.collection.collect import collect, find, widened
     from bench.tables.store import SchemaError
 
+    if wrong := [given for given in directories if not isinstance(given, str | Path)]:
+        raise SchemaError(f"bench.load needs folders, each as text or a path; got {wrong[0]!r}.")
     found = find(map(Path, directories))
     if not found:
         raise SchemaError(

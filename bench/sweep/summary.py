@@ -92,8 +92,8 @@ def show_gone(endings: Iterable["Ending"]) -> int:
     well = (ending.directory for ending in endings if ending.directory and ending.status != "running")
     gone = [directory for directory in dict.fromkeys(well) if not (directory / store.MARKER).is_file()]
     if gone:
-        more = f" and {len(gone) - 1} more" if gone[1:] else ""
-        print(f"{gone[0]}{more} is no longer there: the folder was removed or renamed meanwhile.", file=sys.stderr)
+        which = f"{gone[0]} and {len(gone) - 1} more are" if gone[1:] else f"{gone[0]} is"
+        print(f"{which} no longer there: the folder was removed or renamed meanwhile.", file=sys.stderr)
     return len(gone)
 
 

@@ -111,7 +111,12 @@ def test_the_same_seed_gives_the_same_numbers():
     ({"cost": lambda z: z.sum()}, "must be [K, B]: here (2, 1), and it is ()."),
     ({"cost": lambda z: z}, "here (2, 1), and it is (2, 1, 3)."),
     ({"q": Bernoulli(torch.zeros(3))}, "q needs one batch axis, as params [B, *]; its batch shape is []."),
-    ({"draws": 1}, "draws and reference_draws of 2 or more; got 1"),
+    ({"draws": 1}, "draws needs a whole number from 2 to 16777216; got 1."),
+    ({"cost": 3}, "cost needs a function of z [K, B, *] that returns [K, B]; got 3."),
+    ({"cost": lambda z: 3}, "must be a tensor [K, B] of real numbers, and it is int."),
+    ({"cost": lambda z: z.sum(-1).int()}, "must be a tensor [K, B] of real numbers, and it is torch.int32."),
+    ({"q": torch.zeros(1, 3)}, "q needs a latent, such as estimators.Bernoulli(logits [B, D]); got Tensor."),
+    ({"estimators": {3: "rloo"}}, "a dict of labels to them; got {3: 'rloo'}."),
     ({"reference": "straight_through"}, "straight_through is not an unbiased estimator"),
     ({"reference": "reparam"}, "reparam does not differentiate bernoulli latents"),
     ({"reference": "rlo"}, "did you mean rloo?"),
@@ -177,5 +182,5 @@ def test_what_learns_is_told_to_be_untrained_and_can_be_trained():
     assert all(isinstance(p, UninitializedParameter) for p in lazy)  # the user's own is left alone
     with pytest.raises(BadInput, match="tuning_steps needs a whole number"):
         bench.compare(Nonlinear(), three_bits(), entries, **FEW, tuning_steps=-1)
-    with pytest.raises(BadInput, match="repetitions needs a whole number, 0 or more; got -1"):
+    with pytest.raises(BadInput, match="repetitions needs a whole number from 0 to 65536; got -1"):
         bench.compare(Nonlinear(), three_bits(), entries, **FEW | {"repetitions": -1})

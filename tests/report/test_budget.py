@@ -8,12 +8,16 @@ import torch
 from bench.measure.gradient.draws import take
 from bench.measure.gradient.rows import measure
 from bench.model.objective import Objective
+from bench.report.collection.collect import collect, find
+from bench.report.figures import style
 from bench.report.figures.budget import DRAWS, budget
+from bench.report.figures.catalogue import FIGURES, draw
 from estimators.exact import Exact
 from estimators.rloo import RLOO
 from estimators.straight_through import StraightThrough
 from tests.support.loop import one_gradient
 from tests.support.small import images, vae
+from tests.support.synthetic_runs import config, place
 
 SIZE = 400  # coordinates
 
@@ -82,3 +86,14 @@ def test_an_exact_gradient_has_no_error():
     _, error, cosine = budget(row(bias_sq=1e-14, variance_noise=0.0, norm_sq=1.0, reference_norm_sq=1.0))
     np.testing.assert_array_equal(error, 0)
     np.testing.assert_array_equal(cosine, 1)
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_no_figure_fails_where_all_gradients_are_exact(tmp_path, name):
+    """It is drawn, or says what there is none of."""
+    place(tmp_path, config("exact", "bernoulli", 0), estimator="exact", variance=0.0, bias=0.0)
+    found = collect(find([tmp_path]))[0]
+    figure = draw(name, found, style.looks(found.units.label), "encoder")
+    assert not str(figure).startswith("it cannot be drawn")
+    if name == "error_vs_budget":
+        assert figure == "there is no error of the part encoder: noise and bias are 0"

@@ -33,7 +33,8 @@ def test_runs_that_are_gone_are_told(tmp_path, monkeypatch, capsys, what, many):
 
     monkeypatch.setattr(seeds, "start", disturbed)
     assert command(*(["-m", "seed=0,1,2"] if many else ["seed=0"]), "train.steps=1") == 1
-    assert "no longer there: the folder was removed or renamed meanwhile." in capsys.readouterr().err
+    said, several = capsys.readouterr().err, many and what in ("deleted", "renamed", "deleted at the end")
+    assert f"{' more are' if several else ' is'} no longer there: the folder was removed or renamed meanwhile." in said
     monkeypatch.setattr(seeds, "start", start)
     assert command(*(["-m", "seed=0,1,2"] if many else ["seed=0"]), "train.steps=1") == 0  # the same command mends it
     assert capsys.readouterr().err == ""

@@ -8,7 +8,7 @@ from bench.report.collection.collect import Collection
 from bench.report.collection.gradients import last, relative
 from bench.report.collection.statistics import draws_interval
 from bench.report.figures.marks import point, series
-from bench.report.figures.panels import clean_log_axis, grid, legend, panels, title
+from bench.report.figures.panels import Missing, clean_log_axis, grid, legend, panels, title
 from bench.report.figures.style import Look, Looks
 from bench.report.page.numbers import number
 
@@ -33,17 +33,20 @@ def error_vs_budget(collection: Collection, looks: Looks, part: str) -> "Figure"
     rows = last(rows[rows.part == part], "part")
     rows = rows[relative(rows).relative_bias_sq.notna()]
     keyed = panels(rows, f"bias_sq of the part {part}: no run was measured against a reference")
-    figure, axes = grid(2 * len(keyed), 3.7, [2.7] * 2 * len(keyed))
-    for i, (key, frame) in enumerate(keyed):
+    drawn = [(key, {str(name): budget(of) for name, of in frame.groupby("label")}) for key, frame in keyed]
+    drawn = [(key, curves) for key, curves in drawn if any((error > 0).any() for _, error, _ in curves.values())]
+    if not drawn:
+        raise Missing(f"there is no error of the part {part}: noise and bias are 0")
+    figure, axes = grid(2 * len(drawn), 3.7, [2.7] * 2 * len(drawn))
+    for i, (key, curves) in enumerate(drawn):
         left, right = axes[2 * i : 2 * i + 2]
-        for name, of in frame.groupby("label"):
-            known, error, cosine = budget(of)
+        for name, (known, error, cosine) in curves.items():
             for ax, curve in ((left, np.where(error > 0, error, np.nan)), (right, cosine)):
-                with series(ax, str(name)):
-                    _line(ax, curve, known, looks[str(name)])
+                with series(ax, name):
+                    _line(ax, curve, known, looks[name])
                 for draws, y in zip(DRAWS[::2], curve[::2], strict=True):
                     if np.isfinite(y):
-                        point(ax, str(name), draws, y, f"{draws} draws: {number(y)}")
+                        point(ax, name, draws, y, f"{draws} draws: {number(y)}")
         for ax in (left, right):
             ax.set(xscale="log", xlabel="draws averaged", title=title(key))
             ax.set_xticks(DRAWS[::2], [str(m) for m in DRAWS[::2]])
