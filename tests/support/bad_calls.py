@@ -6,103 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 import bench
 from bench.errors import BadInput
-from estimators import Bernoulli
+from tests.support import bad_models
 from tests.support.bad_answers import row
 from tests.support.own_models import Adopted
 
-
-class NoLikelihood(nn.Module):
-    """Half of the protocol."""
-
-    def __init__(self):
-        super().__init__()
-        self.enc = nn.Linear(16, 6)
-
-    def encode(self, x):
-        return Bernoulli(self.enc(x.flatten(1)))
-
-
-class MeanOverBatch(Adopted):
-    def log_likelihood(self, x, z):
-        return super().log_likelihood(x, z).mean(1, keepdim=True).expand(len(z), len(x))
-
-
-class NextExample(Adopted):
-    def log_likelihood(self, x, z):
-        return super().log_likelihood(x.roll(1, 0), z)
-
-
-class BatchOfOne(Adopted):
-    def encode(self, x):
-        return Bernoulli(self.recognise(x).mean(0, keepdim=True))
-
-
-class MapOfBits(Adopted):
-    def encode(self, x):
-        return Bernoulli(self.recognise(x).unflatten(-1, (2, 3)))
-
-
-class Centred(Adopted):
-    def encode(self, x):
-        return Bernoulli(self.recognise(x - x.mean(0)))
-
-
-class Logits(Adopted):
-    def encode(self, x):
-        return self.recognise(x)
-
-
-class Summed(Adopted):
-    def log_likelihood(self, x, z):
-        return super().log_likelihood(x, z).sum(0)
-
-
-class BestPoint(Adopted):
-    def log_likelihood(self, x, z):
-        return super().log_likelihood(x, z).max(0, keepdim=True).values.expand(len(z), len(x))
-
-
-class Noisy(Adopted):
-    def log_likelihood(self, x, z):
-        return nn.functional.dropout(super().log_likelihood(x, z), 0.5)
-
-
-class Infinite(Adopted):
-    def log_likelihood(self, x, z):
-        return super().log_likelihood(x, z) / 0
-
-
-class Skip(Adopted):
-    def log_likelihood(self, x, z):
-        return super().log_likelihood(x, z) + self.recognise(x).sum(-1)
-
-
-class Constant(Adopted):
-    def encode(self, x):
-        return Bernoulli(self.recognise(x).detach())
-
-
-class OtherPrior(Adopted):
-    def prior(self):
-        return Bernoulli(torch.ones(1, 6))
-
-    def log_prior(self, z):
-        return Bernoulli(torch.zeros(1, 6)).log_prob(z)
-
-
-class Frozen(Adopted):
-    def __init__(self):
-        super().__init__()
-        self.requires_grad_(False)
-
-
 batches = torch.ones(2, 3, 1, 4, 4)
 NAMES: dict[str, Any] = {
-    **{name: made for name, made in globals().items() if isinstance(made, type) and issubclass(made, nn.Module)},
+    **{name: made for name, made in vars(bad_models).items() if isinstance(made, type)},
     "bench": bench, "torch": torch, "batches": batches, "VAE": Adopted, "few": {"draws": 2, "repetitions": 0},
 }  # fmt: skip
 CALLS = (
@@ -175,7 +88,7 @@ CALLS = (
 INTRODUCTION = """## In Python
 
 Each call below raises `bench.errors.BadInput`, a ValueError, with this sentence. The models are those of
-`tests/support/bad_calls.py`.
+`tests/support/bad_models.py`.
 
 | call | answer |
 |---|---|
