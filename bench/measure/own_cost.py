@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from bench.config.arguments import check_arguments, labelled
 from bench.config.plugins import estimator
 from bench.errors import BadInput
 from bench.measure.clock import Rounds, Work, clock_of, interleaved
@@ -14,7 +15,6 @@ from bench.measure.gradient.rows import measure
 from bench.measure.reference import unbiased
 from bench.measure.timing import evaluations
 from bench.model.objective import Objective
-from bench.own.arguments import check_arguments, labelled
 from bench.streams import own_stream as noise
 from estimators import Estimator, Latent
 

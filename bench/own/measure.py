@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 from torch import Tensor
 
+from bench.config.arguments import check_arguments, labelled
 from bench.config.plugins import estimator
 from bench.config.prepare import MEMORY
 from bench.errors import BadInput
@@ -17,7 +18,7 @@ from bench.measure.look import adapted
 from bench.measure.reference import reference_of
 from bench.model.adapted import Adapted, Model
 from bench.model.objective import Objective
-from bench.own.arguments import check_arguments, kl_of, labelled
+from bench.own.arguments import kl_of
 from bench.own.costs import COSTS, costs
 from bench.own.defaults import train_group
 from bench.own.names import blocks_of

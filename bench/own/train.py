@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 import torch
 from torch import Tensor
 
+from bench.config.arguments import check_arguments
 from bench.config.plugins import estimator as named
 from bench.data.batches import Batches
 from bench.data.datasets import Data
@@ -17,7 +18,7 @@ from bench.measure.evaluate import evaluate
 from bench.measure.look import adapted
 from bench.model.adapted import Adapted, Model
 from bench.model.objective import Objective
-from bench.own.arguments import check_arguments, kl_of
+from bench.own.arguments import kl_of
 from bench.own.defaults import train_group
 from bench.run.clock import TrainingClock
 from bench.streams import TRAINING, own_stream

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 import bench
+from bench.config.arguments import ARGUMENTS
 from bench.errors import BadInput
-from bench.own.arguments import ARGUMENTS
 from tests.support.costs import Nonlinear, three_bits
 from tests.support.own_models import Adopted
 
