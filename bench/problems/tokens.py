@@ -73,7 +73,8 @@ class Tokens(Problem):
     def cost(self, x: Tensor, z: Tensor) -> Tensor:
         """-1 `[K, ..., B]` where the tokens `z [K, ..., B, L]` answer the prompts `x [B, 1]`, else 0."""
         numbers = self._policy().numbers(z)  # [K, ..., B]
-        return -self.answers[x.squeeze(-1).long(), numbers]
+        places = self.answers.shape[1] * x.squeeze(-1).long() + numbers
+        return -self.answers.take(places.movedim(0, -1)).movedim(-1, 0)  # a prompt's answers are looked up together
 
     def data(self, device: torch.device, dtype: torch.dtype) -> Data:
         """The prompts, by their numbers `[P, 1]`."""

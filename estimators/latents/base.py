@@ -60,7 +60,7 @@ class Latent(ABC):
     family: ClassVar[str]
     event_ndim: ClassVar[int] = 1  # axes of params after the batch shape
     deterministic = False  # q is a point mass
-    copies = False  # params are copies of one along the first axis: what depends on them alone may be computed once
+    original: Self | None = None  # whose params these copy along the first axis; it keeps what all copies share
 
     def __init__(self, params: Tensor):
         self.params = params
@@ -86,7 +86,9 @@ class Latent(ABC):
 
     def detach(self) -> Self:
         """The same distribution with its parameters frozen."""
-        return self.with_params(self.params.detach())
+        frozen = self.with_params(self.params.detach())
+        frozen.original = self.original
+        return frozen
 
     @abstractmethod
     def sample(self, k: int) -> Tensor:

@@ -1,12 +1,15 @@
 """Sequences of tokens, each drawn given all before it."""
 
+from functools import cached_property
 from typing import Any, Self
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from estimators.latents.base import Enumerable, finite, relative_entropy, ruled_out, with_impossible
 from estimators.latents.categorical import log_probabilities
+from estimators.latents.copied import LogProbs, Table, drawn, table_of
 
 
 class Sequence(Enumerable):
@@ -67,42 +70,55 @@ class Sequence(Enumerable):
         """Of every sequence `[..., B, V^L]`, in the order of `enumerate`; finite also where one is impossible."""
         return self.along_paths(log_probabilities(self.logits))[-1]
 
+    @cached_property
+    def table(self) -> Table:
+        """What all copies of this policy share; made once, so the parameters of an `original` never change."""
+        return table_of(self)
+
+    def cumulative(self) -> Tensor:
+        """Cumulated chances of the sequences `[..., B, V^L]`, without gradient; the last is 1. All are 1 where
+        logits are no numbers, so that a policy which has diverged still draws sequences."""
+        rows = self.logits.detach().softmax(-1)
+        chances = rows.new_ones(*rows.shape[:-2], 1)
+        for level in self.levels(rows):
+            chances = (chances.unsqueeze(-1) * level).flatten(-2)
+        cumulative = chances.cumsum(-1)
+        return (cumulative / cumulative[..., -1:]).nan_to_num(1.0)  # so that noise below 1 is below the last
+
     def numbers(self, z: Tensor) -> Tensor:
         """Which of the sequences `z [..., L]` are, `[...]`: their place in the order of `enumerate`."""
-        powers = self.vocabulary ** torch.arange(self.length - 1, -1, -1, device=z.device)
-        return (z * powers).sum(-1)
+        number, *others = z.unbind(-1)
+        for token in others:
+            number = torch.add(token, number, alpha=self.vocabulary)
+        return number
 
     def tokens(self, numbers: Tensor) -> Tensor:
         """The sequences `[..., L]` with these numbers `[...]`."""
         powers = self.vocabulary ** torch.arange(self.length - 1, -1, -1, device=numbers.device)
         every = torch.arange(self.states, device=numbers.device)[:, None] // powers % self.vocabulary  # [V^L, L]
-        return every[numbers]
+        return F.embedding(numbers, every)
 
     def uniform(self, k: int) -> Tensor:
         """Uniform noise `[K, ..., B]`: one number from [0, 1) decides a sequence."""
         return torch.rand(k, *self.batch_shape, dtype=self.params.dtype, device=self.params.device)
 
     def sample(self, k: int) -> Tensor:
-        params = self.params.detach()
-        rows = finite(params[0] if self.copies else params).softmax(-1)
-        chances = rows.new_ones(*rows.shape[:-2], 1)
-        for level in self.levels(rows):
-            chances = (chances.unsqueeze(-1) * level).flatten(-2)
-        cumulative = chances.cumsum(-1)  # [..., B, V^L]
-        cumulative = cumulative / cumulative[..., -1:]  # 1 at the end, so that noise below 1 is below it
         noise = self.uniform(k).movedim(0, -1)  # [..., B, K]
-        if not self.copies:
-            return self.tokens(torch.searchsorted(cumulative, noise.contiguous(), right=True).movedim(-1, 0))
-        every = noise.movedim(0, -2).flatten(-2).contiguous()  # [..., B, R K], of all R copies
-        numbers = torch.searchsorted(cumulative, every, right=True).unflatten(-1, (len(noise), k))
-        return self.tokens(numbers.movedim(-2, 0).contiguous().movedim(-1, 0))
+        if self.original is None:
+            return self.tokens(torch.searchsorted(self.cumulative(), noise.contiguous(), right=True)).movedim(-2, 0)
+        every, table = noise.movedim(0, -2).flatten(-2).contiguous(), self.original.table  # [..., B, R K], of R copies
+        numbers = drawn(table.bounds, every).unflatten(-1, (len(noise), k)).movedim(-2, 0)
+        return F.embedding(numbers, table.tokens).movedim(-2, 0)
 
     def log_prob(self, z: Tensor) -> Tensor:
-        log_q, numbers = self.log_probs(), self.numbers(z)  # [..., B, V^L], [K, ..., B]
+        numbers = self.numbers(z)  # [K, ..., B]
         shape = torch.broadcast_shapes(self.batch_shape, numbers.shape[1:])
         numbers = numbers.expand(-1, *shape).movedim(0, -1)
-        total = log_q.expand(*shape, -1).gather(-1, numbers).movedim(-1, 0)
-        return with_impossible(total)
+        if self.original is None or shape != self.batch_shape:
+            total = self.log_probs().expand(*shape, -1).gather(-1, numbers)
+        else:
+            total = LogProbs.apply(self.params, numbers, self.original)
+        return with_impossible(total.movedim(-1, 0))
 
     def score(self, z: Tensor) -> Tensor:
         """d log q(z) / d params `[K, ..., B, N, V]` of samples, without gradient: on the way of a sequence its token,

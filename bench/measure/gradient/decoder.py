@@ -114,7 +114,7 @@ class GradientDraws:
         leaf = q.params.detach().expand(draws, *q.params.shape).clone().requires_grad_()
         with generative.prepared(draws) as copies, recorded(objective.model, generative.folds) as calls:
             of_leaf = q.with_params(leaf)
-            of_leaf.copies = draws > 1
+            of_leaf.original = q if draws > 1 else None
             shifts = [shift.requires_grad_() for shift in objective.shifts(of_leaf)]
             self.blocks = objective.shifted
             loss = loss_of(objective, of_leaf, x, shifts)  # [r, B]

@@ -35,23 +35,6 @@ def written_out(q, tokens):
 
 
 @pytest.mark.parametrize(("vocabulary", "length"), SIZES)
-@pytest.mark.parametrize("batch", [(5, 2), (5, 3, 2)])
-def test_copies_of_one_policy_draw_what_as_many_policies_draw(vocabulary, length, batch):
-    def drawn(q, copies):
-        q.copies = copies
-        torch.manual_seed(2)
-        return q.sample(40)
-
-    one = policy(vocabulary, length, batch[1:])
-    same = one.with_params(one.params.expand(*batch, *one.params.shape[-2:]).clone())
-    found, wanted = drawn(same, True), drawn(same, False)
-    torch.testing.assert_close(found, wanted, rtol=0, atol=0)
-    assert found.stride() == wanted.stride()  # sums over it add in the same order
-    different = policy(vocabulary, length, batch)
-    assert not torch.equal(drawn(different, True), drawn(different, False))  # the flag is not for these
-
-
-@pytest.mark.parametrize(("vocabulary", "length"), SIZES)
 @pytest.mark.parametrize("batch", [(2,), (3, 2)])
 def test_log_prob_and_its_gradient(vocabulary, length, batch):
     q = live(policy(vocabulary, length, batch))
@@ -113,6 +96,15 @@ def test_impossible_tokens():
     loss = RLOO(3)(q, lambda z, q=None: -z[..., 1].double(), None).loss
     for value in (loss, q.kl(), log_q[:2]):
         assert torch.autograd.grad(value.sum(), q.params)[0].isfinite().all()
+
+
+def test_a_policy_that_has_diverged_draws_and_is_no_number():
+    params = policy(3, 2).params.clone()
+    params[0, 0, 1] = math.nan
+    q = live(Sequence(params))
+    z = q.sample(7)
+    assert ((z >= 0) & (z < 3)).all()
+    assert q.log_prob(z).isnan().tolist() == [[True, False]] * 7
 
 
 @pytest.mark.parametrize("shape", [(2, 1), (2, 2), (6, 2), (0, 3)])
