@@ -13,7 +13,7 @@ from bench.model.objective import Objective
 from bench.problems import problem
 from estimators import Sequence
 from estimators.latents import copied, sequence
-from tests.estimators.latents.test_sequence import SIZES, policy
+from tests.support.sequences import SIZES, policy
 
 COPIES = [(5, 2), (5, 3, 2)]  # and the batch shape of the original
 
@@ -60,7 +60,7 @@ def test_noise_on_a_bound_belongs_to_what_follows(size):
 def test_log_prob_and_its_gradient_are_those_of_as_many_policies(vocabulary, length, batch, kind):
     params = policy(vocabulary, length, batch[1:]).params * (200 if kind == "near 1" else 1)
     if kind == "ruled out":
-        params[0, ..., 0, 0], params[0, ..., -1, 1] = -math.inf, math.inf
+        params[0, ..., 0, 0], params[0, ..., -1, :2] = -math.inf, math.inf
     pair = twins(vocabulary, length, batch, params)
     every = torch.cat([seeded(pair[0], 30), pair[0].enumerate().expand(-1, *batch, length)])
     log_q = [q.log_prob(every) for q in pair]

@@ -14,14 +14,7 @@ from estimators.group_relative import GroupRelative
 from estimators.rloo import RLOO
 from tests.support.enumerate import assert_exactly_unbiased, outcomes, replay, z_scores
 from tests.support.injection import live
-
-SIZES = [(2, 1), (2, 2), (3, 2), (4, 1), (2, 4)]  # V, L
-
-
-def policy(vocabulary, length, batch=(2,), seed=0, scale=1.0):
-    generator = torch.Generator().manual_seed(seed)
-    rows = sum(vocabulary**t for t in range(length))
-    return Sequence(scale * torch.randn(*batch, rows, vocabulary, generator=generator, dtype=torch.float64))
+from tests.support.sequences import SIZES, policy
 
 
 def written_out(q, tokens):
