@@ -111,10 +111,10 @@ def _exact_variance(objective: Objective, q: Latent, x: Tensor) -> float | None:
     def call(q: Latent) -> Tensor:
         return made(q, objective.cost(q, x), x).loss
 
-    draws = draws_of(call, q)
-    if draws is None or q.states**draws > OUTCOMES // 2:
+    taken = draws_of(call, q)
+    if taken is None or q.states ** taken[0] > OUTCOMES // 2:
         return None
-    outcomes = points(q, draws, 0)
+    outcomes = points(q, taken[0], 0)
     params = outcomes.q.params.requires_grad_()
     (gradient,) = torch.autograd.grad(call(outcomes.q.with_params(params)).sum(), [params])
     gradient = gradient.flatten(1)  # [J, P]

@@ -17,6 +17,8 @@ OUTCOMES = 2**18  # at most this many outcomes, times the draws of each, are enu
 INTEGRATED = 1e-3  # largest error of an integral that counts as exact, relative to the norm of the gradient
 CHUNK = 2**14  # draws at a time
 TOGETHER = 2**12  # outcomes at a time: their tensors stay in the processor's cache
+FEWEST = 2**5  # replicas at a time; more than the length of any other axis
+LARGEST = 2**21  # elements of a tensor of replicas, as far as `FEWEST` allows; above, page faults take most of the time
 START = 2**14  # draws of the first sample
 KEPT = 1000  # draws that `Moments.first` keeps
 BOUND = 5.0  # standard errors that a difference must exceed to count
@@ -57,18 +59,31 @@ def moments(case: Case, kind: str, constant: float = 0.0, draws: int | None = No
     """
     key = ("moments", kind, constant, draws, seed)
     if key not in case.cache:
-        made = case.trained()
-        one = case.problem.first()
-        found = None if seed else enumerated(made, one, kind, constant)
-        most = case.draws if case.unbiased else case.draws // 8
-        found = found or _sampled(made, one, kind, constant, draws or min(START, most), seed)
-        sharp = case.sharp * (1 if kind == case.kinds[0] else 2)
-        short = (visible(case, found.error, found.mean) / sharp) ** 2
-        if found.draws and draws is None and short > 1 and most > START:
-            wanted = 2 ** math.ceil(math.log2(1.2 * short * START))
-            found = _sampled(made, one, kind, constant, min(wanted, most), seed + 1)
-        case.cache[key] = found
+        found = None if seed else exact(case, kind, constant)
+        case.cache[key] = found or _drawn(case, kind, constant, draws, seed)
     return case.cache[key]
+
+
+def exact(case: Case, kind: str, constant: float = 0.0) -> Moments | None:
+    """The moments by enumeration or integration, or None where that is impossible; cached in the case."""
+    key = ("exact", kind, constant)
+    if key not in case.cache:
+        case.cache[key] = enumerated(case.trained(), case.problem.first(), kind, constant)
+    return case.cache[key]
+
+
+def _drawn(case: Case, kind: str, constant: float, draws: int | None, seed: int) -> Moments:
+    made, one = case.trained(), case.problem.first()
+    if draws is not None:
+        return _sampled(made, one, kind, constant, draws, seed)
+    most = case.draws if case.unbiased else case.draws // 8
+    found = moments(case, kind, constant, min(START, most), seed)
+    sharp = case.sharp * (1 if kind == case.kinds[0] else 2)
+    short = (visible(case, found.error, found.mean) / sharp) ** 2
+    if short <= 1 or most <= START:
+        return found
+    wanted = 2 ** math.ceil(math.log2(1.2 * short * START))
+    return _sampled(made, one, kind, constant, min(wanted, most), seed + 1)
 
 
 def relative(case: Case, vector: Tensor, gradient: Tensor) -> tuple[float, float]:
@@ -92,17 +107,18 @@ def enumerated(made: Estimator, one: SmallProblem, kind: str, constant: float = 
     def call(q: Latent) -> object:
         return made(q, Cost(one._replace(q=q), kind, constant), one.x)
 
-    draws = draws_of(call, one.q)
-    if draws is None:
+    taken = draws_of(call, one.q)
+    if taken is None:
         return None
+    draws, together = taken[0], min(TOGETHER, _fitting(taken[1]))
     if isinstance(one.q, Enumerable):
         most = OUTCOMES / max(1, draws)
-        return _weighted(made, one, kind, constant, draws, 0) if one.q.states**draws <= most else None
+        return _weighted(made, one, kind, constant, draws, 0, together) if one.q.states**draws <= most else None
     slots = draws * (one.q.params.shape[-1] // 2)
     nodes = min(64, int((OUTCOMES / 2 + 0.5) ** (1 / max(slots, 1))))
     if nodes < 6:
         return None
-    fine, coarse = (_weighted(made, one, kind, constant, draws, n) for n in (nodes, 3 * nodes // 4))
+    fine, coarse = (_weighted(made, one, kind, constant, draws, n, together) for n in (nodes, 3 * nodes // 4))
     apart = fine.mean - coarse.mean
     if torch.allclose(fine.mean, coarse.mean, rtol=1e-9, atol=1e-9):
         return fine
@@ -111,15 +127,23 @@ def enumerated(made: Estimator, one: SmallProblem, kind: str, constant: float = 
     return fine._replace(error=apart.abs(), cost_error=(fine.cost - coarse.cost).abs())
 
 
-def _weighted(made: Estimator, one: SmallProblem, kind: str, constant: float, draws: int, nodes: int) -> Moments:
+def _fitting(elements: int) -> int:
+    """How many replicas to compute at a time, a power of 2, where a tensor has this many elements of each."""
+    return max(FEWEST, 1 << (LARGEST // max(1, elements)).bit_length() >> 1)
+
+
+def _weighted(
+    made: Estimator, one: SmallProblem, kind: str, constant: float, draws: int, nodes: int, together: int
+) -> Moments:
+    """The moments over all outcomes, or over `nodes` nodes for each normal number, so many of them at a time."""
     count = one.q.states**draws if isinstance(one.q, Enumerable) else nodes ** (draws * (one.q.params.shape[-1] // 2))
     means, costs, first = [], [], None
-    for start in range(0, count, TOGETHER):
-        outcomes = points(one.q, draws, nodes, start, start + TOGETHER)
+    for start in range(0, count, together):
+        outcomes = points(one.q, draws, nodes, start, start + together)
         gradient, cost = _draw(made, one._replace(q=outcomes.q), kind, constant)
         means.append(outcomes.weights @ gradient)
         costs.append(outcomes.weights @ cost)
-        first = gradient[:KEPT] if first is None else first
+        first = gradient[:KEPT] if first is None else torch.cat([first, gradient[: KEPT - len(first)]])
     mean, total = torch.stack(means).sum(0), torch.stack(costs).sum()
     how = f"{count} {'outcomes' if isinstance(one.q, Enumerable) else 'nodes'}"
     assert first is not None
@@ -130,16 +154,21 @@ def _sampled(made: Estimator, one: SmallProblem, kind: str, constant: float, dra
     def replicas(count: int) -> SmallProblem:
         return one._replace(q=one.q.with_params(one.q.params.expand(count, *one.q.params.shape).clone()))
 
-    each = dimensions(lambda count: _draw(made, replicas(count), kind, constant))
+    each, elements = dimensions(lambda count: _draw(made, replicas(count), kind, constant))
     size = max(1, draws // GROUPS)
     together = max(1, min(GROUPS, CHUNK // (size * max(1, each // 8))))  # groups at a time
     while GROUPS % together:
         together -= 1
+    number, fitting = together * size, _fitting(elements)
     first, gradients, costs = None, [], []
     for chunk in range(GROUPS // together):
         torch.manual_seed(100 + chunk + 1000 * seed)
-        with Quasi(together, size, each, 100 + chunk + 1000 * seed):
-            gradient, cost = _draw(made, replicas(together * size), kind, constant)
+        drawn = []
+        for start in range(0, number, fitting):
+            stop = min(start + fitting, number)
+            with Quasi(together, size, each, 100 + chunk + 1000 * seed, slice(start, stop)):
+                drawn.append(_draw(made, replicas(stop - start), kind, constant))
+        gradient, cost = (torch.cat(parts) for parts in zip(*drawn, strict=True))
         first = gradient[:KEPT] if first is None else first
         gradients.append(of_groups(gradient, together))
         costs.append(of_groups(cost, together))

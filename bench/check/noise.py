@@ -24,6 +24,7 @@ class Tape(TorchDispatchMode):
 
     Attributes:
         noise: the tensors drawn.
+        largest: the number of elements of the largest tensor that was computed.
         foreign: whether any was drawn outside the methods of a latent distribution.
 
     Raises:
@@ -34,10 +35,12 @@ class Tape(TorchDispatchMode):
         super().__init__()
         self.given = None if noise is None else iter(noise)
         self.noise: list[Tensor] = []
-        self.foreign = False
+        self.foreign, self.largest = False, 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **(kwargs or {}))
+        if isinstance(out, Tensor):
+            self.largest = max(self.largest, out.numel())
         if torch.Tag.nondeterministic_seeded in func.tags and isinstance(out, Tensor):
             self.foreign |= not _inside_latent()
             if self.given is not None:
@@ -94,8 +97,9 @@ class Points(NamedTuple):
     weights: Tensor  # [J]
 
 
-def draws_of(call: Callable[[Latent], object], q: Latent) -> int | None:
-    """How many draws `call` takes from `q.sample` (`q.normal` of a Gaussian); None if it has any other noise."""
+def draws_of(call: Callable[[Latent], object], q: Latent) -> tuple[int, int] | None:
+    """How many draws `call` takes from `q.sample` (`q.normal` of a Gaussian), and the elements of the largest tensor that
+    it computes; None if it has any other noise."""
     taken: list[int] = []
 
     def take(self: Latent, k: int) -> Tensor:
@@ -108,7 +112,7 @@ def draws_of(call: Callable[[Latent], object], q: Latent) -> int | None:
             call(_with_draws(q, take))
         except _OtherLaw:
             return None
-    return None if tape.noise else sum(taken)
+    return None if tape.noise else (sum(taken), tape.largest)
 
 
 def points(q: Latent, draws: int, nodes: int, start: int = 0, stop: int | None = None) -> Points:

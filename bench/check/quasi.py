@@ -5,6 +5,7 @@ noise keeps its distribution, so expectations do not change. The groups are inde
 standard error. A. B. Owen, Monte Carlo, Quasi-Monte Carlo, and Randomized Quasi-Monte Carlo, 2000.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
@@ -52,17 +53,18 @@ class Quasi(TorchDispatchMode):
 
     Args:
         groups: independent groups of replicas.
-        size: replicas of a group. A random tensor has an axis of `groups * size` replicas.
+        size: replicas of a group. A random tensor has an axis of all replicas.
         dimensions: random numbers per replica that are replaced; those drawn later stay as they are.
         seed: of the random shifts.
+        among: the replicas that are drawn inside, of all `groups * size`; by default all.
     """
 
-    def __init__(self, groups: int, size: int, dimensions: int, seed: int):
+    def __init__(self, groups: int, size: int, dimensions: int, seed: int, among: slice = slice(None)):
         super().__init__()
-        self.replicas, self.used = groups * size, 0
-        net = _net(size, dimensions)
-        shift = torch.rand(groups, 1, dimensions, generator=torch.Generator().manual_seed(seed), dtype=net.dtype)
-        self.points = ((net + shift) % 1).clamp(EDGE, 1 - EDGE).view(self.replicas, dimensions)
+        net, number = _net(size, dimensions), torch.arange(groups * size)[among]
+        shift = torch.rand(groups, dimensions, generator=torch.Generator().manual_seed(seed), dtype=net.dtype)
+        self.replicas, self.used = len(number), 0
+        self.points = ((net[number % size] + shift[number // size]) % 1).clamp(EDGE, 1 - EDGE)
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **(kwargs or {}))
@@ -83,11 +85,13 @@ class Quasi(TorchDispatchMode):
             self.used += count
 
 
-def dimensions(call: Callable[[int], object]) -> int:
-    """How many random numbers `call(replicas)` draws for each replica, at most `MOST_EVEN`."""
+def dimensions(call: Callable[[int], object]) -> tuple[int, int]:
+    """How many random numbers `call(replicas)` draws for each replica, at most `MOST_EVEN`, and how many elements of its
+    largest tensor belong to each."""
     with torch.random.fork_rng([]), Tape() as tape:
         call(COUNTED)
-    return min(MOST_EVEN, sum(n.numel() // COUNTED for n in tape.noise if axis_of(n, COUNTED) is not None))
+    drawn = sum(n.numel() // COUNTED for n in tape.noise if axis_of(n, COUNTED) is not None)
+    return min(MOST_EVEN, drawn), math.ceil(tape.largest / COUNTED)
 
 
 def of_groups(values: Tensor, groups: int) -> Tensor:
