@@ -2,6 +2,7 @@
 
 import copy
 import re
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -9,7 +10,7 @@ from torch import Tensor
 
 from bench.check.contents import Contents, walk
 from bench.check.moments import BOUND, OUTCOMES
-from bench.check.noise import draws_of, points
+from bench.check.noise import Tape, draws_of, points
 from bench.check.subject import Case
 from bench.check.verdict import Broken, Verdict, demand, info, ok
 from bench.measure import timing
@@ -21,6 +22,7 @@ from bench.settings import LatentGroup, ModelGroup
 from estimators import Enumerable, Latent
 
 PIXELS = 4
+FEW = 256  # draws where bench.measure takes them one at a time
 LATENTS: dict[str, LatentGroup] = {
     "gaussian": {"family": "gaussian", "dim": 2},
     "bernoulli": {"family": "bernoulli", "dim": 3},
@@ -61,14 +63,21 @@ def measuring(case: Case) -> Verdict:
     """Measuring does not change the estimator; where the noise can be enumerated, the variance that bench.measure
     estimates agrees with the exact one."""
     objective, x = harness(case)
-    before = Contents(walk(objective.estimator))
+    before, q = Contents(walk(objective.estimator)), objective.model.encode(x).detach()
+    slow = objective.estimator.learns_codes  # bench.measure takes its draws one at a time
     draws = max(1024, case.draws // 60)
-    (latent,) = (row for row in measure(objective, x[None], draws, seed=3) if row["part"] == "latent")
+    with Tape() if slow else nullcontext() as tape:
+        (latent,) = (r for r in measure(objective, x[None], FEW if slow else draws, seed=3) if r["part"] == "latent")
     changed = before.changed(Contents(walk(objective.estimator)))
     demand(not changed, f"measuring changes {', '.join(changed[:3])}", f"{len(changed)} changed")
     estimated, error = latent["variance_noise"], latent["variance_noise_se"]
     demand(estimated == estimated or case.noiseless, "the measured variance is not a number")
-    exact = _exact_variance(objective, objective.model.encode(x).detach(), x)
+    if tape is not None and tape.noise:  # what it measures of few draws is theirs; many draws are compared below
+        of_few, _ = _variance(objective, q, x, FEW, together(tape.noise, FEW))
+        number = f"{estimated:.8g}, of the same draws {of_few:.8g}"
+        demand(abs(estimated - of_few) <= 1e-9 * of_few, "the measured variance is not that of its draws", number)
+        estimated, error = _variance(objective, q, x, draws)
+    exact = _exact_variance(objective, q, x)
     if exact is None:
         return info(f"variance {estimated:.3g} ± {error:.1g}", "Measured; its noise cannot be enumerated.")
     z = abs(estimated - exact) / error if error > 1e-12 else 0.0
@@ -100,6 +109,26 @@ def _value(expression: str, names: dict[str, Any]) -> Any:
         return eval(written, {"__builtins__": {}, "min": min, "max": max}, names)
     except Exception as error:
         raise Broken(f"the expression {expression.strip()!r} has no value: {error}") from error
+
+
+def together(noise: list[Tensor], draws: int) -> list[Tensor]:
+    """The noise of draws that were taken one after another, as that of one call: `[K, 1, ...]` to `[K, draws, ...]`."""
+    each = len(noise) // draws
+    return [torch.cat(noise[number::each], 1) for number in range(each)]
+
+
+def _variance(
+    objective: Objective, q: Latent, x: Tensor, draws: int, noise: list[Tensor] | None = None
+) -> tuple[float, float]:
+    """The variance of this many draws of the estimate with respect to q's parameters, on given noise or on new noise,
+    and its standard error."""
+    params = q.params.expand(draws, *q.params.shape).clone().requires_grad_()
+    live = q.with_params(params)
+    with Tape(noise):
+        loss = objective.estimator(live, objective.cost(live, x), x).loss
+    (gradient,) = torch.autograd.grad(loss.sum(), [params])
+    apart = (gradient - gradient.mean(0)).flatten(1).square().sum(1) * draws / (draws - 1)  # [R]
+    return float(apart.mean()), float(apart.std()) / draws**0.5
 
 
 def _exact_variance(objective: Objective, q: Latent, x: Tensor) -> float | None:

@@ -115,12 +115,18 @@ def test_the_exact_bound_is_that_of_all_tuples_of_samples(family):
     assert value == pytest.approx(float(exact.value), abs=1e-12)
 
 
-def test_a_variance_that_is_measured_wrongly_is_found(monkeypatch):
+@pytest.mark.parametrize(
+    ("name", "family", "factor", "said"),
+    [(Right, "bernoulli", 1.3, "is wrong"), ("ibq", "vq", 1 + 1e-6, "is not that of its draws")],
+)
+def test_a_variance_that_is_measured_wrongly_is_found(name, family, factor, said, monkeypatch):
+    """Where draws are taken one at a time, few are, and their variance has to be exact."""
+
     def wrong(*args, **kwargs):
-        return [row | {"variance_noise": 1.3 * row["variance_noise"]} for row in measure(*args, **kwargs)]
+        return [row | {"variance_noise": factor * row["variance_noise"]} for row in measure(*args, **kwargs)]
 
     monkeypatch.setattr("bench.check.measured.measure", wrong)
-    assert "the measured variance is wrong" in failures(Right, "bernoulli")["measuring"].reason
+    assert f"the measured variance {said}" in failures(name, family)["measuring"].reason
 
 
 def test_the_command_prints_a_line_per_check_and_its_number(capsys):
