@@ -11,12 +11,13 @@ from bench.errors import BadInput, nearest
 from bench.terminal import Parser, to_its_end
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from bench.check.brought import Part
     from bench.check.subject import Subject
     from bench.check.verdict import Verdict
 
+MOST = 8  # processes, unless more are asked for: each needs a gigabyte
 STYLES = {"ok": "green", "FAILED": "bold red", "info": "cyan", "skipped": "dim"}
 
 
@@ -30,9 +31,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("names", nargs="*", metavar="NAME", help="options or presets; by default all")
     parser.add_argument("--family", action="append", default=[], help="only this latent family; may be repeated")
     parser.add_argument("--quick", action="store_true", help="a 32nd of the draws; shows larger biases only")
+    several = "processes at once (default: one a core, at most 8; a single name with --quick is checked in this one)"
+    parser.add_argument("--workers", type=int, metavar="N", help=several)
     parser.add_argument("--compile", action="store_true", help="torch.compile too; needs a C++ compiler and seconds")
     options = parser.parse_args(argv)
     try:
+        if options.workers is not None and options.workers < 1:
+            raise BadInput(f"--workers is how many processes check at once, 1 or more; got {options.workers}.")
         for family in options.family:
             if family not in FAMILIES:
                 raise BadInput(f"There is no latent family {family}: {nearest(family, FAMILIES)}")
@@ -51,23 +56,34 @@ def _asked(name: str) -> "Subject | Part":
     return (None if name in names() else part(name)) or subject(name)
 
 
+def _every(
+    subjects: "Sequence[Subject | Part]", options: argparse.Namespace
+) -> "Iterator[tuple[Iterable[Verdict], float]]":
+    """The verdicts on each subject, from this process, and the seconds that they have taken so far."""
+    from bench.check.brought import Part, part_verdicts
+    from bench.check.kit import verdicts
+
+    for one in subjects:
+        if isinstance(one, Part):
+            yield part_verdicts(one), 0.0
+        else:
+            yield verdicts(one, options.family, options.quick, options.compile), 0.0
+
+
 def _show(subjects: "Sequence[Subject | Part]", options: argparse.Namespace) -> int:
     from rich.console import Console
     from rich.text import Text
 
-    from bench.check.brought import Part, part_verdicts
-    from bench.check.kit import verdicts
+    from bench import machine
+    from bench.check.several import several
 
-    def every(one: "Subject | Part") -> "Iterable[Verdict]":
-        if isinstance(one, Part):
-            return part_verdicts(one)
-        return verdicts(one, options.family, options.quick, options.compile)
-
+    workers = options.workers or (1 if options.quick and len(subjects) == 1 else min(machine.cores(), MOST))
+    every = _every(subjects, options) if workers == 1 else several(subjects, options, workers)
     console = Console(highlight=False, soft_wrap=True)
     failed: dict[str, int] = {}
-    for subject in subjects:
+    for subject, (found_of_it, seconds) in zip(subjects, every, strict=True):
         start = time.perf_counter()
-        for found in every(subject):
+        for found in found_of_it:
             line = f"{subject.name:24} {found.family:12} {found.rule:17} "
             rest = f" {found.number}" + (f"  {found.reason}" if found.reason and found.status != "FAILED" else "")
             console.print(Text.assemble(line, (f"{found.status:7}", STYLES[found.status]), rest))
@@ -75,7 +91,7 @@ def _show(subjects: "Sequence[Subject | Part]", options: argparse.Namespace) -> 
                 failed[subject.name] = failed.get(subject.name, 0) + 1
                 for label, text in (("rule", found.broken), ("found", found.reason), ("file", subject.source)):
                     console.print(Text(f"    {label:6}{text}"))
-        console.print(Text(f"{subject.name:24} {time.perf_counter() - start:.1f} s", "dim"))
+        console.print(Text(f"{subject.name:24} {seconds + time.perf_counter() - start:.1f} s", "dim"))
     broken = ", ".join(f"{name} ({count})" for name, count in failed.items())
     console.print(f"{len(subjects)} checked; " + (f"failed: {broken}" if failed else "every check passed."))
     return 1 if failed else 0

@@ -1,7 +1,7 @@
 """The list of checks, and the loop that runs them."""
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 import torch
 
@@ -13,6 +13,7 @@ from bench.check.subject import DRAWS, Case, Subject, subject
 from bench.check.verdict import Verdict, crash, verdict
 from estimators import FAMILIES, Estimator
 
+WHOLE = "-"  # the part of an estimator that concerns no single family
 EVERY = (
     conduct.shapes,
     conduct.detached,
@@ -62,29 +63,54 @@ def verdicts(
 ) -> Iterator[Verdict]:
     """As `check`, but yields each verdict as it is found. PyTorch's random stream is restored at the end."""
     with torch.random.fork_rng([]):
-        yield (first := verdict(tags.tags, subject))
-        if first.last:
-            return
-        try:
-            made = subject.make()
-            declared = [f for f, cls in FAMILIES.items() if issubclass(cls, made.latents)]
-        except Exception as error:
-            if first.status == "ok":
-                yield Verdict("FAILED", "crash", crash(error), "tags", "It can be built with its defaults.")
-            return
-        yield verdict(tags.refusals, subject)
-        cases = [Case(subject, family, DRAWS // 32 if quick else DRAWS) for family in declared]
-        told: dict[str, Verdict] = {}
-        for case in cases:
-            if families and case.family not in families:
-                continue
-            if said := made.refuses(case.problem.q):
-                yield Verdict("info", "", said, "refusals", "", case.family)
-            else:
-                for found in _of_family(case, compiles):
-                    yield _once(found, told)
-        if not told:
-            yield verdict(hyper_parameters, subject, cases)
+        found, parts = opening(subject, families)
+        yield from joined(found, parts, (of_part(subject, part, quick, compiles) for part in parts))
+
+
+def opening(subject: Subject, families: Collection[str] = ()) -> tuple[list[Verdict], list[str]]:
+    """The verdicts on the class itself, and the parts that are still to be checked, each by itself: the latent families
+    and, as `WHOLE`, the hyper-parameters."""
+    found = [verdict(tags.tags, subject)]
+    if found[0].last:
+        return found, []
+    try:
+        declared = _declared(subject)
+    except Exception as error:
+        if found[0].status == "ok":
+            found.append(Verdict("FAILED", "crash", crash(error), "tags", "It can be built with its defaults."))
+        return found, []
+    found.append(verdict(tags.refusals, subject))
+    return found, [*(family for family in declared if not families or family in families), WHOLE]
+
+
+def _declared(subject: Subject) -> list[str]:
+    latents = subject.make().latents
+    return [family for family, cls in FAMILIES.items() if issubclass(cls, latents)]
+
+
+def of_part(subject: Subject, part: str, quick: bool = False, compiles: bool = False) -> Iterator[Verdict]:
+    """The verdicts of one part of `opening`."""
+    draws = DRAWS // 32 if quick else DRAWS
+    if part == WHOLE:
+        yield verdict(hyper_parameters, subject, [Case(subject, family, draws) for family in _declared(subject)])
+        return
+    case = Case(subject, part, draws)
+    if said := subject.make().refuses(case.problem.q):
+        yield Verdict("info", "", said, "refusals", "", part)
+    else:
+        yield from _of_family(case, compiles)
+
+
+def joined(found: Iterable[Verdict], parts: Sequence[str], every: Iterable[Iterable[Verdict]]) -> Iterator[Verdict]:
+    """The verdicts on an estimator: those of `opening`, then `every` part's.
+
+    A fault that ends the checks of a family is told once, and the hyper-parameters are left out then.
+    """
+    told: dict[str, Verdict] = {}
+    yield from found
+    for part, of_it in zip(parts, every, strict=False):
+        if part != WHOLE or not told:
+            yield from (_once(each, told) for each in of_it)
 
 
 def _of_family(case: Case, compiles: bool) -> Iterator[Verdict]:

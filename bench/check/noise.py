@@ -98,8 +98,8 @@ class Points(NamedTuple):
 
 
 def draws_of(call: Callable[[Latent], object], q: Latent) -> tuple[int, int] | None:
-    """How many draws `call` takes from `q.sample` (`q.normal` of a Gaussian), and the elements of the largest tensor that
-    it computes; None if it has any other noise."""
+    """How many draws `call` takes from `q.sample` (`q.normal` of a Gaussian), and how many elements the largest tensor
+    has that it computes; None if it has any other noise."""
     taken: list[int] = []
 
     def take(self: Latent, k: int) -> Tensor:

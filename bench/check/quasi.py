@@ -86,8 +86,8 @@ class Quasi(TorchDispatchMode):
 
 
 def dimensions(call: Callable[[int], object]) -> tuple[int, int]:
-    """How many random numbers `call(replicas)` draws for each replica, at most `MOST_EVEN`, and how many elements of its
-    largest tensor belong to each."""
+    """How many random numbers `call(replicas)` draws for each replica, at most `MOST_EVEN`, and how many elements of
+    the largest tensor belong to each."""
     with torch.random.fork_rng([]), Tape() as tape:
         call(COUNTED)
     drawn = sum(n.numel() // COUNTED for n in tape.noise if axis_of(n, COUNTED) is not None)

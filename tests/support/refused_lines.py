@@ -72,6 +72,7 @@ LINES = {
     "bench.check": """
         rlo
         rloo --family bernouli
+        rloo --workers 0
         --nope
     """,
     "bench.published": """
