@@ -3,7 +3,8 @@
 from functools import cache
 from typing import NamedTuple
 
-from bench.check.moments import BOUND, START, deviation, exact, moments, relative
+from bench.check.deviations import BOUND, deviation, relative
+from bench.check.moments import START, exact, moments
 from bench.check.problem import Setting, problem
 from bench.check.subject import Case
 from bench.check.truth import Truth, truth

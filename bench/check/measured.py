@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from bench.check.contents import Contents, walk
-from bench.check.moments import BOUND, OUTCOMES
+from bench.check.deviations import BOUND
+from bench.check.moments import OUTCOMES
 from bench.check.noise import Tape, draws_of, points
 from bench.check.subject import Case
 from bench.check.verdict import Broken, Verdict, demand, info, ok

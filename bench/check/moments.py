@@ -1,11 +1,13 @@
 """Mean and variance of an estimate: exact where the noise is enumerated or integrated, else from many draws."""
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from bench.check.deviations import visible
 from bench.check.noise import draws_of, points
 from bench.check.problem import Cost, SmallProblem
 from bench.check.quasi import GROUPS, Quasi, dimensions, of_groups
@@ -21,7 +23,6 @@ FEWEST = 2**5  # replicas at a time; more than the length of any other axis
 LARGEST = 2**21  # elements of a tensor of replicas, as far as `FEWEST` allows; above, page faults take most of the time
 START = 2**14  # draws of the first sample
 KEPT = 1000  # draws that `Moments.first` keeps
-BOUND = 5.0  # standard errors that a difference must exceed to count
 
 
 class Moments(NamedTuple):
@@ -35,13 +36,6 @@ class Moments(NamedTuple):
     groups: Tensor  # [G, P] means of independent groups of draws
     how: str
     draws: int = 0  # 0 where the moments are exact or integrated
-
-
-class Deviation(NamedTuple):
-    """A difference in standard errors, or in absolute numbers where both sides are exact."""
-
-    found: bool
-    number: str
 
 
 def moments(case: Case, kind: str, constant: float = 0.0, draws: int | None = None, seed: int = 0) -> Moments:
@@ -86,17 +80,6 @@ def _drawn(case: Case, kind: str, constant: float, draws: int | None, seed: int)
     return _sampled(made, one, kind, constant, min(wanted, most), seed + 1)
 
 
-def relative(case: Case, vector: Tensor, gradient: Tensor) -> tuple[float, float]:
-    """The norms of the parts of q and of the decoder in `vector` [P], each relative to that part of `gradient` [P]."""
-    size = case.problem.q.params[0].numel()
-    return tuple(float(vector[p].norm() / gradient[p].norm()) for p in (slice(size), slice(size, None)))  # type: ignore
-
-
-def visible(case: Case, error: Tensor, gradient: Tensor) -> float:
-    """The smallest bias that a test shows, relative to the gradient: the larger one of the parts of q and decoder."""
-    return BOUND * max(relative(case, error, gradient))
-
-
 def enumerated(made: Estimator, one: SmallProblem, kind: str, constant: float = 0.0) -> Moments | None:
     """Exact moments, or None where they cannot be computed.
 
@@ -110,15 +93,19 @@ def enumerated(made: Estimator, one: SmallProblem, kind: str, constant: float = 
     taken = draws_of(call, one.q)
     if taken is None:
         return None
+
+    def drawn(outcomes: Latent) -> tuple[Tensor, Tensor]:
+        return _draw(made, one._replace(q=outcomes), kind, constant)
+
     draws, together = taken[0], min(TOGETHER, _fitting(taken[1]))
     if isinstance(one.q, Enumerable):
         most = OUTCOMES / max(1, draws)
-        return _weighted(made, one, kind, constant, draws, 0, together) if one.q.states**draws <= most else None
+        return _weighted(drawn, one.q, draws, 0, together) if one.q.states**draws <= most else None
     slots = draws * (one.q.params.shape[-1] // 2)
     nodes = min(64, int((OUTCOMES / 2 + 0.5) ** (1 / max(slots, 1))))
     if nodes < 6:
         return None
-    fine, coarse = (_weighted(made, one, kind, constant, draws, n, together) for n in (nodes, 3 * nodes // 4))
+    fine, coarse = (_weighted(drawn, one.q, draws, n, together) for n in (nodes, 3 * nodes // 4))
     apart = fine.mean - coarse.mean
     if torch.allclose(fine.mean, coarse.mean, rtol=1e-9, atol=1e-9):
         return fine
@@ -133,19 +120,19 @@ def _fitting(elements: int) -> int:
 
 
 def _weighted(
-    made: Estimator, one: SmallProblem, kind: str, constant: float, draws: int, nodes: int, together: int
+    drawn: Callable[[Latent], tuple[Tensor, Tensor]], q: Latent, draws: int, nodes: int, together: int
 ) -> Moments:
     """The moments over all outcomes, or over `nodes` nodes for each normal number, so many of them at a time."""
-    count = one.q.states**draws if isinstance(one.q, Enumerable) else nodes ** (draws * (one.q.params.shape[-1] // 2))
+    count = q.states**draws if isinstance(q, Enumerable) else nodes ** (draws * (q.params.shape[-1] // 2))
     means, costs, first = [], [], None
     for start in range(0, count, together):
-        outcomes = points(one.q, draws, nodes, start, start + together)
-        gradient, cost = _draw(made, one._replace(q=outcomes.q), kind, constant)
+        outcomes = points(q, draws, nodes, start, start + together)
+        gradient, cost = drawn(outcomes.q)
         means.append(outcomes.weights @ gradient)
         costs.append(outcomes.weights @ cost)
         first = gradient[:KEPT] if first is None else torch.cat([first, gradient[: KEPT - len(first)]])
     mean, total = torch.stack(means).sum(0), torch.stack(costs).sum()
-    how = f"{count} {'outcomes' if isinstance(one.q, Enumerable) else 'nodes'}"
+    how = f"{count} {'outcomes' if isinstance(q, Enumerable) else 'nodes'}"
     assert first is not None
     return Moments(mean, torch.zeros_like(mean), total, torch.zeros_like(total), first, first[:0], how)
 
@@ -188,13 +175,3 @@ def _draw(made: Estimator, replicas: SmallProblem, kind: str, constant: float) -
     estimate = made(live.q, Cost(live, kind, constant), live.x)
     grads = gradients_of(estimate.loss, live)
     return torch.cat([g.flatten(1) for g in grads], 1), estimate.cost.detach().expand(len(params), 1).flatten()
-
-
-def deviation(difference: Tensor, error: Tensor, scale: Tensor) -> Deviation:
-    """Whether any coordinate of a difference exceeds `BOUND` standard errors plus the rounding of `scale`."""
-    rounding = 1e-8 * (1 + scale.abs().max())
-    found = bool(((difference.abs() > BOUND * error + rounding) | difference.isnan()).any())
-    random = error > rounding
-    if not random.any():
-        return Deviation(found, f"error {difference.abs().max():.1e}")
-    return Deviation(found, f"|z| {(difference.abs() / error.clamp(min=1e-30))[random].max():.1f}")
