@@ -1,7 +1,8 @@
 """The list of checks, and the loop that runs them."""
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 import torch
 
@@ -13,7 +14,6 @@ from bench.check.subject import DRAWS, Case, Subject, subject
 from bench.check.verdict import Verdict, crash, verdict
 from estimators import FAMILIES, Estimator
 
-WHOLE = "-"  # the part of an estimator that concerns no single family
 EVERY = (
     conduct.shapes,
     conduct.detached,
@@ -32,10 +32,24 @@ EVERY = (
     means.mean,
     means.value,
     means.constant,
-    settings,
     measuring,
-    variants,
 )
+LATER = (settings, variants)  # on other problems and subjects, so that another process may run them
+
+
+class Share(NamedTuple):
+    """A share of the checks of an estimator, which is independent of all others.
+
+    Attributes:
+        family: whose checks, or "-" of the hyper-parameters, which concern no single family.
+        later: whether those of `LATER` or those of `EVERY`.
+    """
+
+    family: str
+    later: bool = False
+
+
+WHOLE = Share("-")
 
 
 def check(
@@ -63,13 +77,12 @@ def verdicts(
 ) -> Iterator[Verdict]:
     """As `check`, but yields each verdict as it is found. PyTorch's random stream is restored at the end."""
     with torch.random.fork_rng([]):
-        found, parts = opening(subject, families)
-        yield from joined(found, parts, (of_part(subject, part, quick, compiles) for part in parts))
+        found, shares = opening(subject, families)
+        yield from joined(found, shares, (of_share(subject, share, quick, compiles) for share in shares))
 
 
-def opening(subject: Subject, families: Collection[str] = ()) -> tuple[list[Verdict], list[str]]:
-    """The verdicts on the class itself, and the parts that are still to be checked, each by itself: the latent families
-    and, as `WHOLE`, the hyper-parameters."""
+def opening(subject: Subject, families: Collection[str] = ()) -> tuple[list[Verdict], list[Share]]:
+    """The verdicts on the class itself, and the shares of the other checks."""
     found = [verdict(tags.tags, subject)]
     if found[0].last:
         return found, []
@@ -80,7 +93,8 @@ def opening(subject: Subject, families: Collection[str] = ()) -> tuple[list[Verd
             found.append(Verdict("FAILED", "crash", crash(error), "tags", "It can be built with its defaults."))
         return found, []
     found.append(verdict(tags.refusals, subject))
-    return found, [*(family for family in declared if not families or family in families), WHOLE]
+    asked = [family for family in declared if not families or family in families]
+    return found, [*(Share(family, later) for family in asked for later in (False, True)), WHOLE]
 
 
 def _declared(subject: Subject) -> list[str]:
@@ -88,33 +102,38 @@ def _declared(subject: Subject) -> list[str]:
     return [family for family, cls in FAMILIES.items() if issubclass(cls, latents)]
 
 
-def of_part(subject: Subject, part: str, quick: bool = False, compiles: bool = False) -> Iterator[Verdict]:
-    """The verdicts of one part of `opening`."""
+def of_share(subject: Subject, share: Share, quick: bool = False, compiles: bool = False) -> Iterator[Verdict]:
+    """The verdicts of one share of `opening`."""
     draws = DRAWS // 32 if quick else DRAWS
-    if part == WHOLE:
+    if share == WHOLE:
         yield verdict(hyper_parameters, subject, [Case(subject, family, draws) for family in _declared(subject)])
         return
-    case = Case(subject, part, draws)
+    case = Case(subject, share.family, draws)
     if said := subject.make().refuses(case.problem.q):
-        yield Verdict("info", "", said, "refusals", "", part)
+        if not share.later:
+            yield Verdict("info", "", said, "refusals", "", share.family)
     else:
-        yield from _of_family(case, compiles)
+        yield from _of_family(case, LATER if share.later else (*EVERY, *([engine.compiled] if compiles else [])))
 
 
-def joined(found: Iterable[Verdict], parts: Sequence[str], every: Iterable[Iterable[Verdict]]) -> Iterator[Verdict]:
-    """The verdicts on an estimator: those of `opening`, then `every` part's.
+def joined(found: Iterable[Verdict], shares: Sequence[Share], every: Iterable[Iterable[Verdict]]) -> Iterator[Verdict]:
+    """The verdicts on an estimator: those of `opening`, then those of `every` share.
 
     A fault that ends the checks of a family is told once, and the hyper-parameters are left out then.
     """
     told: dict[str, Verdict] = {}
+    ended: set[str] = set()
     yield from found
-    for part, of_it in zip(parts, every, strict=False):
-        if part != WHOLE or not told:
-            yield from (_once(each, told) for each in of_it)
+    for share, of_it in zip(shares, every, strict=False):
+        if share.family in ended or (share == WHOLE and told):
+            continue
+        for each in of_it:
+            if each.last:
+                ended.add(share.family)
+            yield _once(each, told)
 
 
-def _of_family(case: Case, compiles: bool) -> Iterator[Verdict]:
-    checks = [*EVERY, *([engine.compiled] if compiles else [])]
+def _of_family(case: Case, checks: Iterable[Callable[[Case], Verdict]]) -> Iterator[Verdict]:
     for one in checks:
         torch.manual_seed(0)
         found = verdict(one, case, family=case.family)

@@ -3,7 +3,7 @@
 import re
 
 from bench.check import main
-from bench.check.kit import WHOLE, joined
+from bench.check.kit import WHOLE, Share, joined
 from bench.check.several import outcome
 from bench.check.spread import spread
 from bench.check.verdict import Verdict
@@ -25,7 +25,7 @@ def test_tasks_are_answered_in_their_order_and_a_process_that_ends_loses_its_own
     assert [each.result for each in done] == [9, None, 16, None, 25, 36]
     assert [each.lost for each in done if each.result is None] == ["Its process ended with exit status 3."] * 2
     assert done[0].seconds >= 0.2
-    [lost] = outcome(done[1], "vq")
+    [lost] = outcome(done[1], Share("vq"))
     assert (lost.status, lost.family, lost.reason) == ("FAILED", "vq", done[1].lost)
 
 
@@ -33,9 +33,11 @@ def test_a_fault_that_ends_a_family_is_told_once_and_the_hyper_parameters_are_le
     fault = Verdict("FAILED", "", "loss has the shape [5] where q's batch is [5, 2]", "shapes", "", "gaussian", True)
     again = fault._replace(family="vq", reason="loss has the shape [7] where q's batch is [7, 2]")
     whole = Verdict("ok", rule="hyper_parameters")
-    found = list(joined([], ["gaussian", "vq", WHOLE], [[fault], [again], [whole]]))
+    later = Verdict("ok", rule="settings", family="gaussian")
+    shares = [Share("gaussian"), Share("gaussian", later=True), Share("vq"), WHOLE]
+    found = list(joined([], shares, [[fault], [later], [again], [whole]]))
     assert [(v.status, v.reason) for v in found] == [
         ("FAILED", fault.reason),
         ("skipped", "The same fault as with gaussian latents."),
     ]
-    assert list(joined([], ["vq", WHOLE], [[], [whole]])) == [whole]
+    assert list(joined([], [Share("vq"), WHOLE], [[], [whole]])) == [whole]
