@@ -64,7 +64,7 @@ def paired(differences: np.ndarray, floor: float = 0.0) -> dict[str, np.ndarray]
 def paired_t(differences: np.ndarray, floor: float = 0.0) -> dict[str, np.ndarray]:
     """Of differences `[pairs, seeds]`, NaN where a seed is missing: mean, low, high, probability of a negative mean,
     seeds."""
-    from scipy import stats
+    from scipy.special import ndtri, stdtr, stdtrit
 
     n = (~np.isnan(differences)).sum(1)
     present = np.nan_to_num(differences)
@@ -72,11 +72,11 @@ def paired_t(differences: np.ndarray, floor: float = 0.0) -> dict[str, np.ndarra
         mean = present.sum(1) / n
         deviations = np.where(np.isnan(differences), 0.0, present - mean[:, None])
         error = np.sqrt((deviations**2).sum(1) / (n - 1) / n)
-        factor = stats.t.ppf(0.975, n - 1)
-        half = np.hypot(factor * error, stats.norm.ppf(0.975) * np.sqrt(2) * floor)
+        factor = stdtrit(n - 1, 0.975)
+        half = np.hypot(factor * error, ndtri(0.975) * np.sqrt(2) * floor)
         score = np.where((half == 0) & (mean == 0), 0.0, -mean / half * factor)  # equal in every seed: neither is lower
     found = {"mean": mean, "low": mean - half, "high": mean + half}
-    return found | {"probability": stats.t.cdf(score, n - 1), "seeds": n}
+    return found | {"probability": stdtr(n - 1, score), "seeds": n}
 
 
 def _separated(logs: np.ndarray, floor: float) -> np.ndarray:

@@ -102,11 +102,11 @@ def not_negative(mean: np.ndarray, error: np.ndarray) -> tuple[np.ndarray, np.nd
     """Mean and standard deviation of what is known of a quantity that cannot be negative, after an unbiased estimate
     with a normal error: those of the normal distribution cut off at 0. An estimate far above 0 stays as it is; one that
     noise made small or negative becomes about as large as its error."""
-    from scipy import stats
+    from scipy.special import log_ndtr
 
     with np.errstate(invalid="ignore", divide="ignore"):
         at = -mean / error
-        ratio = np.exp(stats.norm.logpdf(at) - stats.norm.logsf(at))
+        ratio = np.exp(-(at**2) / 2 - np.log(np.sqrt(2 * np.pi)) - log_ndtr(-at))
         variance = np.where(at < 30, 1 + at * ratio - ratio**2, at**-2.0)  # the difference of two large numbers
         cut = mean + error * ratio, error * np.sqrt(variance)
     known = error > 0
@@ -115,9 +115,9 @@ def not_negative(mean: np.ndarray, error: np.ndarray) -> tuple[np.ndarray, np.nd
 
 def _one(m: int, freedom: float = np.inf) -> float:
     """The factor on the standard error with which the intervals of all m means hold together."""
-    from scipy import stats
+    from scipy.special import stdtrit
 
-    return float(stats.t.ppf(1 - (1 - LEVEL) / 2 / m, freedom))
+    return float(stdtrit(freedom, 1 - (1 - LEVEL) / 2 / m))
 
 
 def _floored(error: np.ndarray, floor: float, m: int, freedom: float) -> np.ndarray:
@@ -143,7 +143,7 @@ def _residuals(values: np.ndarray) -> tuple[np.ndarray, float]:
 def _means(values: np.ndarray, squares: np.ndarray, freedom: float) -> tuple[np.ndarray, np.ndarray]:
     """Mean over seeds of each row, and the half widths of their intervals: what the seeds have in common moves all
     rows alike and is Student's t of the mean row; the rest is pooled over the rows. The two add as squares."""
-    from scipy import stats
+    from scipy.special import stdtrit
 
     m, there = len(values), ~np.isnan(values)
     n, of_seed = there.sum(1), there.sum(0)
@@ -151,7 +151,7 @@ def _means(values: np.ndarray, squares: np.ndarray, freedom: float) -> tuple[np.
     common = (np.nansum(values, 0) / of_seed)[of_seed > 0]
     if len(common) < 2:
         return mean, np.full(m, np.nan)
-    seeds = stats.t.ppf((1 + LEVEL) / 2, len(common) - 1) * common.std(ddof=1) / np.sqrt(n)
+    seeds = stdtrit(len(common) - 1, (1 + LEVEL) / 2) * common.std(ddof=1) / np.sqrt(n)
     if m == 1:
         return mean, seeds
     pooled = squares.sum() / (there.sum() - m - len(common) + 1)

@@ -36,19 +36,19 @@ def quantile(level: float, m: int, freedom: float) -> float:
 @lru_cache
 def _normal() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Places z, the weights of a normal mean over them, and the distribution function there."""
-    from scipy import stats
+    from scipy.special import ndtr
 
     nodes, weights = np.polynomial.legendre.leggauss(NODES)
     z = 8.5 * nodes
-    return z, 8.5 * weights * stats.norm.pdf(z), stats.norm.cdf(z)
+    return z, 8.5 * weights * (np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi)), ndtr(z)
 
 
 @lru_cache
 def _spread(freedom: float) -> tuple[np.ndarray, np.ndarray]:
     """Values of the estimated standard deviation of a standard normal, and their shares."""
-    from scipy import stats
+    from scipy.special import gammaincinv
 
     if np.isinf(freedom):
         return np.ones(1), np.ones(1)
     nodes, weights = np.polynomial.legendre.leggauss(NODES)
-    return np.sqrt(stats.chi2.ppf((nodes + 1) / 2, freedom) / freedom), weights / 2
+    return np.sqrt(2 * gammaincinv(freedom / 2, (nodes + 1) / 2) / freedom), weights / 2

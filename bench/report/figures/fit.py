@@ -18,13 +18,19 @@ def fit(figure: "Figure") -> None:
     narrow = figure.get_figwidth() / columns
     if all(LETTER * len(line) < narrow / 2 for _, text in words for line in text.get_text().split("\n")):
         return  # whatever stands beside the axes
-    figure.draw_without_rendering()
+    arrange(figure)
     cell, added = figure.bbox.width / columns, dict[int, int]()
     for ax, text in words:
         if place := ax.get_subplotspec():
             lines = _broken(text, cell * place.colspan.start, cell * place.colspan.stop)
             added[place.rowspan.start] = max(added.get(place.rowspan.start, 0), lines)
     figure.set_size_inches(figure.get_figwidth(), figure.get_figheight() + 2 * LINE * sum(added.values()))
+
+
+def arrange(figure: "Figure") -> None:
+    """Give the axes their places. Nothing is drawn, which would take as long again."""
+    if engine := figure.get_layout_engine():
+        engine.execute(figure)
 
 
 def _broken(text: "Text", left: float, right: float) -> int:

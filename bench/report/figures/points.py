@@ -10,7 +10,7 @@ from bench.report.collection.collect import PANEL, UNIT, Collection, Group
 from bench.report.collection.compare import comparison
 from bench.report.collection.gradients import last
 from bench.report.collection.statistics import Interval, draws_interval, summarise
-from bench.report.figures.fit import fit
+from bench.report.figures.fit import arrange, fit
 from bench.report.figures.ground import bars_of, roomy, staircase
 from bench.report.figures.marks import below, point, series
 from bench.report.figures.panels import BARS, LINE, barred, grid, panels, title
@@ -85,7 +85,7 @@ def _price(collection: Collection, looks: Looks, part: str, price: str, label: s
         if len(silent):
             below(ax, textwrap.fill(f"zero variance: {', '.join(silent.label)}", int(13 * WIDE)))
     fit(figure)
-    figure.draw_without_rendering()  # which arranges it
+    arrange(figure)
     figure.set_layout_engine(None)
     for ax, rows in zip(axes, shown, strict=True):
         rows = rows[rows[price].between(*ax.get_xlim()) & rows["mean"].between(*ax.get_ylim())]

@@ -128,15 +128,33 @@ def contents(figure: "Figure") -> dict[str, bytes]:
     if figure.get_constrained_layout():
         with matplotlib.rc_context(RC):
             fit(figure)
-    files = {}
-    dated = {"svg": "Date", "pdf": "CreationDate", "png": "Software"}  # what differs from one saving to the next
-    for kind, key in dated.items():
+    with matplotlib.rc_context(RC):  # the fonts and ids of an SVG are settled when it is saved
+        svg = _arranged_svg(figure)
+        figure.set_layout_engine(None)  # what it has arranged holds for all; with an engine each draws twice
+    files = {"svg": annotated(svg, figure)}
+    for kind, key in {"pdf": "CreationDate", "png": "Software"}.items():  # what differs from one saving to the next
         content = io.BytesIO()
-        with matplotlib.rc_context(RC):  # the fonts and ids of an SVG are settled when it is saved
+        with matplotlib.rc_context(RC):
             figure.savefig(content, format=kind, metadata={key: None})
-            figure.set_layout_engine(None)  # what the first has arranged holds for all; with an engine each draws twice
-        files[kind] = annotated(content.getvalue(), figure) if kind == "svg" else content.getvalue()
+        files[kind] = content.getvalue()
     return files
+
+
+def _arranged_svg(figure: "Figure") -> bytes:
+    """The same bytes as of `savefig`, which draws once more, without a file, to arrange what is arranged on the way."""
+    import io
+
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+
+    content, canvas, dpi = io.BytesIO(), figure.canvas, figure.dpi
+    try:
+        own = FigureCanvasSVG(figure)
+        figure.dpi = RC["savefig.dpi"]  # of images within it
+        own.print_svg(content, metadata={"Date": None})
+    finally:
+        figure.set_canvas(canvas)
+        figure.dpi = dpi
+    return content.getvalue()
 
 
 def write_figure(figure: "Figure", directory: Path, name: str) -> list[Path]:
