@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bench.files import replace
+from bench.garbage import seldom_searched
 from bench.report.collection.collect import BASELINE, Collection, collect, find, unfinished, widened
 from bench.report.collection.compare import comparison, to_arrow
 from bench.report.collection.folder import rewritten
@@ -40,7 +41,8 @@ PAGE = "report.html"
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit status: 0, or 2 with one sentence on standard error where there is nothing to report or nowhere to write."""
     options = arguments(argv)
-    return in_one_sentence("bench.report", lambda: report(options))
+    with seldom_searched():
+        return in_one_sentence("bench.report", lambda: report(options))
 
 
 def report(options: argparse.Namespace) -> int:

@@ -9,7 +9,7 @@ import pickle
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl, get_overrides_dirname
 from hydra._internal.config_repository import ConfigRepository
@@ -19,23 +19,16 @@ from hydra.errors import ConfigCompositionException
 from hydra.types import RunMode
 
 from bench.errors import BadInput
+from bench.sweep.alike import Alike, Parts, line
 from bench.sweep.payload import packed
 
 if TYPE_CHECKING:
     from hydra.core.config_search_path import ConfigSearchPath
     from omegaconf import DictConfig
 
-HELD = 512  # compositions, each 17 kB
+HELD = 512  # compositions, each 17 kB, and as much with the values that its jobs share
 MISSING = "You must specify"  # of a choice, which a sweep may make
-LOCAL = ("_job", "_first", "anew", "held", "_is_group")  # of a loader in its own process
-
-
-class Parts(NamedTuple):
-    """Of the overrides of a job: choices of groups, with all that is Hydra's own; values; and all but Hydra's own."""
-
-    choices: list[str]
-    values: list[Override]
-    task: list[Override]
+LOCAL = ("_job", "_first", "anew", "held", "_alike", "_is_group")  # of a loader in its own process
 
 
 class Repository(ConfigRepository):
@@ -62,6 +55,7 @@ class Composer(ConfigLoaderImpl):
         self._job, self.anew = False, True
         self._first: tuple[tuple[str | None, ...], DictConfig] | None = None
         self.held: OrderedDict[tuple[str | None, ...], bytes] = OrderedDict()
+        self._alike: dict[tuple[str | None, ...], Alike] = {}
         self._is_group: dict[tuple[str | None, ...], Callable[[str], bool]] = {}
 
     def __getstate__(self) -> dict[str, Any]:
@@ -109,25 +103,23 @@ class Composer(ConfigLoaderImpl):
         parts = self._parts(config_name, overrides) if self._job else None
         if parts is None:
             return whole(overrides)
-        choices, values, task = parts
-        key = (config_name, *choices)
+        key = (config_name, *parts.choices)
         if key in self.held:
             self.held.move_to_end(key)
             self.anew = False
         else:
-            composed = whole(choices)
+            composed = whole(parts.choices)
             try:
                 self.held[key] = packed(composed)
             except (pickle.PicklingError, AttributeError, TypeError, BadInput):  # a node's type of a plugin's own
                 return whole(overrides)
+            self._alike[key] = Alike(self.held[key], self._apply_overrides_to_config)
             if len(self.held) > HELD:
-                self.held.popitem(last=False)
-        [cfg] = pickle.loads(self.held[key])
-        self._apply_overrides_to_config(values, cfg)
-        cfg.hydra.overrides.task = list(map(_line, task))
+                del self._alike[self.held.popitem(last=False)[0]]
+        cfg = self._alike[key].job(parts)
         form = cfg.hydra.job.config.override_dirname
         cfg.hydra.job.override_dirname = get_overrides_dirname(
-            overrides=task, kv_sep=form.kv_sep, item_sep=form.item_sep, exclude_keys=form.exclude_keys
+            overrides=parts.task, kv_sep=form.kv_sep, item_sep=form.item_sep, exclude_keys=form.exclude_keys
         )
         return cfg
 
@@ -135,7 +127,7 @@ class Composer(ConfigLoaderImpl):
         """What a job is made of; None where a value of Hydra's own is set after one of the configuration's."""
         each = list(map(parsed, overrides))
         hydra = [override for override in each if override.is_hydra_override()]
-        is_group = self._groups(config_name, list(map(_line, hydra)))
+        is_group = self._groups(config_name, list(map(line, hydra)))
         parts = Parts([], [], [override for override in each if not override.is_hydra_override()])
         for override in each:
             if override.is_sweep_override() or override.key_or_group == "hydra":
@@ -146,7 +138,7 @@ class Composer(ConfigLoaderImpl):
             elif value and parts.values:
                 return None
             else:
-                parts.choices.append(_line(override))
+                parts.choices.append(line(override))
         return parts
 
     def _groups(self, config_name: str | None, hydra: list[str]) -> Callable[[str], bool]:
@@ -165,11 +157,7 @@ def _with_mode(cfg: "DictConfig", mode: list[str]) -> "DictConfig":
     return cfg
 
 
-def _line(override: Override) -> str:
-    return override.input_line or ""
-
-
 @lru_cache(1024)
-def parsed(line: str) -> Override:
+def parsed(text: str) -> Override:
     """Raises as Hydra's parser."""
-    return OverridesParser.create().parse_overrides([line])[0]
+    return OverridesParser.create().parse_overrides([text])[0]

@@ -16,6 +16,7 @@ from unittest.mock import patch
 
 from bench.files import remove_temporaries, replace
 from bench.foreign import content, parsed
+from bench.garbage import seldom_searched
 from bench.terminal import slow_bar
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ def kept(words: list[str], session: "Session", *, written: bool) -> Iterator[Non
 
 def _compose(sweeper: Any, batch: Sequence[Sequence[str]]) -> "Iterator[_Composed]":
     common = set.intersection(*map(set, batch)) if len(batch) > 1 else set()
-    with slow_bar("checking jobs", len(batch)) as advance:
+    with seldom_searched(), slow_bar("checking jobs", len(batch)) as advance:
         for done, overrides in enumerate(batch, 1):
             cfg = sweeper.hydra_context.config_loader.load_sweep_config(sweeper.config, list(overrides))
             folder, (entries, planned) = Path(cfg.output) / cfg.name, runs_of(cfg)

@@ -11,6 +11,7 @@ import math
 import os
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
+from functools import cache
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
@@ -168,15 +169,20 @@ def completed(
 
     Raises SchemaError where another is missing, or of another type.
     """
-    wanted, there = arrow_schema(name), {*table.column_names}
-    for field in wanted:
-        if field.name in later and field.name not in there:
-            table = table.append_column(field, pa.nulls(len(table), field.type))
-    if columns is not None:
-        wanted = pa.schema([wanted.field(column) for column in columns])
+    wanted = _wanted(name, None if columns is None else tuple(columns))
     if table.schema.equals(wanted):
         return table
+    there = {*table.column_names}
+    for field in arrow_schema(name):
+        if field.name in later and field.name not in there:
+            table = table.append_column(field, pa.nulls(len(table), field.type))
     try:
         return table.select(wanted.names).cast(wanted)
     except (KeyError, pa.ArrowException, ValueError):
         raise SchemaError(f"{path} does not have the columns of table {name} of schema {SCHEMA}.") from None
+
+
+@cache
+def _wanted(name: str, columns: tuple[str, ...] | None) -> pa.Schema:
+    whole = arrow_schema(name)
+    return whole if columns is None else pa.schema([whole.field(column) for column in columns])

@@ -1,6 +1,6 @@
 """The loader of configurations beside Hydra's own, and what a configuration is made of."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,8 +13,10 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from bench.config import plugins
+from bench.config.sentences import sentence
+from bench.errors import UnknownKey
 from bench.files import CONF
-from bench.sweep import launchers, loader
+from bench.sweep import launchers, loader, plan
 
 HYDRA = ["hydra.verbose=false", "hydra.job.name=x", "hydra/launcher=pool", "hydra.launcher.n_jobs=2"]
 
@@ -52,6 +54,19 @@ def nodes(node: Any) -> tuple[Any, ...]:
     value = vars(node).get("_val")
     facts = (about.ref_type, about.object_type, about.optional, about.key, about.flags or {})
     return type(node), facts, type(value), value, content
+
+
+def outcome(compose: Callable[[], DictConfig]) -> Any:
+    """Every node of a configuration and the run that it is; or what is said of it."""
+    try:
+        cfg = compose()
+    except Exception as error:
+        return type(error), sentence(error)
+    composed = nodes(cfg)
+    try:
+        return composed, plan.runs_of(cfg)
+    except UnknownKey as error:
+        return composed, str(error)
 
 
 def compositions(monkeypatch) -> list:

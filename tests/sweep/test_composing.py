@@ -8,11 +8,10 @@ import pytest
 from omegaconf import OmegaConf
 
 from bench.config.sentences import sentence
-from bench.errors import UnknownKey
 from bench.sweep import composing, loader, plan
 from bench.sweep.payload import packed
 from tests.support.job_overrides import BAD, JOBS
-from tests.support.loaders import both, compositions, nodes
+from tests.support.loaders import both, compositions, nodes, outcome
 
 
 @pytest.fixture(scope="module")
@@ -35,19 +34,6 @@ def test_a_job_is_composed_as_by_hydra(job, loaders, slow):
     wanted = outcome(lambda: slow(words))
     for _ in range(2):  # composed, and from what was kept
         assert outcome(lambda: fast.load_sweep_config(master, words)) == wanted
-
-
-def outcome(compose):
-    """Every node of a configuration and the run that it is; or what is said of it."""
-    try:
-        cfg = compose()
-    except Exception as error:
-        return type(error), sentence(error)
-    composed = nodes(cfg)
-    try:
-        return composed, plan.runs_of(cfg)
-    except UnknownKey as error:
-        return composed, str(error)
 
 
 def split(job):
