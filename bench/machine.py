@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from bench.cores import cores
 from bench.errors import BadInput
 
 THREADS = 16  # do no harm on any machine
@@ -16,11 +17,6 @@ JOBS, GPU_JOBS = "ESTIMATOR_BENCH_JOBS", "ESTIMATOR_BENCH_GPU_JOBS"  # at once: 
 def told(jobs: int, gpu_jobs: int) -> dict[str, str]:
     """The environment that tells a job how many run at once on these cores, and how many on its GPU."""
     return {JOBS: str(jobs), GPU_JOBS: str(gpu_jobs)}
-
-
-def cores() -> int:
-    """How many cores this process may use; all of them where the system does not tell, as on macOS."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def require_threads(threads: int) -> None:

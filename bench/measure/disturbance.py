@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 from bench import nvml
-from bench.machine import cores, undisturbed
+from bench.cores import cores
+from bench.machine import undisturbed
 from bench.tables.rows import CostRow
 
 SHARE = 0.95  # the smallest share of the time in which the timing process must have a core

@@ -18,8 +18,9 @@ from bench.report.collection.folder import rewritten
 from bench.report.collection.pairs import pairs
 from bench.report.collection.ranks import ranks
 from bench.report.collection.saved import read_saved, write_tables
-from bench.report.figures.catalogue import applicable, rendered
+from bench.report.figures.catalogue import applicable
 from bench.report.figures.style import Looks, looks, write_files
+from bench.report.figures.together import Second, figures, second
 from bench.report.names import called, read_names, renamed
 from bench.report.options import arguments, command_line
 from bench.report.page.html import page
@@ -51,6 +52,12 @@ def report(options: argparse.Namespace) -> int:
     if not found:
         places = ", ".join(map(str, options.directories))
         raise SchemaError(f"No complete run lies under {places}; `python -m bench` makes one.")
+    only = options.only and [name for names in options.only for name in names]
+    with second(len(found), only) as other:
+        return _report(options, found, waiting, other)
+
+
+def _report(options: argparse.Namespace, found: list[Path], waiting: int, other: Second | None) -> int:
     collection, problems = collect(found)
     for line in problems:
         print(plain(line), file=sys.stderr)
@@ -76,7 +83,7 @@ def report(options: argparse.Namespace) -> int:
             print(f"{collection.tables['runs'].num_rows} runs are complete, {waiting} are not.")
         show_comparison(compared)
         show_endings(collection.units)
-        drawn = _draw(_asked(options.only, applicable(shown)), shown, style, options.part, stage / "figures")
+        drawn = _draw(_asked(options.only, applicable(shown)), shown, style, options.part, stage / "figures", other)
         text = page(
             shown,
             called(compared, names, "label"),
@@ -128,13 +135,13 @@ def _tables(collection: Collection, compared: "pd.DataFrame", paired: "pd.DataFr
     return {name: table for name, table in tables.items() if table.num_rows or name not in (*OF_SOME, "tuning")}
 
 
-def _draw(asked: list[str], collection: Collection, style: Looks, part: str, to: Path) -> dict[str, bytes]:
+def _draw(
+    asked: list[str], collection: Collection, style: Looks, part: str, to: Path, other: Second | None
+) -> dict[str, bytes]:
     """Write these figures, with a line for each that is left out; the SVG of the others by name."""
     drawn, left_out = {}, []
     with progress_bar("figures", len(asked), sys.stderr.isatty()) as advance:
-        for done, name in enumerate(asked):
-            advance(done, name)
-            files = rendered(name, collection, style, part)
+        for name, files in figures(asked, collection, style, part, other, advance).items():
             if isinstance(files, str):
                 left_out.append(f"Figure {name} is left out: {files}.")
             else:

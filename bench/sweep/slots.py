@@ -2,8 +2,9 @@
 
 from typing import Any
 
+from bench.cores import cores
 from bench.errors import BadInput
-from bench.machine import cores, visible_gpus
+from bench.machine import visible_gpus
 
 
 def slots(n_jobs: int | None, gpus: Any, gpu_share: int, threads: int, device: str = "cpu") -> list[str | None]:

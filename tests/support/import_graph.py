@@ -8,7 +8,7 @@ from tests.support.packages import ROOT
 PACKAGES = ("bench", "estimators")
 # The rooms of bench/ from the ground up. A room imports rooms of the lines above its own, and no other of its line.
 FLOORS = """
-    called docstrings errors files foreign interface settings streams nvml terminal version
+    called cores docstrings errors files foreign garbage interface settings streams nvml terminal version
     tables data machine
     problems
     config report
