@@ -37,7 +37,7 @@ def parsed(text: bytes | str) -> Any:
             raise ValueError("an integer is beyond 64 bits")
         if isinstance(value, float) and not math.isfinite(value):
             raise ValueError("a number is not finite")
-        if isinstance(value, str) and any("\ud800" <= character <= "\udfff" for character in value):
+        if isinstance(value, str) and not value.isascii() and any("\ud800" <= c <= "\udfff" for c in value):
             raise ValueError("a text is not UTF-8")
         if isinstance(value, dict):
             waiting += [(inner, depth + 1) for pair in value.items() for inner in pair]

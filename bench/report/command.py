@@ -19,8 +19,8 @@ from bench.report.collection.pairs import pairs
 from bench.report.collection.ranks import ranks
 from bench.report.collection.saved import read_saved, write_tables
 from bench.report.figures.catalogue import applicable
-from bench.report.figures.style import Looks, looks, write_files
-from bench.report.figures.together import Second, figures, second
+from bench.report.figures.style import looks, write_files
+from bench.report.figures.together import Figures, Second, second
 from bench.report.names import called, read_names, renamed
 from bench.report.options import arguments, command_line
 from bench.report.page.html import page
@@ -72,6 +72,7 @@ def _report(options: argparse.Namespace, found: list[Path], waiting: int, other:
     whole, collection = collection, _of_families(collection, options.families)
     names = read_names(options.names) if options.names else {}
     shown, style = renamed(collection, names), style.renamed(lambda label: names.get(label, label))
+    drawing = Figures(_asked(options.only, applicable(shown)), shown, style, options.part, other)
     compared, paired = comparison(collection), pairs(collection)
     with rewritten(out) as stage:
         if own and options.families:
@@ -83,7 +84,7 @@ def _report(options: argparse.Namespace, found: list[Path], waiting: int, other:
             print(f"{collection.tables['runs'].num_rows} runs are complete, {waiting} are not.")
         show_comparison(compared)
         show_endings(collection.units)
-        drawn = _draw(_asked(options.only, applicable(shown)), shown, style, options.part, stage / "figures", other)
+        drawn = _draw(drawing, stage / "figures")
         text = page(
             shown,
             called(compared, names, "label"),
@@ -135,18 +136,17 @@ def _tables(collection: Collection, compared: "pd.DataFrame", paired: "pd.DataFr
     return {name: table for name, table in tables.items() if table.num_rows or name not in (*OF_SOME, "tuning")}
 
 
-def _draw(
-    asked: list[str], collection: Collection, style: Looks, part: str, to: Path, other: Second | None
-) -> dict[str, bytes]:
+def _draw(figures: Figures, to: Path) -> dict[str, bytes]:
     """Write these figures, with a line for each that is left out; the SVG of the others by name."""
     drawn, left_out = {}, []
-    with progress_bar("figures", len(asked), sys.stderr.isatty()) as advance:
-        for name, files in figures(asked, collection, style, part, other, advance).items():
-            if isinstance(files, str):
-                left_out.append(f"Figure {name} is left out: {files}.")
-            else:
-                write_files(files, to, name)
-                drawn[name] = files["svg"]
+    with progress_bar("figures", len(figures.asked), sys.stderr.isatty()) as advance:
+        files = figures.drawn(advance)
+    for name, content in files.items():
+        if isinstance(content, str):
+            left_out.append(f"Figure {name} is left out: {content}.")
+        else:
+            write_files(content, to, name)
+            drawn[name] = content["svg"]
     for line in left_out:
         print(plain(line))
     return drawn

@@ -1,4 +1,5 @@
-"""Jobs that differ in few values have these set on what they share: no node differs from what Hydra's own way makes."""
+"""Jobs that differ in few values have these set on what they share: no node and no run differs from that of a job which
+shares nothing. `test_composing` compares such jobs with Hydra's own."""
 
 from functools import partial
 
@@ -42,9 +43,9 @@ IN_ORDER = {  # whose values may not be set in another order, or of which that i
 
 @pytest.fixture(scope="module")
 def loaders():
-    """Hydra's own way, and the configuration of a sweep."""
-    with both() as (fast, slow, master):
-        yield fast.get_search_path(), slow, master
+    """One of whose jobs none shares values, Hydra's own way, and the configuration of a sweep."""
+    with both() as made:
+        yield made
 
 
 @pytest.fixture
@@ -56,21 +57,21 @@ def shared(monkeypatch):
 
 
 @pytest.mark.parametrize("sweep", SWEEPS)
-def test_jobs_on_what_they_share_are_composed_as_by_hydra(sweep, loaders, shared):
+def test_jobs_on_what_they_share_are_composed_as_alone(sweep, loaders, shared, monkeypatch):
     jobs, count = SWEEPS[sweep]
-    assert_same(jobs, loaders)
+    assert_same(jobs, loaders, monkeypatch)
     assert len(shared) == count
 
 
 @pytest.mark.parametrize("sweep", IN_ORDER)
-def test_values_whose_order_matters_are_set_in_it(sweep, loaders, shared):
-    assert_same(IN_ORDER[sweep], loaders)
+def test_values_whose_order_matters_are_set_in_it(sweep, loaders, shared, monkeypatch):
+    assert_same(IN_ORDER[sweep], loaders, monkeypatch)
     assert not shared
 
 
 def test_a_wrong_value_is_refused_as_by_hydra_and_spoils_no_other_job(loaders, shared):
-    path, slow, master = loaders
-    fast = loader.Loader(path)
+    one, slow, master = loaders
+    fast = loader.Loader(one.get_search_path())
     for words in (["seed=1", "train.steps=2"], ["seed=2", "train.steps=2"]):
         fast.load_sweep_config(master, words)
     for wrong in (["seed=3", "train.stepps=2"], ["seed=[", "train.steps=2"]):
@@ -86,9 +87,11 @@ def test_a_wrong_value_is_refused_as_by_hydra_and_spoils_no_other_job(loaders, s
     assert len(shared) == 2
 
 
-def assert_same(jobs, loaders):
-    path, slow, master = loaders
-    fast = loader.Loader(path)
-    for job in jobs:
-        found, wanted = (outcome(partial(one.load_sweep_config, master, job.split())) for one in (fast, slow))
-        assert found == wanted, job
+def assert_same(jobs, loaders, monkeypatch):
+    alone, _, master = loaders
+    with monkeypatch.context() as patch:
+        patch.setattr(alike.Alike, "_based", lambda *of: None)
+        wanted = [outcome(partial(alone.load_sweep_config, master, job.split())) for job in jobs]
+    fast = loader.Loader(alone.get_search_path())
+    found = [outcome(partial(fast.load_sweep_config, master, job.split())) for job in jobs]
+    assert found == wanted

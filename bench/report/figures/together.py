@@ -110,29 +110,30 @@ def second(runs: int, asked: Sequence[Any] | None) -> Iterator[Second | None]:
             process.end()
 
 
-def figures(
-    asked: Sequence[str],
-    collection: "Collection",
-    looks: "Looks",
-    part: str,
-    other: Second | None,
-    advance: Callable[[int, str], None] = lambda done, doing: None,
-) -> dict[str, dict[str, bytes] | str]:
-    """What `catalogue.rendered` says of each figure, in their order. Warnings come in the same order, each once."""
-    waiting, found = deque(asked), dict[str, Drawn]()
-    if other:
-        other.begin(waiting, found, collection, looks, part)
-    while len(found) < len(asked):
-        try:
-            name = waiting.popleft()
-        except IndexError:
-            assert other
-            other.finish()  # what it has not drawn waits again
-            continue
-        advance(len(found), name)
-        found[name] = drawn(name, collection, looks, part)
-    told: dict[Any, Any] = {}
-    for name in asked:
-        for words, category, file, line in found[name].warned:
-            warnings.warn_explicit(words, category, file, line, registry=told)
-    return {name: found[name].files for name in asked}
+class Figures:
+    """What `catalogue.rendered` says of each figure that is asked for. The other process, if there is one, begins at
+    once."""
+
+    def __init__(self, asked: Sequence[str], collection: "Collection", looks: "Looks", part: str, other: Second | None):
+        self.asked, self.of_all, self.other = asked, (collection, looks, part), other
+        self.waiting, self.found = deque(asked), dict[str, Drawn]()
+        if other:
+            other.begin(self.waiting, self.found, *self.of_all)
+
+    def drawn(self, advance: Callable[[int, str], None]) -> dict[str, dict[str, bytes] | str]:
+        """Draw those that the other process does not; all of them in their order. Their warnings come in the same
+        order, each once."""
+        while len(self.found) < len(self.asked):
+            try:
+                name = self.waiting.popleft()
+            except IndexError:
+                assert self.other
+                self.other.finish()  # what it has not drawn waits again
+                continue
+            advance(len(self.found), name)
+            self.found[name] = drawn(name, *self.of_all)
+        told: dict[Any, Any] = {}
+        for name in self.asked:
+            for words, category, file, line in self.found[name].warned:
+                warnings.warn_explicit(words, category, file, line, registry=told)
+        return {name: self.found[name].files for name in self.asked}
