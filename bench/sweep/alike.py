@@ -11,13 +11,14 @@ from itertools import combinations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hydra.core.override_parser.types import Override, OverrideType
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 from bench.sweep.payload import packed
 
 if TYPE_CHECKING:
     Setting = Callable[[list[Override], DictConfig], None]
 
+HYDRA = "hydra"
 KEY = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 
 
@@ -30,11 +31,13 @@ class Parts(NamedTuple):
 
 
 class Base(NamedTuple):
-    """A job's configuration in which the values at the places `open_` are not set."""
+    """A job's configuration in which the values at the places `open_` are not set; and the same without Hydra's own
+    part, None where a value is taken from there."""
 
     job: Parts
     open_: frozenset[int]
     packed: bytes
+    bare: bytes | None
 
 
 class Alike:
@@ -66,6 +69,18 @@ class Alike:
         cfg.hydra.overrides.task = list(map(line, parts.task))
         return cfg
 
+    def bare(self, parts: Parts) -> DictConfig | None:
+        """The configuration of a job without Hydra's own part; None where that takes the whole."""
+        base = self.base
+        if base is None or base.bare is None or not self._covers(base, parts):
+            return None
+        values = [parts.values[i] for i in sorted(base.open_)]
+        if any(HYDRA in line(value) for value in values):
+            return None
+        [cfg] = pickle.loads(base.bare)
+        self.apply(values, cfg)
+        return cfg  # type: ignore[no-any-return]
+
     def _covers(self, base: Base, parts: Parts) -> bool:
         apart = differing(base.job, parts)
         return apart is not None and apart <= base.open_
@@ -83,7 +98,11 @@ class Alike:
             apart |= self.base.open_ | wider
         self.apply([value for i, value in enumerate(parts.values) if i not in apart], cfg)
         cfg.hydra.overrides.task = list(map(line, parts.task))
-        return Base(parts, apart, packed(cfg))
+        whole = packed(cfg)
+        with open_dict(cfg):
+            del cfg["hydra"]
+        alone = HYDRA not in str(OmegaConf.to_container(cfg, resolve=False))
+        return Base(parts, apart, whole, packed(cfg) if alone else None)
 
     def _on(self, base: Base, parts: Parts) -> DictConfig:
         [cfg] = pickle.loads(base.packed)

@@ -17,6 +17,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import ConfigCompositionException
 from hydra.types import RunMode
+from omegaconf import OmegaConf
 
 from bench.errors import BadInput
 from bench.sweep.alike import Alike, Parts, line
@@ -73,6 +74,17 @@ class Composer(ConfigLoaderImpl):
             return super().load_sweep_config(master_config, sweep_overrides)
         finally:
             self._job = False
+
+    def bare(self, master_config: "DictConfig", overrides: Sequence[str]) -> "DictConfig | None":
+        """The configuration of one job without Hydra's own part, in half of the time; None where nothing is known of
+        the job, so that the whole must be composed."""
+        config_name = master_config.hydra.job.config_name
+        parts = self._parts(config_name, [*master_config.hydra.overrides.hydra, *overrides])
+        alike = parts and self._alike.get((config_name, *parts.choices))
+        cfg = alike.bare(parts) if alike and parts else None
+        if cfg is not None:
+            OmegaConf.copy_cache(from_config=master_config, to_config=cfg)  # as with the whole
+        return cfg
 
     def _load_configuration_impl(
         self,
@@ -160,4 +172,9 @@ def _with_mode(cfg: "DictConfig", mode: list[str]) -> "DictConfig":
 @lru_cache(1024)
 def parsed(text: str) -> Override:
     """Raises as Hydra's parser."""
-    return OverridesParser.create().parse_overrides([text])[0]
+    return _parser().parse_overrides([text])[0]
+
+
+@cache
+def _parser() -> OverridesParser:
+    return OverridesParser.create()

@@ -100,10 +100,11 @@ def kept(words: list[str], session: "Session", *, written: bool) -> Iterator[Non
 
 
 def _compose(sweeper: Any, batch: Sequence[Sequence[str]]) -> "Iterator[_Composed]":
+    load = sweeper.hydra_context.config_loader.load_values
     common = set.intersection(*map(set, batch)) if len(batch) > 1 else set()
     with seldom_searched(), slow_bar("checking jobs", len(batch)) as advance:
         for done, overrides in enumerate(batch, 1):
-            cfg = sweeper.hydra_context.config_loader.load_sweep_config(sweeper.config, list(overrides))
+            cfg = load(sweeper.config, list(overrides))
             folder, (entries, planned) = Path(cfg.output) / cfg.name, runs_of(cfg)
             own = [o for o in overrides if o not in common]
             yield _Composed(overrides, folder, [{**entry, "overrides": own} for entry in entries], planned)
@@ -119,8 +120,8 @@ def _require_some(jobs: Sequence[PlannedJob]) -> None:
 
 
 def runs_of(cfg: Any) -> tuple[list[PlannedJob], "Planned | None"]:
-    """Which run the job is, or runs of so many replicas, or the sentence that says why it is none. Hydra's own part is
-    taken out of `cfg`. Raises UnknownKey, since such a job is a mistake in the command and no row of a sweep."""
+    """Which run the job is, or runs of so many replicas, or why it is none; `cfg` loses Hydra's own part. Raises
+    UnknownKey, since such a job is a mistake in the command and no row of a sweep."""
     from omegaconf import open_dict
     from omegaconf.errors import OmegaConfBaseException
 
@@ -132,7 +133,7 @@ def runs_of(cfg: Any) -> tuple[list[PlannedJob], "Planned | None"]:
     from bench.sweep.resolved import resolved
 
     with open_dict(cfg):
-        del cfg["hydra"]
+        cfg.pop("hydra", None)
     try:
         composed = resolved(cfg)
         config = prepare(composed)
@@ -186,12 +187,8 @@ def read(path: Path) -> Plan | None:
 def _whole(plan: Plan) -> bool:
     """Whether every field is there, with values of the types that `_write` writes."""
     for job in plan["jobs"]:
-        words = [
-            "" if job["run"] is None else job["run"],
-            job.get("reason", ""),
-            job.get("on_the_other_device", ""),
-            *job["overrides"],
-        ]
+        words = ["" if job["run"] is None else job["run"], *job["overrides"]]
+        words += [job.get("reason", ""), job.get("on_the_other_device", "")]
         if not isinstance(job["overrides"], list) or not all(isinstance(word, str) for word in words):
             return False
     return isinstance(plan["started"], str) and isinstance(plan["command"], str) and bool(plan["command"])

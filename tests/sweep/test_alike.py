@@ -59,14 +59,24 @@ def shared(monkeypatch):
 @pytest.mark.parametrize("sweep", SWEEPS)
 def test_jobs_on_what_they_share_are_composed_as_alone(sweep, loaders, shared, monkeypatch):
     jobs, count = SWEEPS[sweep]
-    assert_same(jobs, loaders, monkeypatch)
+    assert assert_same(jobs, loaders, monkeypatch) > 0
     assert len(shared) == count
 
 
 @pytest.mark.parametrize("sweep", IN_ORDER)
 def test_values_whose_order_matters_are_set_in_it(sweep, loaders, shared, monkeypatch):
-    assert_same(IN_ORDER[sweep], loaders, monkeypatch)
+    assert assert_same(IN_ORDER[sweep], loaders, monkeypatch) == 0
     assert not shared
+
+
+def test_what_is_taken_from_hydras_own_part_is_composed_with_it(loaders, shared, monkeypatch):
+    for jobs in (
+        [f"seed={s} name=${{hydra:job.name}}" for s in (1, 2, 3)],
+        ["seed=1 name=a", "seed=1 name=b", "seed=1 name=${hydra.job.name}"],
+    ):
+        bare = assert_same(jobs, loaders, monkeypatch)
+        assert bare == ("name=a" in jobs[0]) * 2
+    assert shared
 
 
 def test_a_wrong_value_is_refused_as_by_hydra_and_spoils_no_other_job(loaders, shared):
@@ -74,20 +84,22 @@ def test_a_wrong_value_is_refused_as_by_hydra_and_spoils_no_other_job(loaders, s
     fast = loader.Loader(one.get_search_path())
     for words in (["seed=1", "train.steps=2"], ["seed=2", "train.steps=2"]):
         fast.load_sweep_config(master, words)
-    for wrong in (["seed=3", "train.stepps=2"], ["seed=[", "train.steps=2"]):
+    for wrong in (["seed=3", "train.stepps=2"], ["seed=[", "train.steps=2"], ["seed=${oc.env:HOME}", "train.steps=2"]):
         with pytest.raises(Exception) as wanted:  # noqa: PT011  # whichever it is
             slow.load_sweep_config(master, wrong)
-        with pytest.raises(type(wanted.value)) as found:
-            fast.load_sweep_config(master, wrong)
-        assert str(found.value) == str(wanted.value)
+        for load in (fast.load_sweep_config, fast.load_values):
+            with pytest.raises(type(wanted.value)) as found:
+                load(master, wrong)
+            assert str(found.value) == str(wanted.value)
     words = ["seed=4", "train.steps=2"]
     assert nodes(fast.load_sweep_config(master, words)) == nodes(slow.load_sweep_config(master, words))
-    assert len(shared) == 1
+    before = len(shared)
     fast.load_sweep_config(master, ["seed=5", "train.steps=2"])
-    assert len(shared) == 2
+    assert len(shared) == before + 1
 
 
 def assert_same(jobs, loaders, monkeypatch):
+    """How many of them were composed without Hydra's own part."""
     alone, _, master = loaders
     with monkeypatch.context() as patch:
         patch.setattr(alike.Alike, "_based", lambda *of: None)
@@ -95,3 +107,13 @@ def assert_same(jobs, loaders, monkeypatch):
     fast = loader.Loader(alone.get_search_path())
     found = [outcome(partial(fast.load_sweep_config, master, job.split())) for job in jobs]
     assert found == wanted
+    bare = [outcome(partial(fast.load_values, master, job.split())) for job in jobs]
+    for here, whole in zip(bare, wanted, strict=True):
+        assert here == whole or without_hydra(here) == without_hydra(whole)
+    return sum(here != whole for here, whole in zip(bare, wanted, strict=True))
+
+
+def without_hydra(found):
+    """Of an outcome, the nodes of all else, and the runs."""
+    (kind, facts, _, _, content), runs = found
+    return kind, facts, [pair for pair in content if pair[0] != "hydra"], runs
