@@ -59,9 +59,9 @@ class Alike:
         before, self.before = self.before, parts
         try:
             if self.base is None or not self._covers(self.base, parts):
-                self.base = None if before is None else self._based(before, parts)
+                self.base = None if before is None else self.based(before, parts)
             if self.base is not None:
-                return self._on(self.base, parts)
+                return self.on(self.base, parts)
         except Exception:  # the other way says what is wrong
             self.base = None
         [cfg] = pickle.loads(self.composed)
@@ -79,13 +79,13 @@ class Alike:
             return None
         [cfg] = pickle.loads(base.bare)
         self.apply(values, cfg)
-        return cfg  # type: ignore[no-any-return]
+        return cfg
 
     def _covers(self, base: Base, parts: Parts) -> bool:
         apart = differing(base.job, parts)
         return apart is not None and apart <= base.open_
 
-    def _based(self, before: Parts, parts: Parts) -> Base | None:
+    def based(self, before: Parts, parts: Parts) -> Base | None:
         """What two jobs have in common, and what those before them had."""
         apart, keys = differing(before, parts), [value.key_or_group for value in parts.values]
         if not apart or keys == self.dependent:
@@ -104,7 +104,8 @@ class Alike:
         alone = HYDRA not in str(OmegaConf.to_container(cfg, resolve=False))
         return Base(parts, apart, whole, packed(cfg) if alone else None)
 
-    def _on(self, base: Base, parts: Parts) -> DictConfig:
+    def on(self, base: Base, parts: Parts) -> DictConfig:
+        """The configuration of a job that differs from the base in open places alone."""
         [cfg] = pickle.loads(base.packed)
         self.apply([parts.values[i] for i in sorted(base.open_)], cfg)
         task = cfg.hydra.overrides.task

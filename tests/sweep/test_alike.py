@@ -51,8 +51,8 @@ def loaders():
 @pytest.fixture
 def shared(monkeypatch):
     """Grows with each job that was set on what it shares."""
-    made, on = [], alike.Alike._on
-    monkeypatch.setattr(alike.Alike, "_on", lambda self, base, parts: made.append(parts) or on(self, base, parts))
+    made, on = [], alike.Alike.on
+    monkeypatch.setattr(alike.Alike, "on", lambda self, base, parts: made.append(parts) or on(self, base, parts))
     return made
 
 
@@ -102,7 +102,7 @@ def assert_same(jobs, loaders, monkeypatch):
     """How many of them were composed without Hydra's own part."""
     alone, _, master = loaders
     with monkeypatch.context() as patch:
-        patch.setattr(alike.Alike, "_based", lambda *of: None)
+        patch.setattr(alike.Alike, "based", lambda *of: None)
         wanted = [outcome(partial(alone.load_sweep_config, master, job.split())) for job in jobs]
     fast = loader.Loader(alone.get_search_path())
     found = [outcome(partial(fast.load_sweep_config, master, job.split())) for job in jobs]
