@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.garbage import seldom_searched
 from bench.tables import store
 from bench.tables.skipped import in_one_line
 from bench.terminal import cell, plain, slow_bar
@@ -27,6 +28,7 @@ SUMMARISED = {
 SHARED_COLUMNS = ("run", "estimator", "F / B", "ms/gradient", "variance", "bias²", "± 95 %")
 
 
+@seldom_searched()
 def show(directories: Iterable[Path]) -> None:
     """Print a line for each complete run directory: its last test ELBO (nats), encoder `variance_noise`, step time; one
     for all that were skipped."""
