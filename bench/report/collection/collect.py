@@ -5,12 +5,12 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
 import pyarrow as pa
 
 from bench.foreign import parsed
 from bench.report.collection import labels, tuned
 from bench.report.collection.fixed import fixed
+from bench.report.collection.joined import joined
 from bench.report.collection.saved import read_saved, saved
 from bench.report.collection.tuned import PANEL, UNIT
 from bench.tables.schema import OWN_TRAINING, TABLES, arrow_schema
@@ -44,13 +44,7 @@ class Collection(NamedTuple):
     def joined(self, table: str) -> "pd.DataFrame":
         """The rows of a table next to their unit's columns; runs that ended well only. An infinity is NaN: neither is
         a measurement."""
-        dropped = ["seed", "status", "reason", "unbiased", "code", "tuned"]
-        done = self.units[self.units.status == "done"].drop(columns=dropped)
-        frame = self.tables[table].to_pandas(use_threads=False).drop(columns="trained_with", errors="ignore")
-        frame = frame.replace([np.inf, -np.inf], np.nan)
-        if table == "gradient":
-            return frame.merge(done, on=["run", "estimator"])
-        return frame.drop(columns="estimator", errors="ignore").merge(done, on="run")
+        return joined(table, self.tables[table], self.units)
 
     def measured(self, *, shared: bool) -> "Collection":
         """What was measured at shared checkpoints alone, or along the runs' own trajectories alone."""
