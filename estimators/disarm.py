@@ -11,6 +11,7 @@ from torch import Tensor
 
 from estimators.base import Cost, Estimate, Estimator, as_loss
 from estimators.latents import Bernoulli
+from estimators.latents.base import zero_one
 
 
 class Disarm(Estimator[Bernoulli]):
@@ -39,8 +40,8 @@ class Disarm(Estimator[Bernoulli]):
     def forward(self, q: Bernoulli, cost: Cost, x: Tensor) -> Estimate:
         u, logits = q.uniform(self.k // 2), q.logits.detach()  # [K/2, ..., B, D], [..., B, D]
         threshold = torch.sigmoid(-logits)  # 1 - p
-        b, antithetic = (u > threshold).to(u.dtype), (1 - u > threshold).to(u.dtype)
-        c = cost(torch.cat([b, antithetic]))  # [K, ..., B]
+        z = zero_one(torch.cat([u > threshold, 1 - u > threshold]), u.dtype)
+        c, (b, antithetic) = cost(z), z.chunk(2)  # [K, ..., B], [K/2, ..., B, D]
         first, second = c.detach().chunk(2)
         pairs = 0.5 * (first - second).unsqueeze(-1) * (b - antithetic)  # [K/2, ..., B, D]
         gradient = pairs.mean(0) * torch.sigmoid(logits.abs())

@@ -161,7 +161,8 @@ def _mean(found: list[Estimate], shape: torch.Size) -> Estimate:
     """What was estimated of a layer, as its mean over all axes in front of the batch `shape [..., B]`."""
 
     def mean(values: list[Tensor]) -> Tensor:
-        each = [v.flatten(0, v.ndim - len(shape) - 1).mean(0) if v.ndim > len(shape) else v for v in values]
+        rows = [v.flatten(0, v.ndim - len(shape) - 1) if v.ndim > len(shape) else v[None] for v in values]
+        each = [v.mean(0) if len(v) > 1 else v[0] for v in rows]
         return torch.stack(each).mean(0) if len(each) > 1 else each[0]
 
     cost = mean([each.cost.detach() for each in found]).expand(shape)

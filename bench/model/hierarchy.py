@@ -100,7 +100,7 @@ class Hierarchy(VAE):
         family = self.families[layer - 1]
         if family.event_ndim > 1:
             z = z.flatten(-family.event_ndim)
-        return 2 * z - 1 if family is Bernoulli and self.config["signed_latent"] else z
+        return torch.rsub(z, -1, alpha=-2) if family is Bernoulli and self.config["signed_latent"] else z
 
     def decode(self, z: Tensor) -> Tensor:
         """Points `z [K, ..., B, *]` of layer 1, or with task structured of layer L -> logits or means of the pixels."""

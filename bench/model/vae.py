@@ -87,7 +87,11 @@ class VAE(nn.Module):
             z = self.codebook(z)
         if self.point_ndim > 1:
             z = z.flatten(-self.point_ndim)
-        return 2 * z - 1 if self.latent["family"] == Bernoulli.family and self.config["signed_latent"] else z
+        return (
+            torch.rsub(z, -1, alpha=-2)
+            if self.latent["family"] == Bernoulli.family and self.config["signed_latent"]
+            else z
+        )
 
     def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
         """log p(x|z) in nats: `x [B, X]`, `z [K, ..., B, *]` -> `[K, ..., B]`; a batch axis of 1 in z is shared."""

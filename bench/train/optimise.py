@@ -87,7 +87,7 @@ def clipped(parameters: Sequence[nn.Parameter], most: float | None, lead: int = 
     estimator's gradient. With `lead` 1 the first axis of every parameter counts replicas, and each is clipped by its
     own norm.
     """
-    kept = [(p, p.grad) for p in parameters if p.grad is not None]
+    kept = [(p, p.grad) for p in parameters if p.grad is not None] if most is not None else []
     if most is None or not kept:
         yield
         return

@@ -71,8 +71,8 @@ class Trainer:
     def backward(self, forward: ForwardPass) -> ForwardPass:
         """Compute the gradients of a forward pass and leave them in `.grad`."""
         tuning = forward.estimate.tuning if self.tuned else None
-        for optimiser in self.optimisers:
-            optimiser.zero_grad(set_to_none=True)
+        for parameter in (*self.learned, *self.tuned):  # as the optimisers' `zero_grad`, which also writes to profiles
+            parameter.grad = None
         inputs = self.learned if self.tuned else None  # without a list of them it is faster, and nothing else learns
         forward.loss.backward(inputs=inputs, retain_graph=tuning is not None)
         if tuning is not None:

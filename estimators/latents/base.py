@@ -29,6 +29,11 @@ def finite(logits: Tensor) -> Tensor:
     return logits.nan_to_num(math.nan, largest, -largest)  # with clamp, engine=compile draws other Gumbel noise
 
 
+def zero_one(chosen: Tensor, dtype: torch.dtype) -> Tensor:
+    """Truth values as 0 and 1: as bytes, since a CPU converts those several at a time."""
+    return chosen.view(torch.uint8).to(dtype)
+
+
 def ruled_out(log_probs: Tensor) -> Tensor:
     """Where log-probabilities computed from `finite` logits are those of impossible outcomes."""
     return log_probs < lowest(log_probs.dtype)

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from estimators.latents.base import Discrete, limit, relative_entropy, with_impossible
+from estimators.latents.base import Discrete, limit, relative_entropy, with_impossible, zero_one
 
 
 class Bernoulli(Discrete):
@@ -40,7 +40,7 @@ class Bernoulli(Discrete):
 
     def sample(self, k: int) -> Tensor:
         # as harden(perturbed), faster; an infinite logit needs no `finite` here
-        return (self.uniform(k) > torch.sigmoid(-self.params.detach())).to(self.params.dtype)
+        return zero_one(self.uniform(k) > torch.sigmoid(-self.params.detach()), self.params.dtype)
 
     def perturbed(self, k: int) -> Tensor:
         return self.logits + torch.logit(self.uniform(k))
@@ -57,7 +57,7 @@ class Bernoulli(Discrete):
         return torch.sigmoid(perturbed / temperature)
 
     def harden(self, perturbed: Tensor) -> Tensor:
-        return (perturbed > 0).to(perturbed.dtype)
+        return zero_one(perturbed > 0, perturbed.dtype)
 
     def log_prob(self, z: Tensor) -> Tensor:
         # Both outcomes, each by itself: z * logit - softplus(logit) leaves no digit of log p where p is near 1.

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from estimators.latents.base import Discrete, finite, relative_entropy, with_impossible
+from estimators.latents.base import Discrete, finite, relative_entropy, with_impossible, zero_one
 
 
 def log_probabilities(logits: Tensor) -> Tensor:
@@ -71,7 +71,7 @@ class OneHot(Discrete):
 
     def harden(self, perturbed: Tensor) -> Tensor:
         index = perturbed.argmax(-1, keepdim=True)
-        return (index == torch.arange(perturbed.shape[-1], device=index.device)).to(perturbed.dtype)
+        return zero_one(index == torch.arange(perturbed.shape[-1], device=index.device), perturbed.dtype)
 
     def log_prob(self, z: Tensor) -> Tensor:
         total = (z * self.log_probs).sum((-2, -1))
