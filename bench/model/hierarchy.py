@@ -9,7 +9,7 @@ from bench.model.adapted import Adapted
 from bench.model.latents import each_layer, units
 from bench.model.networks import Trunk
 from bench.model.residual import Residual
-from bench.model.vae import VAE
+from bench.model.vae import VAE, signed
 from bench.settings import LatentGroup, ModelGroup
 from estimators import FAMILIES, Bernoulli, Latent
 
@@ -100,7 +100,7 @@ class Hierarchy(VAE):
         family = self.families[layer - 1]
         if family.event_ndim > 1:
             z = z.flatten(-family.event_ndim)
-        return torch.rsub(z, -1, alpha=-2) if family is Bernoulli and self.config["signed_latent"] else z
+        return signed(z) if family is Bernoulli and self.config["signed_latent"] else z
 
     def decode(self, z: Tensor) -> Tensor:
         """Points `z [K, ..., B, *]` of layer 1, or with task structured of layer L -> logits or means of the pixels."""

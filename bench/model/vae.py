@@ -21,6 +21,11 @@ def output_level(model: ModelGroup, mean: Tensor) -> Tensor:
     return torch.logit(mean.clamp(0.001, 0.999)) if model["likelihood"] == "bernoulli" else mean
 
 
+def signed(z: Tensor) -> Tensor:
+    """2 z - 1, in one operation."""
+    return torch.rsub(z, -1, alpha=-2)
+
+
 class VAE(nn.Module):
     """Encoder, decoder, likelihood and prior. The part `encoder` is `self.encoder`; all other parameters are `decoder`.
 
@@ -87,11 +92,7 @@ class VAE(nn.Module):
             z = self.codebook(z)
         if self.point_ndim > 1:
             z = z.flatten(-self.point_ndim)
-        return (
-            torch.rsub(z, -1, alpha=-2)
-            if self.latent["family"] == Bernoulli.family and self.config["signed_latent"]
-            else z
-        )
+        return signed(z) if self.latent["family"] == Bernoulli.family and self.config["signed_latent"] else z
 
     def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
         """log p(x|z) in nats: `x [B, X]`, `z [K, ..., B, *]` -> `[K, ..., B]`; a batch axis of 1 in z is shared."""
