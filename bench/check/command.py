@@ -7,6 +7,8 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from bench.check.spread import start_server
+from bench.cores import cores
 from bench.errors import BadInput, nearest
 from bench.terminal import Parser, to_its_end
 
@@ -24,9 +26,6 @@ STYLES = {"ok": "green", "FAILED": "bold red", "info": "cyan", "skipped": "dim"}
 @to_its_end
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command. Returns the exit status: 0, 1 if a check fails, 2 if a name is unknown."""
-    from bench.check.subject import names
-    from estimators import FAMILIES
-
     parser = Parser(prog="python -m bench.check", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help="options or presets; by default all")
     parser.add_argument("--family", action="append", default=[], help="only this latent family; may be repeated")
@@ -35,9 +34,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--workers", type=int, metavar="N", help=several)
     parser.add_argument("--compile", action="store_true", help="torch.compile too; needs a C++ compiler and seconds")
     options = parser.parse_args(argv)
+    if options.workers is not None and options.workers < 1:
+        print(f"--workers is how many processes check at once, 1 or more; got {options.workers}.", file=sys.stderr)
+        return 2
+    single = options.quick and len(options.names) == 1
+    workers = options.workers or (1 if single else min(cores(), MOST))
+    if workers > 1:
+        start_server()  # it loads torch while this process does
+    from bench.check.subject import names
+    from estimators import FAMILIES
+
     try:
-        if options.workers is not None and options.workers < 1:
-            raise BadInput(f"--workers is how many processes check at once, 1 or more; got {options.workers}.")
         for family in options.family:
             if family not in FAMILIES:
                 raise BadInput(f"There is no latent family {family}: {nearest(family, FAMILIES)}")
@@ -45,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BadInput as error:
         print(error, file=sys.stderr)
         return 2
-    return _show(subjects, options)
+    return _show(subjects, options, workers)
 
 
 def _asked(name: str) -> "Subject | Part":
@@ -70,14 +77,12 @@ def _every(
             yield verdicts(one, options.family, options.quick, options.compile), 0.0
 
 
-def _show(subjects: "Sequence[Subject | Part]", options: argparse.Namespace) -> int:
+def _show(subjects: "Sequence[Subject | Part]", options: argparse.Namespace, workers: int) -> int:
     from rich.console import Console
     from rich.text import Text
 
-    from bench import machine
     from bench.check.several import several
 
-    workers = options.workers or (1 if options.quick and len(subjects) == 1 else min(machine.cores(), MOST))
     every = _every(subjects, options) if workers == 1 else several(subjects, options, workers)
     console = Console(highlight=False, soft_wrap=True)
     failed: dict[str, int] = {}

@@ -61,7 +61,7 @@ def spread(do: Callable[..., Any], tasks: Sequence[tuple[Any, ...]], workers: in
 
     A process that ends, as when memory is short, loses its task alone; another one takes its place.
     """
-    _start_server()
+    start_server()
     team: list[Worker] = []
     at: dict[Any, tuple[Worker, int]] = {}  # pipe -> who works at which task
     found: dict[int, Done] = {}
@@ -92,7 +92,7 @@ def spread(do: Callable[..., Any], tasks: Sequence[tuple[Any, ...]], workers: in
             worker.end()
 
 
-def _start_server() -> None:
+def start_server() -> None:
     """Start the server, unless it runs already. Ctrl-C reaches neither it nor the processes; they end with this one."""
     CONTEXT.set_forkserver_preload(PRELOAD)
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
