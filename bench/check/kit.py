@@ -14,7 +14,7 @@ from bench.check.subject import DRAWS, Case, Subject, subject
 from bench.check.verdict import Verdict, crash, verdict
 from estimators import FAMILIES, Estimator
 
-EVERY = (
+FIRST = (
     conduct.shapes,
     conduct.detached,
     conduct.purity,
@@ -42,14 +42,14 @@ class Share(NamedTuple):
 
     Attributes:
         family: whose checks, or "-" of the hyper-parameters, which concern no single family.
-        later: whether those of `LATER` or those of `EVERY`.
+        later: whether those of `LATER` or those of `FIRST`.
     """
 
     family: str
     later: bool = False
 
 
-WHOLE = Share("-")
+HYPER = Share("-")
 
 
 def check(
@@ -94,7 +94,7 @@ def opening(subject: Subject, families: Collection[str] = ()) -> tuple[list[Verd
         return found, []
     found.append(verdict(tags.refusals, subject))
     asked = [family for family in declared if not families or family in families]
-    return found, [*(Share(family, later) for family in asked for later in (False, True)), WHOLE]
+    return found, [*(Share(family, later) for family in asked for later in (False, True)), HYPER]
 
 
 def _declared(subject: Subject) -> list[str]:
@@ -105,7 +105,7 @@ def _declared(subject: Subject) -> list[str]:
 def of_share(subject: Subject, share: Share, quick: bool = False, compiles: bool = False) -> Iterator[Verdict]:
     """The verdicts of one share of `opening`."""
     draws = DRAWS // 32 if quick else DRAWS
-    if share == WHOLE:
+    if share == HYPER:
         yield verdict(hyper_parameters, subject, [Case(subject, family, draws) for family in _declared(subject)])
         return
     case = Case(subject, share.family, draws)
@@ -113,7 +113,7 @@ def of_share(subject: Subject, share: Share, quick: bool = False, compiles: bool
         if not share.later:
             yield Verdict("info", "", said, "refusals", "", share.family)
     else:
-        yield from _of_family(case, LATER if share.later else (*EVERY, *([engine.compiled] if compiles else [])))
+        yield from _of_family(case, LATER if share.later else (*FIRST, *([engine.compiled] if compiles else [])))
 
 
 def joined(found: Iterable[Verdict], shares: Sequence[Share], every: Iterable[Iterable[Verdict]]) -> Iterator[Verdict]:
@@ -125,7 +125,7 @@ def joined(found: Iterable[Verdict], shares: Sequence[Share], every: Iterable[It
     ended: set[str] = set()
     yield from found
     for share, of_it in zip(shares, every, strict=False):
-        if share.family in ended or (share == WHOLE and told):
+        if share.family in ended or (share == HYPER and told):
             continue
         for each in of_it:
             if each.last:

@@ -3,7 +3,7 @@
 import re
 
 from bench.check import main
-from bench.check.kit import WHOLE, Share, joined
+from bench.check.kit import HYPER, Share, joined
 from bench.check.several import outcome
 from bench.check.spread import spread
 from bench.check.verdict import Verdict
@@ -34,10 +34,10 @@ def test_a_fault_that_ends_a_family_is_told_once_and_the_hyper_parameters_are_le
     again = fault._replace(family="vq", reason="loss has the shape [7] where q's batch is [7, 2]")
     whole = Verdict("ok", rule="hyper_parameters")
     later = Verdict("ok", rule="settings", family="gaussian")
-    shares = [Share("gaussian"), Share("gaussian", later=True), Share("vq"), WHOLE]
+    shares = [Share("gaussian"), Share("gaussian", later=True), Share("vq"), HYPER]
     found = list(joined([], shares, [[fault], [later], [again], [whole]]))
     assert [(v.status, v.reason) for v in found] == [
         ("FAILED", fault.reason),
         ("skipped", "The same fault as with gaussian latents."),
     ]
-    assert list(joined([], [Share("vq"), WHOLE], [[], [whole]])) == [whole]
+    assert list(joined([], [Share("vq"), HYPER], [[], [whole]])) == [whole]

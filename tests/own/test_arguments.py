@@ -53,10 +53,9 @@ def test_an_odd_value_is_refused_in_one_sentence_that_names_it(title, name, valu
 
 def test_every_number_of_the_three_functions_has_its_rule():
     told = {"train": {"kl", "progress", "test", "steps", "batch_size"}, "measure": {"kl", "parts"}, "compare": set()}
-    for title, (function, given) in FUNCTIONS.items():
+    for title, (function, _) in FUNCTIONS.items():
         names = [p.name for p in inspect.signature(function).parameters.values() if p.kind is p.KEYWORD_ONLY]
         assert {*names} - {*ARGUMENTS} == told[title]
-        assert len(given) == 3
 
 
 def test_numbers_of_numpy_are_numbers():
