@@ -85,7 +85,8 @@ class Groups(NamedTuple):
             (mean,) = torch.autograd.grad((given * log_q).sum(), [live.params], retain_graph=True)
             means.append(mean.flatten(1))
             variances.append((given * squares).sum(-1) - means[-1].square().sum(-1))
-        return cls((weights * accepted).sum(-1), (means[0], means[1]), (variances[0], variances[1]))
+        success = (weights * accepted).sum(-1).clamp(max=1)  # which rounding may lift above 1, where there is no chance
+        return cls(success, (means[0], means[1]), (variances[0], variances[1]))
 
     @property
     def gradient(self) -> Tensor:

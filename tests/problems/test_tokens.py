@@ -9,9 +9,12 @@ import bench
 from bench.measure.gradient.rows import measure
 from bench.model.objective import Objective
 from bench.problems import problem
-from bench.problems.groups import advantages
+from bench.problems.groups import Groups, advantages
 from bench.run.single import run
+from estimators import Sequence
 from estimators.exact import Exact
+from estimators.group_relative import GroupRelative
+from estimators.rloo import RLOO
 from tests.support.enumerate import outcomes, replay
 from tests.support.runs import config, numbers
 
@@ -141,3 +144,22 @@ def test_a_run_with_and_without_a_prior(tmp_path, policy):
 def test_a_space_too_large_to_enumerate():
     with pytest.raises(ValueError, match=r"at most 65536 of them; problem\.vocabulary=4 and problem\.length=9 make"):
         problem(**SMALL | {"vocabulary": 4, "length": 9})
+
+
+@pytest.mark.parametrize(("vocabulary", "length"), [(3, 2), (4, 2), (2, 4)])
+@pytest.mark.parametrize("shift", [0, 40])
+def test_a_policy_that_always_succeeds_has_a_known_variance(vocabulary, length, shift):
+    # The chances of the accepted sequences sum to 1 up to rounding, above it in some of these policies.
+    noise = torch.Generator().manual_seed(0)
+    nodes = (vocabulary**length - 1) // (vocabulary - 1)
+    params = torch.randn(200, nodes, vocabulary, generator=noise, dtype=torch.float64)
+    params[:, 0, 0] += shift
+    accepted = torch.zeros(200, vocabulary**length, dtype=torch.float64)
+    accepted[:, : accepted.shape[1] // vocabulary if shift else None] = 1  # those that begin with the likely token
+    groups = Groups.of(Sequence(params), accepted)
+    assert ((Sequence(params).log_probs().exp() * accepted).sum(-1) > 1).any()  # the test meets what it is about
+    for estimator in (RLOO(4), *(GroupRelative(4, scale) for scale in ("none", "std", "mean"))):
+        signal = advantages(estimator)
+        torch.testing.assert_close(groups.mean(signal), torch.zeros_like(groups.means[0]), atol=1e-6, rtol=0)
+        variance = groups.variance(signal)
+        torch.testing.assert_close(variance, torch.zeros_like(variance), atol=1e-6, rtol=0)
