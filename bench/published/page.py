@@ -111,7 +111,7 @@ def _expected(expected: Expected | None, form: str) -> str:
     if expected is None:
         return "nothing is published" if form == "full" else "our longer run, which is not there yet"
     spread = ""
-    if expected.se is not None:
+    if expected.se is not None and not math.isnan(expected.se):  # that of a difference, over one seed, is not known
         spread = f" (standard error {expected.se:.2g})"
     elif expected.sd is not None:
         spread = f" (standard deviation {expected.sd:.2g})"
