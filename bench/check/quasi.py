@@ -55,14 +55,15 @@ class Quasi(TorchDispatchMode):
         groups: independent groups of replicas.
         size: replicas of a group. A random tensor has an axis of all replicas.
         dimensions: random numbers per replica that are replaced; those drawn later stay as they are.
-        seed: of the random shifts.
+        seed: of the first group's random shift; the others' follow it.
         among: the replicas that are drawn inside, of all `groups * size`; by default all.
+        before: points of each group's net that earlier replicas took.
     """
 
-    def __init__(self, groups: int, size: int, dimensions: int, seed: int, among: slice = slice(None)):
+    def __init__(self, groups: int, size: int, dimensions: int, seed: int, among: slice = slice(None), before: int = 0):
         super().__init__()
-        net, number = _net(size, dimensions), torch.arange(groups * size)[among]
-        shift = torch.rand(groups, dimensions, generator=torch.Generator().manual_seed(seed), dtype=net.dtype)
+        net, number = _net(before, size, dimensions), torch.arange(groups * size)[among]
+        shift = torch.stack([_shift(dimensions, seed + group) for group in range(groups)])
         self.replicas, self.used = len(number), 0
         self.points = ((net[number % size] + shift[number // size]) % 1).clamp(EDGE, 1 - EDGE)
 
@@ -99,8 +100,14 @@ def of_groups(values: Tensor, groups: int) -> Tensor:
     return values.view(groups, -1, *values.shape[1:]).mean(1)
 
 
+def _shift(dimensions: int, seed: int) -> Tensor:
+    return torch.rand(dimensions, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
 @cache
-def _net(size: int, dimensions: int) -> Tensor:
+def _net(before: int, size: int, dimensions: int) -> Tensor:
+    """Points `[size, dimensions]` of a net, whose first `before` points are left out."""
     if not dimensions:
         return torch.empty(size, 0, dtype=torch.float64)
-    return SobolEngine(dimensions, scramble=True, seed=dimensions).draw(size, dtype=torch.float64)
+    engine = SobolEngine(dimensions, scramble=True, seed=dimensions)
+    return (engine.fast_forward(before) if before else engine).draw(size, dtype=torch.float64)
