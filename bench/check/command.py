@@ -13,11 +13,11 @@ from bench.errors import BadInput, nearest
 from bench.terminal import Parser, to_its_end
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from bench.check.brought import Part
+    from bench.check.several import Timed
     from bench.check.subject import Subject
-    from bench.check.verdict import Verdict
 
 MOST = 8  # processes, unless more are asked for: each needs a gigabyte
 STYLES = {"ok": "green", "FAILED": "bold red", "info": "cyan", "skipped": "dim"}
@@ -63,18 +63,18 @@ def _asked(name: str) -> "Subject | Part":
     return (None if name in names() else part(name)) or subject(name)
 
 
-def _every(
-    subjects: "Sequence[Subject | Part]", options: argparse.Namespace
-) -> "Iterator[tuple[Iterable[Verdict], float]]":
-    """The verdicts on each subject, from this process, and the seconds that they have taken so far."""
+def _every(subjects: "Sequence[Subject | Part]", options: argparse.Namespace) -> "Iterator[Timed]":
+    """As `several`, from this process."""
     from bench.check.brought import Part, part_verdicts
     from bench.check.kit import verdicts
+    from bench.check.several import since
 
     for one in subjects:
         if isinstance(one, Part):
-            yield part_verdicts(one), 0.0
+            found = part_verdicts(one)
         else:
-            yield verdicts(one, options.family, options.quick, options.compile), 0.0
+            found = verdicts(one, options.family, options.quick, options.compile)
+        yield found, since(time.perf_counter())
 
 
 def _show(subjects: "Sequence[Subject | Part]", options: argparse.Namespace, workers: int) -> int:
@@ -87,7 +87,6 @@ def _show(subjects: "Sequence[Subject | Part]", options: argparse.Namespace, wor
     console = Console(highlight=False, soft_wrap=True)
     failed: dict[str, int] = {}
     for subject, (found_of_it, seconds) in zip(subjects, every, strict=True):
-        start = time.perf_counter()
         for found in found_of_it:
             line = f"{subject.name:24} {found.family:12} {found.rule:17} "
             rest = f" {found.number}" + (f"  {found.reason}" if found.reason and found.status != "FAILED" else "")
@@ -96,7 +95,7 @@ def _show(subjects: "Sequence[Subject | Part]", options: argparse.Namespace, wor
                 failed[subject.name] = failed.get(subject.name, 0) + 1
                 for label, text in (("rule", found.broken), ("found", found.reason), ("file", subject.source)):
                     console.print(Text(f"    {label:6}{text}"))
-        console.print(Text(f"{subject.name:24} {seconds + time.perf_counter() - start:.1f} s", "dim"))
+        console.print(Text(f"{subject.name:24} {seconds():.1f} s", "dim"))
     broken = ", ".join(f"{name} ({count})" for name, count in failed.items())
     console.print(f"{len(subjects)} checked; " + (f"failed: {broken}" if failed else "every check passed."))
     return 1 if failed else 0

@@ -46,6 +46,8 @@ LAWS: dict[str, tuple[Callable[..., Tensor], slice]] = {  # and where its parame
     "normal_": (_normal, slice(1, 3)),
     "exponential_": (_exponential, slice(1, 2)),
 }
+SIZED = (torch.ops.aten.rand.default, torch.ops.aten.randn.default)  # called with a size alone
+EMPTY = torch.ops.aten.empty.memory_format
 
 
 class Quasi(TorchDispatchMode):
@@ -65,25 +67,40 @@ class Quasi(TorchDispatchMode):
         net, number = _net(before, size, dimensions), torch.arange(groups * size)[among]
         shift = torch.stack([_shift(dimensions, seed + group) for group in range(groups)])
         self.replicas, self.used = len(number), 0
-        self.points = ((net[number % size] + shift[number // size]) % 1).clamp(EDGE, 1 - EDGE)
+        points = net[number % size] + shift[number // size]
+        self.points = (points - points.floor()).clamp(EDGE, 1 - EDGE)
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        law = LAWS.get(func.overloadpacket.__name__) if torch.Tag.nondeterministic_seeded in func.tags else None
+        blank = self._blank(func, args, kwargs or {}) if law else None
+        if law and blank is not None and self._fill(blank, law, args):
+            return blank
         out = func(*args, **(kwargs or {}))
-        if torch.Tag.nondeterministic_seeded in func.tags and isinstance(out, Tensor):
-            law, parameters = LAWS.get(func.overloadpacket.__name__, (None, slice(0)))
-            axis = axis_of(out, self.replicas)
-            if law and axis is not None:
-                self._fill(out, axis, law, args[parameters])
+        if law and blank is None:
+            self._fill(out, law, args)
         return out
 
-    def _fill(self, out: Tensor, axis: int, law: Callable[..., Tensor], parameters: Sequence[Any]) -> None:
-        """`out` has R replicas along the axis; the parameters broadcast with it."""
+    def _blank(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Tensor | None:
+        """The tensor that `func` would fill, without the time that its own numbers take; None of some forms."""
+        if func.overloadpacket.__name__.endswith("_"):
+            return args[0]
+        return EMPTY(*args, **kwargs) if func in SIZED else None
+
+    def _fill(self, out: Tensor, law: tuple[Callable[..., Tensor], slice], args: Sequence[Any]) -> bool:
+        """Whether even noise was put into `out`, which has R replicas along an axis. The law's parameters broadcast
+        with it."""
+        axis = axis_of(out, self.replicas)
+        if axis is None:
+            return False
         shape = out.movedim(axis, 0).shape
         count = shape[1:].numel()
         points = self.points[:, self.used : self.used + count]
-        if points.shape[1] == count:
-            out.copy_(law(points.view(shape).movedim(0, axis), *parameters))
-            self.used += count
+        if points.shape[1] != count:
+            return False
+        values, parameters = law
+        out.copy_(values(points.view(shape).movedim(0, axis), *args[parameters]))
+        self.used += count
+        return True
 
 
 def dimensions(call: Callable[[int], object]) -> tuple[int, int]:

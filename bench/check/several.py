@@ -3,7 +3,9 @@
 import argparse
 import contextlib
 import io
-from collections.abc import Iterable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 
 from bench.check.brought import Part, part_verdicts
 from bench.check.kit import Share, joined, of_share, opening
@@ -11,12 +13,12 @@ from bench.check.spread import Done, spread
 from bench.check.subject import Subject, subject
 from bench.check.verdict import Verdict
 
+Timed = tuple[Iterable[Verdict], Callable[[], float]]  # the verdicts on a subject, and how many seconds they have taken
 
-def several(
-    subjects: Sequence[Subject | Part], options: argparse.Namespace, workers: int
-) -> Iterator[tuple[Iterable[Verdict], float]]:
-    """The verdicts on each subject from so many processes, and the seconds that they took, added up. Latents and models
-    are checked in this process."""
+
+def several(subjects: Sequence[Subject | Part], options: argparse.Namespace, workers: int) -> Iterator[Timed]:
+    """The verdicts on each subject from so many processes, in order and each as soon as it is known, and the seconds of
+    all processes, added up. Latents and models are checked in this process."""
     openings = [([], []) if isinstance(one, Part) else opening(one, options.family) for one in subjects]
     tasks = [
         (one.name, share, options.quick, options.compile)
@@ -26,10 +28,22 @@ def several(
     done = spread(_checked, tasks, workers) if tasks else iter(())
     for one, (found, shares) in zip(subjects, openings, strict=True):
         if isinstance(one, Part):
-            yield part_verdicts(one), 0.0
+            yield part_verdicts(one), since(time.perf_counter())
         else:
-            theirs = [next(done) for _ in shares]
-            yield joined(found, shares, map(outcome, theirs, shares)), sum(each.seconds for each in theirs)
+            seconds: list[float] = []
+            yield joined(found, shares, _outcomes(done, shares, seconds)), partial(sum, seconds)
+
+
+def since(start: float) -> Callable[[], float]:
+    """A function that tells the seconds since `start`."""
+    return lambda: time.perf_counter() - start
+
+
+def _outcomes(done: Iterator[Done], shares: Iterable[Share], seconds: list[float]) -> Iterator[list[Verdict]]:
+    for share in shares:
+        each = next(done)
+        seconds.append(each.seconds)
+        yield outcome(each, share)
 
 
 def _checked(name: str, share: Share, quick: bool, compiles: bool) -> list[Verdict]:

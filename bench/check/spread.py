@@ -1,6 +1,7 @@
 """Tasks for several processes, which are forked from a server with torch loaded."""
 
 import multiprocessing
+import os
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -9,6 +10,7 @@ from multiprocessing.connection import Connection, wait
 from typing import Any, NamedTuple
 
 CONTEXT = multiprocessing.get_context("forkserver")
+KEEP = {"MALLOC_MMAP_THRESHOLD_": str(2**30), "MALLOC_TRIM_THRESHOLD_": str(2**32)}  # bytes, for glibc
 PRELOAD = ["bench.check.kit", "torch._dynamo"]  # the first step of an optimiser asks for the second
 
 
@@ -93,11 +95,18 @@ def spread(do: Callable[..., Any], tasks: Sequence[tuple[Any, ...]], workers: in
 
 
 def start_server() -> None:
-    """Start the server, unless it runs already. Ctrl-C reaches neither it nor the processes; they end with this one."""
+    """Start the server, unless it runs already. Ctrl-C reaches neither it nor the processes; they end with this one.
+
+    They keep memory that they free: large tensors come and go, and new pages took up to a third of the time.
+    """
     CONTEXT.set_forkserver_preload(PRELOAD)
+    added = {name: value for name, value in KEEP.items() if name not in os.environ}
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:
+        os.environ.update(added)
         resource_tracker.ensure_running()
         forkserver.ensure_running()
     finally:
+        for name in added:
+            del os.environ[name]
         signal.pthread_sigmask(signal.SIG_SETMASK, before)

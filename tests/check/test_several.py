@@ -1,11 +1,15 @@
 """Several processes find what one finds, in the same order, and one that ends loses its task alone."""
 
+import argparse
+import os
 import re
+from multiprocessing import forkserver
 
 from bench.check import main
 from bench.check.kit import HYPER, Share, joined
-from bench.check.several import outcome
-from bench.check.spread import spread
+from bench.check.several import outcome, several
+from bench.check.spread import KEEP, Done, spread, start_server
+from bench.check.subject import subject
 from bench.check.verdict import Verdict
 from tests.support.tasks import shared
 
@@ -27,6 +31,34 @@ def test_tasks_are_answered_in_their_order_and_a_process_that_ends_loses_its_own
     assert done[0].seconds >= 0.2
     [lost] = outcome(done[1], Share("vq"))
     assert (lost.status, lost.family, lost.reason) == ("FAILED", "vq", done[1].lost)
+
+
+def test_a_verdict_is_told_as_soon_as_its_share_is_done(monkeypatch):
+    done = []
+
+    def one_after_another(do, tasks, workers):
+        for task in tasks:
+            done.append(task)
+            yield Done([Verdict("ok", family=task[1].family)], 0.5)
+
+    monkeypatch.setattr("bench.check.several.spread", one_after_another)
+    options = argparse.Namespace(family=[], quick=True, compile=False)
+    ((found, seconds),) = several([subject("vq_rotation")], options, 2)
+    told = [next(found).rule, next(found).rule]
+    assert (told, done, seconds()) == (["tags", "refusals"], [], 0)
+    for count, each in enumerate(found, 1):
+        assert (len(done), seconds(), each.family) == (count, 0.5 * count, done[-1][1].family)
+    assert len(done) == 3
+
+
+def test_the_server_is_told_to_keep_memory_and_nobody_else_is(monkeypatch):
+    told = {}
+    monkeypatch.setattr(forkserver, "ensure_running", lambda: told.update(os.environ))
+    monkeypatch.setenv("MALLOC_TRIM_THRESHOLD_", "5")
+    start_server()
+    assert told.items() >= {**KEEP, "MALLOC_TRIM_THRESHOLD_": "5"}.items()
+    assert os.environ.get("MALLOC_TRIM_THRESHOLD_") == "5"
+    assert "MALLOC_MMAP_THRESHOLD_" not in os.environ
 
 
 def test_a_fault_that_ends_a_family_is_told_once_and_the_hyper_parameters_are_left_out():
