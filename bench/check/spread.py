@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import signal
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection, wait
@@ -58,8 +59,12 @@ def _work(do: Callable[..., Any], pipe: Connection) -> None:
         pipe.send((do(*task), time.perf_counter() - start))
 
 
-def spread(do: Callable[..., Any], tasks: Sequence[tuple[Any, ...]], workers: int) -> Iterator[Done]:
+def spread(
+    do: Callable[..., Any], tasks: Sequence[tuple[Any, ...]], workers: int, begun: Sequence[int] = ()
+) -> Iterator[Done]:
     """What `do(*task)` gives for each task, in their order, from so many processes with one thread each.
+
+    They begin the tasks in that order too, or in that of the numbers `begun`, which are those of all tasks.
 
     A process that ends, as when memory is short, loses its task alone; another one takes its place.
     """
@@ -67,14 +72,12 @@ def spread(do: Callable[..., Any], tasks: Sequence[tuple[Any, ...]], workers: in
     team: list[Worker] = []
     at: dict[Any, tuple[Worker, int]] = {}  # pipe -> who works at which task
     found: dict[int, Done] = {}
-    given = 0
+    waiting = deque(begun or range(len(tasks)))
 
     def give(worker: Worker) -> None:
-        nonlocal given
-        if given < len(tasks):
-            worker.pipe.send(tasks[given])
-            at[worker.pipe] = worker, given
-            given += 1
+        if waiting:
+            at[worker.pipe] = worker, (number := waiting.popleft())
+            worker.pipe.send(tasks[number])
 
     try:
         while len(team) < min(workers, len(tasks)):
@@ -85,7 +88,7 @@ def spread(do: Callable[..., Any], tasks: Sequence[tuple[Any, ...]], workers: in
                 for pipe in wait([*at]):
                     worker, place = at.pop(pipe)
                     found[place] = worker.done()
-                    if found[place].lost and given < len(tasks):
+                    if found[place].lost and waiting:
                         team.append(worker := Worker(do))
                     give(worker)
             yield found.pop(number)

@@ -3,6 +3,7 @@
 import argparse
 import os
 import re
+import time
 from multiprocessing import forkserver
 
 from bench.check import main
@@ -33,10 +34,20 @@ def test_tasks_are_answered_in_their_order_and_a_process_that_ends_loses_its_own
     assert (lost.status, lost.family, lost.reason) == ("FAILED", "vq", done[1].lost)
 
 
+def test_tasks_begun_in_another_order_are_answered_in_theirs():
+    tasks = [(2, 0.0), (3, 0.0), (4, 0.3)]
+    started = time.perf_counter()
+    done = spread(shared, tasks, 1, [2, 0, 1])
+    assert next(done).result == 4
+    assert time.perf_counter() - started >= 0.3  # the last task came first
+    assert [each.result for each in done] == [9, 16]
+
+
 def test_a_verdict_is_told_as_soon_as_its_share_is_done(monkeypatch):
     done = []
 
-    def one_after_another(do, tasks, workers):
+    def one_after_another(do, tasks, workers, begun):
+        assert begun == [2, 0, 1]  # the hyper-parameters, then the family's
         for task in tasks:
             done.append(task)
             yield Done([Verdict("ok", family=task[1].family)], 0.5)
