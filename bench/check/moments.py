@@ -145,7 +145,17 @@ def _weighted(
 def _sampled(
     made: Estimator, one: SmallProblem, kind: str, constant: float, draws: int, seed: int, so_far: Moments | None = None
 ) -> Moments:
-    """The moments of `draws` draws. Those of `so_far`, of the same seed, are the first of them and not drawn again."""
+    """The moments of a sample.
+
+    Args:
+        made: the estimator.
+        one: the problem of a single example.
+        kind: of the cost.
+        constant: added to the cost, in nats.
+        draws: in all.
+        seed: of the noise.
+        so_far: of the first of these draws, with the same seed; they are not drawn again.
+    """
 
     def replicas(count: int) -> SmallProblem:
         return one._replace(q=one.q.with_params(one.q.params.expand(count, *one.q.params.shape).clone()))
@@ -171,9 +181,8 @@ def _sampled(
         costs.append(of_groups(cost, together))
     groups, cost = torch.cat(gradients), torch.cat(costs)
     if so_far:
-        groups, cost = (
-            (before * old + more * new) / size for old, new in ((so_far.groups, groups), (so_far.costs, cost))
-        )
+        parts = (so_far.groups, groups), (so_far.costs, cost)
+        groups, cost = ((before * old + more * new) / size for old, new in parts)
     root, how = GROUPS**0.5, f"{GROUPS * size} draws"
     assert first is not None
     return Moments(
