@@ -43,7 +43,7 @@ KNOWN = {
     "gradient": ("variance_exact",),
     "objective": (),
     "cost": ("evaluations_forward", "evaluations_backward"),
-    "choices": ("perplexity", "usage", "load", "probability"),
+    "choices": ("perplexity", "usage", "load", "probability", "quantisation_error"),
 }
 MACHINE = ("device", "device_name", "threads")  # the same on both sides, or seconds say nothing
 COLUMNS = ("family", "label", "seed", "table", "where", "number", "a", "b", "errors", "relative", "p", "moved")

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from bench.model.codebook import perplexity
+from bench.model.codebook import perplexity, quantisation_error
 from bench.model.experts import Experts
 from bench.model.residual import Residual
 from bench.model.vae import Model
@@ -16,10 +16,11 @@ def choices(model: Model, x: Tensor) -> list[ChoiceRow]:
     """Rows for examples `x [n, X]`: one for each stage of a residual quantiser, with the nearest code taken in every
     stage before it, or one for each expert. Other models have none."""
     if isinstance(model, Residual):
-        each = [perplexity(q) for q in model.codebook.along_nearest(model.encode(x).params)]
+        stages = model.codebook.along_nearest(model.encode(x).params)
+        each = [(*perplexity(q), quantisation_error(q)) for q in stages]
         return [
-            {"part": f"stage.{stage}", "perplexity": spread, "usage": used}
-            for stage, (spread, used) in enumerate(each, 1)
+            {"part": f"stage.{stage}", "perplexity": spread, "usage": used, "quantisation_error": error}
+            for stage, (spread, used, error) in enumerate(each, 1)
         ]
     if isinstance(model, Experts):
         q = model.encode(x)

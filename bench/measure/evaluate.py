@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from bench.model.adapted import Adapted
-from bench.model.codebook import perplexity
+from bench.model.codebook import perplexity, quantisation_error
 from bench.model.experts import Experts
 from bench.model.hierarchy import Hierarchy, from_prior
 from bench.model.residual import Residual
@@ -52,9 +52,11 @@ def evaluate(
     q = model.encode(x)
     row["active_units"] = _active_units(q)
     if isinstance(q, VQ) or (isinstance(model, Experts) and isinstance(q, Categorical)):
-        stages = model.codebook.along_nearest(q.params) if isinstance(model, Residual) else [q]
+        stages = [*model.codebook.along_nearest(q.params)] if isinstance(model, Residual) else [q]
         each = [perplexity(stage) for stage in stages]
         row["perplexity"], row["usage"] = (sum(values) / len(each) for values in zip(*each, strict=True))
+        if isinstance(last := stages[-1], VQ):
+            row["quantisation_error"] = quantisation_error(last)
     return row
 
 

@@ -140,6 +140,11 @@ def perplexity(q: OneHot) -> tuple[float, float]:
     return float(entropy.exp()), float((nearest.sum(0) > 0).double().mean())
 
 
+def quantisation_error(q: VQ) -> float:
+    """The squared distance of the vectors from their nearest codes, mean over examples, positions and coordinates."""
+    return float((q.params - q.quantised(q.nearest())).square().double().mean())
+
+
 def grid(levels: list[int]) -> Tensor:
     """Every combination `[prod(levels), d]` of the levels of each coordinate, spaced evenly over [-1, 1]; an even
     number of levels leaves out 1."""

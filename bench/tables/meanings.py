@@ -20,6 +20,13 @@ OF_ALL_DATA = {
     "snr_data": "norm_sq_data / variance_noise",
     "bias_sq_data": "squared norm of the mean over probe batches of the bias, less the noise of its parts (nats^2)",
 }
+KURTOSIS = (
+    "E d^4 / (E d^2)^2 of a draw's distance d from the mean gradient; variance_noise rests on draws / kurtosis draws, "
+    "and its squared relative standard error is about (kurtosis - 1) / (batches draws)"
+)
+REFERENCE_ERROR_SQ = (
+    "estimated squared error of quadrature, from the distance to that with half of the nodes; null elsewhere (nats^2)"
+)
 SNR_PARAMETERS = (
     "mean over the part's parameters of |mean| / standard deviation of the first probe batch's gradient over draws; "
     "parameters without noise are left out, and one without signal still has sqrt(2 / (pi draws))"

@@ -67,6 +67,7 @@ class ObjectiveRow(TypedDict, total=False):
     active_units: int | None
     perplexity: float
     usage: float
+    quantisation_error: float
 
 
 class GradientRow(TypedDict, total=False):
@@ -132,6 +133,7 @@ class ChoiceRow(TypedDict, total=False):
     usage: float
     load: float
     probability: float
+    quantisation_error: float
 
 
 class CostRow(TypedDict, total=False):

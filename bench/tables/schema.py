@@ -5,12 +5,14 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-from bench.tables.meanings import MOMENTS, MOVING_AVERAGES, OF_ALL_DATA, SNR_PARAMETERS
+from bench.tables import meanings
 
 SCHEMA = 5  # raise whenever a column changes its name, type or meaning
 STATUSES = ("done", "failed", "diverged", "skipped")
 LATER = {  # columns that runs of this schema lack which were made before them
     "runs": ("code", "distribution"),
+    "objective": ("quantisation_error",),
+    "choices": ("quantisation_error",),
     "gradient": ("bias_sq_scaled", "bias_sq_scaled_se", "variance_scaled", "variance_scaled_se", "snr_parameters"),
 }
 OF_SOME = ("choices",)  # tables that a run without a row for them does not have, nor a report of before there were any
@@ -94,6 +96,10 @@ TABLES: dict[str, dict[str, Column]] = {
             FLOAT, "exp of the entropy of the marginal distribution of codes (mean of several stages), or of experts"
         ),
         "usage": Column(FLOAT, "fraction of the codes (mean of several stages), or experts, that are used at all"),
+        "quantisation_error": Column(
+            FLOAT,
+            "squared distance of the encoder's vectors from their codes, mean over examples, positions, coordinates",
+        ),
     },
     "gradient": {
         "run": RUN,
@@ -109,29 +115,21 @@ TABLES: dict[str, dict[str, Column]] = {
         "draws": Column(INT, "R, gradient draws taken per probe batch; 1 where the gradient has no noise"),
         **{
             column: Column(FLOAT, description)
-            for name, meaning in (MOMENTS | OF_ALL_DATA).items()
+            for name, meaning in (meanings.MOMENTS | meanings.OF_ALL_DATA).items()
             for column, description in ((name, meaning), (f"{name}_se", f"standard error of {name}"))
         },
         "variance_exact": Column(
             FLOAT, "what variance_noise estimates, in closed form or by enumeration or quadrature, where known (nats^2)"
         ),
-        "kurtosis": Column(
-            FLOAT,
-            "E d^4 / (E d^2)^2 of a draw's distance d from the mean gradient; variance_noise rests on draws / kurtosis "
-            "draws, and its squared relative standard error is about (kurtosis - 1) / (batches draws)",
-        ),
+        "kurtosis": Column(FLOAT, meanings.KURTOSIS),
         "note": Column(TEXT, "one sentence, where the draws were too few for measure.precision"),
         "reference": Column(TEXT, "exact, quadrature, or the name of the unbiased estimator that was drawn"),
         "reference_draws": Column(INT, "draws of the reference per probe batch; 0 where nothing was drawn"),
-        "reference_error_sq": Column(
-            FLOAT,
-            "estimated squared error of quadrature, from the distance to that with half of the nodes; null elsewhere "
-            "(nats^2)",
-        ),
+        "reference_error_sq": Column(FLOAT, meanings.REFERENCE_ERROR_SQ),
         "reference_norm_sq": Column(FLOAT, "squared norm of the reference, less its noise (nats^2)"),
         **{
             name: Column(FLOAT, f"{meaning}; of the parts encoder and decoder, with measure.papers")
-            for name, meaning in (MOVING_AVERAGES | {"snr_parameters": SNR_PARAMETERS}).items()
+            for name, meaning in (meanings.MOVING_AVERAGES | {"snr_parameters": meanings.SNR_PARAMETERS}).items()
         },
     },
     "cost": {
@@ -189,6 +187,7 @@ TABLES: dict[str, dict[str, Column]] = {
         "usage": Column(FLOAT, "of a stage: fraction of its codes that are used at all"),
         "load": Column(FLOAT, "of an expert: fraction of the examples whose most probable expert it is"),
         "probability": Column(FLOAT, "of an expert: mean over examples; its entropy: log perplexity of objective"),
+        "quantisation_error": Column(FLOAT, "of a stage: quantisation_error of objective with the stages up to it"),
     },
 }
 

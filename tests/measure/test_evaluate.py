@@ -144,6 +144,8 @@ def test_deterministic_quantisation(prior):
     used = {int(i) for i in q.nearest().argmax(-1).flatten()}
     assert row["usage"] == len(used) / codes
     assert 1 <= row["perplexity"] <= len(used) + 1e-9
+    apart = torch.cdist(q.params.flatten(0, 1), q.codebook).min(-1).values.square().sum() / q.params.numel()
+    assert row["quantisation_error"] == pytest.approx(float(apart.detach()))
 
 
 def test_active_units_on_planted_ones(monkeypatch):
@@ -162,7 +164,7 @@ def test_active_units_on_planted_ones(monkeypatch):
 def test_perplexity_and_usage_are_those_of_codes_alone():
     for family in LATENTS:
         row = evaluate(vae(family), images(9), 2, 0, seed=0)
-        assert ("perplexity" in row) == ("usage" in row) == (family == VQ.family)
+        assert all((column in row) == (family == VQ.family) for column in ("perplexity", "usage", "quantisation_error"))
 
 
 def test_evaluation_knows_no_estimator_and_moves_nothing():

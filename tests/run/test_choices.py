@@ -6,6 +6,7 @@ import torch
 
 import bench
 from bench.measure.choices import choices
+from bench.measure.evaluate import evaluate
 from bench.model.codebook import perplexity
 from bench.report.collection.saved import KEPT, read_saved, write_tables
 from bench.run.single import run
@@ -73,6 +74,8 @@ def test_the_rows_of_stages_are_of_the_nearest_path_and_those_of_experts_means_o
         q = VQ(rest, model.codebook.of(stage).codes, 1.5)
         assert (row["perplexity"], row["usage"]) == pytest.approx(perplexity(q))
         rest = rest - q.nearest() @ q.codebook
+        assert row["quantisation_error"] == pytest.approx(float(rest.square().mean()))
+    assert evaluate(model, x, 2, 0, seed=0)["quantisation_error"] == row["quantisation_error"]
     mixed = mixture()
     probs, _ = by_hand(mixed, x)
     counts = torch.bincount(probs.argmax(-1), minlength=3) / len(x)
