@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from bench.tables import columns, schema, store
+from bench.tables import columns, meanings, store
 from bench.tables.parquet import parquet
 from bench.tables.schema import SCHEMA, TABLES
 from bench.tables.store import MARKER, SchemaError, read, write
@@ -161,8 +161,8 @@ def test_a_table_with_other_columns_is_refused(tmp_path):
 
 def test_every_moment_has_a_standard_error():
     names = set(TABLES["gradient"])
-    assert {f"{name}_se" for name in schema.MOMENTS} <= names
-    assert len(schema.MOMENTS) == 10
+    assert {f"{name}_se" for name in meanings.MOMENTS} <= names
+    assert len(meanings.MOMENTS) == 10
 
 
 def test_docs_are_not_stale(pytestconfig):
