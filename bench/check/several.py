@@ -25,7 +25,8 @@ def several(subjects: Sequence[Subject | Part], options: argparse.Namespace, wor
         for one, (_, shares) in zip(subjects, openings, strict=True)
         for share in shares
     ]
-    done = spread(_checked, tasks, workers, _begun(openings[0][1]) if len(subjects) == 1 else ()) if tasks else iter(())
+    order = _order(openings[0][1]) if len(subjects) == 1 else ()
+    done = spread(_checked, tasks, workers, order) if tasks else iter(())
     for one, (found, shares) in zip(subjects, openings, strict=True):
         if isinstance(one, Part):
             yield part_verdicts(one), since(time.perf_counter())
@@ -34,9 +35,9 @@ def several(subjects: Sequence[Subject | Part], options: argparse.Namespace, wor
             yield joined(found, shares, _outcomes(done, shares, seconds)), partial(sum, seconds)
 
 
-def _begun(shares: Sequence[Share]) -> list[int]:
-    """The order in which the shares of a single estimator are begun: the last families, whose checks take longest,
-    come first, so that no process is left alone with one of them."""
+def _order(shares: Sequence[Share]) -> list[int]:
+    """The order in which the shares of a single estimator are begun: the hyper-parameters and the last families come
+    first. With `relax`, the slowest, the longest share is among them; begun last, it would leave a process idle."""
     families = [share.family for share in shares]
     return sorted(range(len(shares)), key=lambda number: -families.index(families[number]))
 

@@ -60,11 +60,11 @@ def _work(do: Callable[..., Any], pipe: Connection) -> None:
 
 
 def spread(
-    do: Callable[..., Any], tasks: Sequence[tuple[Any, ...]], workers: int, begun: Sequence[int] = ()
+    do: Callable[..., Any], tasks: Sequence[tuple[Any, ...]], workers: int, order: Sequence[int] = ()
 ) -> Iterator[Done]:
     """What `do(*task)` gives for each task, in their order, from so many processes with one thread each.
 
-    They begin the tasks in that order too, or in that of the numbers `begun`, which are those of all tasks.
+    They begin the tasks in that order too, or in another `order`, the numbers of all tasks.
 
     A process that ends, as when memory is short, loses its task alone; another one takes its place.
     """
@@ -72,7 +72,7 @@ def spread(
     team: list[Worker] = []
     at: dict[Any, tuple[Worker, int]] = {}  # pipe -> who works at which task
     found: dict[int, Done] = {}
-    waiting = deque(begun or range(len(tasks)))
+    waiting = deque(order or range(len(tasks)))
 
     def give(worker: Worker) -> None:
         if waiting:

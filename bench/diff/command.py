@@ -108,7 +108,13 @@ def _show(differ: "pd.DataFrame") -> None:
     for row in ordered.head(MOST).to_dict("records"):
         signed = ("-" if np.isnan(row[name]) else f"{row[name]:+.2g}" for name in ("errors", "relative"))
         p = "-" if np.isnan(row["p"]) else f"{row['p']:.2g}"
-        numbers = (f"{row['a']:.4g}", f"{row['b']:.4g}", *signed, p, "yes" if row["moved"] else "")
+        numbers = (
+            f"{row['a']:.4g}",
+            "-" if np.isnan(row["b"]) else f"{row['b']:.4g}",
+            *signed,
+            p,
+            "yes" if row["moved"] else "",
+        )
         table.add_row(*map(cell, (_words(row), row["where"], row["number"], *numbers)))
     console = Console()
     (console if console.is_terminal else Console(width=160)).print(table)

@@ -3,6 +3,7 @@
 A number with a standard error on both sides is tested by their difference in combined standard errors, Student's t with
 the degrees of freedom of such an error. One that is known without noise (evaluations, closed forms, gradients without
 noise, and before training the use of codes and experts) has moved where its relative difference is beyond `EXACT`.
+A number of A that is null in B has moved, unless its column is younger than A's tables may be.
 Whatever is the same bit for bit has not, and is no test. Over all tests of a comparison Holm's correction holds
 (S. Holm, "A simple sequentially rejective multiple test procedure", 1979): with nothing moved, any is said to have in
 at most 5 %.
@@ -20,6 +21,7 @@ from bench.report.collection.simultaneous import DRAWS_FREEDOM, LEVEL
 from bench.report.collection.times import TIME_FLOOR
 from bench.settings.later import as_before
 from bench.tables.meanings import MOMENTS, OF_ALL_DATA
+from bench.tables.schema import LATER
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -110,12 +112,12 @@ def _same_machine(row: dict[str, Any]) -> bool:
 
 
 def _numbers(table: str, row: dict[str, Any], timed: bool) -> Iterator[dict[str, Any]]:
-    """The numbers of a row that are there on both sides."""
+    """The numbers of a row that A has, and B has or should have."""
     noiseless = table == "gradient" and row["draws_a"] == row["draws_b"] == 1
     trained = table == "choices" and row["step"] > 0  # by noise
     for name in (*NOISY[table], *KNOWN[table]):
         a, b = (float("nan" if row[f"{name}_{side}"] is None else row[f"{name}_{side}"]) for side in "ab")
-        if np.isnan(a) or np.isnan(b) or (name == "seconds" and not timed):
+        if np.isnan(a) or (np.isnan(b) and name in LATER.get(table, ())) or (name == "seconds" and not timed):
             continue
         found: dict[str, Any] = {
             "number": name,
@@ -125,7 +127,9 @@ def _numbers(table: str, row: dict[str, Any], timed: bool) -> Iterator[dict[str,
             "relative": _relative(a, b),
             "p": np.nan,
         }
-        if noiseless or (name in KNOWN[table] and not trained):
+        if np.isnan(b):
+            found["p"] = 0.0
+        elif noiseless or (name in KNOWN[table] and not trained):
             found["p"] = np.nan if a == b else float(abs(found["relative"]) <= EXACT)
         elif a != b and name in NOISY[table]:
             floor = np.sqrt(2) * TIME_FLOOR * max(a, b) if name == "seconds" else 0.0

@@ -54,6 +54,11 @@ class Objective:
         return self.kl.endswith("_loss")
 
     @property
+    def in_cost(self) -> bool:
+        """Whether the KL is a term of the cost."""
+        return self.kl in ("sampled", "k3_reward")
+
+    @property
     def noise_of_cost_alone(self) -> bool:
         """Whether the KL brings no noise and is no part of the cost."""
         return self.kl == "analytic" or not self.beta
@@ -70,6 +75,11 @@ class Objective:
                 f"{name} divides by the mean reward of a group, and the costs here are no rewards: its signal is 0; "
                 "take problem=tokens, or estimator.scale=none or std."
             )
+        if self.estimator.rewards and self.in_cost and self.beta:
+            return (
+                f"{name} divides by the mean reward of a group, and objective.kl={self.kl} adds to the rewards: take "
+                "objective.beta=0, objective.kl=analytic, or a form in the loss."
+            )
         if needs not in ("any", self.kl):
             return f"{name} is defined for the {needs} KL and does nothing of its own here: set objective.kl={needs}."
         if q.deterministic and self.kl != "analytic":
@@ -82,7 +92,7 @@ class Objective:
 
         def cost(z: Tensor, q: Latent | None = None) -> Tensor:
             nats = -self.model.log_likelihood(x, z)
-            if self.kl in ("sampled", "k3_reward"):
+            if self.in_cost:
                 log_u = self.model.log_prior(z, frozen) - (frozen if q is None else q).log_prob(z)
                 nats = nats - self.beta * log_u if self.kl == "sampled" else nats + self.beta * (log_u.expm1() - log_u)
             return nats

@@ -3,7 +3,6 @@
 import argparse
 import os
 import re
-import time
 from multiprocessing import forkserver
 
 from bench.check import main
@@ -12,7 +11,7 @@ from bench.check.several import outcome, several
 from bench.check.spread import KEEP, Done, spread, start_server
 from bench.check.subject import subject
 from bench.check.verdict import Verdict
-from tests.support.tasks import shared
+from tests.support.tasks import begun, shared
 
 
 def test_several_processes_print_what_one_prints(capsys):
@@ -35,19 +34,17 @@ def test_tasks_are_answered_in_their_order_and_a_process_that_ends_loses_its_own
 
 
 def test_tasks_begun_in_another_order_are_answered_in_theirs():
-    tasks = [(2, 0.0), (3, 0.0), (4, 0.3)]
-    started = time.perf_counter()
-    done = spread(shared, tasks, 1, [2, 0, 1])
-    assert next(done).result == 4
-    assert time.perf_counter() - started >= 0.3  # the last task came first
-    assert [each.result for each in done] == [9, 16]
+    order = [2, 0, 3, 1]
+    found = [each.result for each in spread(begun, [(number,) for number in range(4)], 1, order)]
+    assert [number for number, _ in found] == [0, 1, 2, 3]
+    assert [number for number, _ in sorted(found, key=lambda each: each[1])] == order
 
 
 def test_a_verdict_is_told_as_soon_as_its_share_is_done(monkeypatch):
     done = []
 
-    def one_after_another(do, tasks, workers, begun):
-        assert begun == [2, 0, 1]  # the hyper-parameters, then the family's
+    def one_after_another(do, tasks, workers, order):
+        assert order == [2, 0, 1]  # the hyper-parameters, then the family's
         for task in tasks:
             done.append(task)
             yield Done([Verdict("ok", family=task[1].family)], 0.5)

@@ -56,6 +56,8 @@ RUNS = """
     estimator=disarm latent=gaussian
     model.task=structured
     estimator=maxrl
+    problem=tokens estimator=maxrl objective.kl=sampled objective.beta=0.1
+    problem=tokens estimator=maxrl objective.kl=k3_reward objective.beta=0.1
     problem=tokens estimator=disarm
     problem=tokens estimator=exact problem.length=8
     problem=tokens problem.length=9

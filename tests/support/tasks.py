@@ -10,3 +10,8 @@ def shared(number: int, seconds: float) -> int:
     if number < 0:
         os._exit(3)
     return number * number
+
+
+def begun(number: int) -> tuple[int, float]:
+    """The number, and when its task was begun (s)."""
+    return number, time.monotonic()
